@@ -1,0 +1,1 @@
+"""Alembic migrations for Pyramid applications made of several packages."""

@@ -1,0 +1,67 @@
+"""What is migrated: packages, and the histories that hold their revisions.
+
+Floor 1. Values only; nothing here reads a file or a database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import MetaData
+
+TABLE_PREFIX = "alembic_history_"
+
+# PostgreSQL cuts identifiers at 63 bytes, and Alembic names the primary key "<table>_pkc".
+MAX_TABLE_NAME = 63 - len("_pkc")
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPackage:
+    """A Python package registered with the metadata of its models.
+
+    ``script_location`` is what was asked for, ``pkg:folder`` or a path, or None where nothing was.
+    """
+
+    name: str
+    metadata: tuple[MetaData, ...]
+    script_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One script location with its history table.
+
+    ``package`` is the package whose history it is, ``packages`` all whose tables it holds: that one first, then
+    the adopted ones in registration order. ``script_location`` is absolute and need not exist yet.
+    ``version_locations`` are the absolute folders with the revision scripts, the one for new ones first.
+    """
+
+    package: str
+    packages: tuple[str, ...]
+    script_location: Path
+    version_locations: tuple[Path, ...]
+    history_table: str
+
+
+def history_table_name(package: str) -> str:
+    """Return the name of the history table of ``package``.
+
+    A name that is too long for the identifiers of PostgreSQL is cut and ends with a hash of the whole, the same
+    on every machine and every database.
+    """
+    name = TABLE_PREFIX + package.lower().replace(".", "_")
+    if len(name.encode()) <= MAX_TABLE_NAME:
+        return name
+    digest = hashlib.sha256(package.lower().encode()).hexdigest()[:8]
+    kept = name.encode()[: MAX_TABLE_NAME - len(digest) - 1].decode(errors="ignore")
+    return f"{kept}_{digest}"
+
+
+def holds(package: str, dotted_name: str) -> bool:
+    """Tell whether ``dotted_name`` is ``package`` or lies inside it. ``foo`` does not hold ``foobar``."""
+    return dotted_name == package or dotted_name.startswith(package + ".")
