@@ -20,7 +20,18 @@ what happened, where, and what to do next. Messages never hold a password: a URL
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
+    return f"applied in this run: {_listed(applied)}; not applied: {_listed(left)}"
 
 
 class MigrateError(Exception):
@@ -35,32 +46,972 @@ class UsageError(MigrateError, ValueError):
     exit_code: ClassVar[int] = 2
 
 
+class UnknownPackage(UsageError):
+    """``-x packages=`` names a package that is not registered."""
+
+    def __init__(self, package: str, registered: tuple[str, ...], closest: str | None) -> None:
+        self.package = package
+        self.registered = registered
+        self.closest = closest
+        hint = f"; did you mean {closest}?" if closest else ""
+        super().__init__(
+            f"-x packages: no package {package!r} is registered; registered are: {_listed(registered)}{hint}"
+        )
+
+
+class EmptySelection(UsageError):
+    """``-x packages=`` names no package."""
+
+    def __init__(self, registered: tuple[str, ...]) -> None:
+        self.registered = registered
+        super().__init__(f"-x packages= names no package; name some of {_listed(registered)}, or say all")
+
+
+class WrongCombination(UsageError):
+    """Options that do not go together."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what}; {remedy}")
+
+
+class UnknownOption(UsageError):
+    """An option has a value that it does not know."""
+
+    def __init__(self, option: str, choices: tuple[str, ...]) -> None:
+        self.option = option
+        self.choices = choices
+        super().__init__(f"{option} is not known; say {' or '.join(choices)}")
+
+
+class RelativeStepOverSeveral(UsageError):
+    """A relative step is asked of several histories at once."""
+
+    def __init__(self, symbol: str, packages: tuple[str, ...]) -> None:
+        self.symbol = symbol
+        self.packages = packages
+        super().__init__(
+            f"the relative step {symbol!r} is for one history, not for {_listed(packages)}; "
+            f"say which with -x packages={packages[0]}"
+        )
+
+
 class SettingsError(MigrateError, ValueError):
     """A settings file or a value in it is wrong."""
+
+
+class NoSettingsFile(UsageError):
+    """No settings file was named."""
+
+    def __init__(self) -> None:
+        super().__init__("no settings file was named; say which with -c, as in: ws-alembic -c development.ini upgrade")
+
+
+class MissingDatabaseUrl(SettingsError):
+    """The settings have no ``sqlalchemy.url``."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        super().__init__(f"{origin} has no sqlalchemy.url in the section of the application; add one")
+
+
+class InvalidDatabaseUrl(SettingsError):
+    """A ``sqlalchemy.*`` setting or another URL cannot be used. It may hold a password, so it is not shown."""
+
+    def __init__(
+        self,
+        origin: str,
+        reason: str = "it is not of the form dialect://user:password@host/database",
+        setting: str = "sqlalchemy.url",
+    ) -> None:
+        self.origin = origin
+        self.reason = reason
+        self.setting = setting
+        super().__init__(
+            f"{origin}: {setting} cannot be used: {reason}; special characters in a password are written as %XX, "
+            f"and an INI file doubles the percent sign"
+        )
+
+
+class MissingDriver(SettingsError):
+    """The Python package that talks to the database is not installed."""
+
+    def __init__(self, origin: str, drivername: str, reason: str) -> None:
+        self.origin = origin
+        self.drivername = drivername
+        super().__init__(f"{origin}: the driver of {drivername}:// is not installed ({reason}); install it with pip")
+
+
+class InvalidNumber(SettingsError):
+    """A setting that has to be a number is none."""
+
+    def __init__(self, origin: str, setting: str, value: str, wanted: str) -> None:
+        self.origin = origin
+        self.setting = setting
+        self.value = value
+        super().__init__(f"{origin}: {setting} = {value}: write {wanted}")
+
+
+class UnknownApplication(SettingsError):
+    """It cannot be told which registered package is the application."""
+
+    def __init__(self, origin: str, registered: tuple[str, ...]) -> None:
+        self.origin = origin
+        self.registered = registered
+        super().__init__(
+            f"{origin}: cannot tell which package is the application (registered: {_listed(registered)}); "
+            f"set websauna_migrate.app to its dotted name"
+        )
+
+
+class InvalidInitializer(SettingsError):
+    """``websauna.init`` does not name an Initializer."""
+
+    def __init__(self, origin: str, dotted_name: str, reason: str) -> None:
+        self.origin = origin
+        self.dotted_name = dotted_name
+        super().__init__(
+            f"{origin}: websauna.init = {dotted_name}: {reason}; name a subclass of websauna_migrate.Initializer"
+        )
+
+
+class ApplicationDidNotStart(SettingsError):
+    """The application raised an error while it started."""
+
+    def __init__(self, origin: str, error: BaseException) -> None:
+        self.origin = origin
+        self.error = error
+        super().__init__(
+            f"the application of {origin} did not start: {type(error).__name__}: {' '.join(str(error).split())}; "
+            f"mend it, or see the trace with --raiseerr"
+        )
+
+
+class QueriedWhileStarting(SettingsError):
+    """The application asked the database for a table that its migrations have yet to create."""
+
+    def __init__(self, origin: str, reason: str) -> None:
+        self.origin = origin
+        super().__init__(
+            f"the application of {origin} queries the database while it starts, and a table is missing ({reason}); "
+            f"set websauna.init to its Initializer: then migrations only run its include_addons() and "
+            f"configure_models(), and no query may stand there"
+        )
+
+
+class InvalidConfigUri(SettingsError):
+    """What was given as the settings file is not of a kind that can be read."""
+
+    def __init__(self, config_uri: str, scheme: str) -> None:
+        self.config_uri = config_uri
+        self.scheme = scheme
+        super().__init__(
+            f"settings of the kind {scheme + '://'!r} cannot be read here; "
+            f"name an INI file, as in development.ini, development.ini#name or ws://development.ini"
+        )
+
+
+class SettingsFileMissing(SettingsError):
+    """A settings file is not there. ``named_in`` is the file that asks for it, None for the first one."""
+
+    def __init__(self, path: str, named_in: str | None = None) -> None:
+        self.path = path
+        self.named_in = named_in
+        remedy = "correct the path" if named_in is None else f"correct its name in {named_in}"
+        super().__init__(f"there is no settings file {path}; {remedy}")
+
+
+class SettingsFileUnreadable(SettingsError):
+    """A settings file is there and cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"settings file {path} cannot be read: {reason}; name a file that this user may read")
+
+
+class InvalidSettingsFile(SettingsError):
+    """A settings file is not an INI file. The broken line itself is not kept: it may hold a password."""
+
+    def __init__(self, path: str, line: int | None, reason: str) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        where = path if line is None else f"{path}, line {line}"
+        super().__init__(f"{where}: {reason}; correct the file")
+
+
+class IncludeCycle(SettingsError):
+    """A settings file includes itself, by way of others or at once."""
+
+    def __init__(self, trail: tuple[str, ...]) -> None:
+        self.trail = trail
+        super().__init__(f"settings files include each other: {' -> '.join(trail)}; remove one of these includes")
+
+
+class UnknownIncludeScheme(SettingsError):
+    """An include names a place of a kind that is not known."""
+
+    def __init__(self, reference: str, named_in: str) -> None:
+        self.reference = reference
+        self.named_in = named_in
+        super().__init__(
+            f"{named_in}: include_ini_files names {reference!r}; give a path or resource://package/folder/file.ini"
+        )
+
+
+class IncludedPackageMissing(SettingsError):
+    """An include names a file of a package that cannot be found."""
+
+    def __init__(self, package: str, reference: str, named_in: str) -> None:
+        self.package = package
+        self.reference = reference
+        self.named_in = named_in
+        super().__init__(
+            f"{named_in}: there is no package {package!r} for the include {reference!r}; "
+            f"install it, or correct include_ini_files"
+        )
+
+
+class InvalidInterpolation(SettingsError):
+    """A ``%`` in a value cannot be resolved. The value itself is not kept: it may be a password."""
+
+    def __init__(self, path: str, section: str, key: str, reason: str) -> None:
+        self.path = path
+        self.section = section
+        self.key = key
+        self.reason = reason
+        super().__init__(f"{path}, section [{section}], key {key!r}: {reason}")
+
+
+class SectionMissing(SettingsError, LookupError):
+    """A section that is asked for is not there. ``kind`` is application, filter or server."""
+
+    def __init__(self, path: str, kind: str, name: str, available: tuple[str, ...]) -> None:
+        self.path = path
+        self.kind = kind
+        self.name = name
+        self.available = available
+        super().__init__(
+            f"{path}: there is no {kind} {name!r}; "
+            + (f"name one of these: {', '.join(available)}" if available else f"add a section for the {kind}")
+        )
+
+
+class AppIsComposite(SettingsError):
+    """The section holds several applications, so there is no one whose settings were meant."""
+
+    def __init__(self, path: str, name: str, available: tuple[str, ...]) -> None:
+        self.path = path
+        self.name = name
+        self.available = available
+        example = available[0] if available else "name"
+        super().__init__(
+            f"{path}: {name!r} is a composite of several applications; name the one that is meant, "
+            f"as in {path}#{example}; there are: {', '.join(available)}"
+        )
+
+
+class UseCycle(SettingsError):
+    """Sections refer to each other in a circle."""
+
+    def __init__(self, trail: tuple[str, ...]) -> None:
+        self.trail = trail
+        super().__init__(f"sections use each other: {' -> '.join(trail)}; correct one of them")
+
+
+class InvalidPasteSection(SettingsError, LookupError):
+    """A section of an application, filter or server is not as PasteDeploy wants it."""
+
+    def __init__(self, path: str, name: str, reason: str) -> None:
+        self.path = path
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{path}: {name!r}: {reason}; correct the section")
+
+
+class DistributionMissing(SettingsError, LookupError):
+    """A section names a distribution that is not installed."""
+
+    def __init__(self, path: str, distribution: str) -> None:
+        self.path = path
+        self.distribution = distribution
+        super().__init__(f"{path}: no distribution {distribution!r} is installed here; install it, or correct its name")
+
+
+class EntryPointMissing(SettingsError, LookupError):
+    """A distribution has no entry point of the name that a section gives."""
+
+    def __init__(self, path: str, use: str, groups: tuple[str, ...]) -> None:
+        self.path = path
+        self.use = use
+        self.groups = groups
+        super().__init__(
+            f"{path}: {use!r} names no entry point of {' or '.join(groups)}; "
+            f"correct it, or install the distribution again"
+        )
+
+
+class FactoryMissing(SettingsError, LookupError):
+    """A section names a factory whose module or attribute does not exist."""
+
+    def __init__(self, path: str, use: str, reason: str) -> None:
+        self.path = path
+        self.use = use
+        self.reason = reason
+        super().__init__(f"{path}: the factory {use!r} cannot be imported: {reason}; correct its name")
 
 
 class RegistrationError(MigrateError, ValueError):
     """A migration package was registered in a way that cannot work."""
 
 
+class InvalidPackageName(RegistrationError):
+    """The name of a migration package is no dotted name."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+        super().__init__(
+            f"add_migration_package({name!r}): not the dotted name of a Python package; write it as in 'my.app'"
+        )
+
+
+class InvalidMetadata(RegistrationError):
+    """What was given as metadata holds none."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(
+            f"add_migration_package({name!r}): metadata: {reason}; "
+            f"give a MetaData, a declarative base, a sequence of those, or a dotted name like 'my.app.models:Base'"
+        )
+
+
+class InvalidScriptLocation(RegistrationError):
+    """A script location names no folder that could be."""
+
+    def __init__(self, name: str, script_location: object, reason: str = "not a folder") -> None:
+        self.name = name
+        self.script_location = script_location
+        super().__init__(
+            f"script location {script_location!r} of {name}: {reason}; write 'my.app:alembic' or the path of a folder"
+        )
+
+
+class ScriptLocationTaken(RegistrationError):
+    """Two packages would keep their revisions in one folder."""
+
+    def __init__(self, script_location: str, first: str, second: str) -> None:
+        self.script_location = script_location
+        self.packages = (first, second)
+        super().__init__(
+            f"{first} and {second} have the same script location {script_location}; give each its own, "
+            f"with script_location= or the setting websauna_migrate.script_location.{second}"
+        )
+
+
+class HistoryTableTaken(RegistrationError):
+    """Two packages would keep their revisions in one history table."""
+
+    def __init__(self, history_table: str, first: str, second: str) -> None:
+        self.history_table = history_table
+        self.packages = (first, second)
+        super().__init__(
+            f"{first} and {second} would share the history table {history_table!r}; "
+            f"rename one of the packages, or register only one of them"
+        )
+
+
 class OwnershipError(MigrateError):
     """A table has no owner, or more than one."""
+
+
+class TableWithoutOwner(OwnershipError):
+    """No rule gives the table to a registered package."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"table {table!r} belongs to no registered migration package; register the package of its model with "
+            f"config.add_migration_package(), or set Table.info['package'] to the name of a registered one"
+        )
+
+
+class TableWithTwoOwners(OwnershipError):
+    """Several packages have an equal claim to the table."""
+
+    def __init__(self, table: str, packages: tuple[str, ...]) -> None:
+        self.table = table
+        self.packages = packages
+        super().__init__(
+            f"table {table!r} belongs to several migration packages: {', '.join(packages)}; "
+            f"set Table.info['package'] to the one that owns it"
+        )
+
+
+class UnregisteredOwner(OwnershipError):
+    """``Table.info["package"]`` names a package that is not registered."""
+
+    def __init__(self, table: str, package: str, registered: tuple[str, ...]) -> None:
+        self.table = table
+        self.package = package
+        self.registered = registered
+        super().__init__(
+            f"table {table!r} has info['package'] = {package!r}, which is not a registered migration package; "
+            f"registered are: {_listed(registered)}"
+        )
+
+
+class TableDefinedTwice(OwnershipError):
+    """Two packages each have a table of one name, in different metadata."""
+
+    def __init__(self, table: str, first: str, second: str) -> None:
+        self.table = table
+        self.packages = (first, second)
+        super().__init__(
+            f"table {table!r} is defined by {first} and again by {second}; rename one, "
+            f"or give both definitions the same Table.info['package']"
+        )
+
+
+class UnresolvedForeignKey(OwnershipError):
+    """A foreign key leads to a table that no registered package has."""
+
+    def __init__(self, table: str, target: str) -> None:
+        self.table = table
+        self.target = target
+        super().__init__(
+            f"a foreign key of table {table!r} leads to {target!r}, which is in no registered metadata; "
+            f"register the package that has it, or mend the name"
+        )
+
+
+class BrokenModels(OwnershipError):
+    """The mappers of the application cannot be configured."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(
+            f"the models cannot be read, so no table has a known owner: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}; mend the model named there"
+        )
 
 
 class RevisionError(MigrateError, LookupError):
     """A revision script is broken, or a revision is not where it should be."""
 
 
+class MissingScriptLocation(RevisionError):
+    """The folder for a package's revisions does not exist."""
+
+    def __init__(self, package: str, folder: str, command: str) -> None:
+        self.package = package
+        self.folder = folder
+        super().__init__(f"the folder of the revisions of {package} does not exist: {folder}; make it with: {command}")
+
+
+class InstalledHistory(RevisionError):
+    """A revision would be written into an installed package."""
+
+    def __init__(self, package: str, folder: str) -> None:
+        self.package = package
+        self.folder = folder
+        super().__init__(
+            f"{package} is installed in {folder}, where no revision is written; "
+            f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}"
+        )
+
+
+class UnreadableRevision(RevisionError):
+    """A revision script, or the folder of the scripts, cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: cannot be read: {reason}; mend its permissions")
+
+
+class RevisionSyntaxError(RevisionError):
+    """A revision script is not Python."""
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        where = f"{path}, line {line}" if line else str(path)
+        super().__init__(f"{where}: not valid Python: {reason}; correct the script")
+
+
+class RevisionScriptFailed(RevisionError):
+    """A revision script whose header has to be computed fails while it is loaded."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        self.path = path
+        self.error = error
+        super().__init__(
+            f"{path}: loading it failed with {type(error).__name__}: {' '.join(str(error).split())}; "
+            f"correct the script, or write its header as plain values"
+        )
+
+
+class MissingRevisionHeader(RevisionError):
+    """A file among the revision scripts lacks a name that every revision has."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        super().__init__(f"{path}: sets no {name!r}; add it, or move the file out of the folder of the revisions")
+
+
+class InvalidRevisionHeader(RevisionError):
+    """A name in the header of a revision script has a value that it cannot have."""
+
+    def __init__(self, path: Path, name: str, expected: str) -> None:
+        self.path = path
+        self.name = name
+        self.expected = expected
+        super().__init__(f"{path}: {name} is not usable; make it {expected}")
+
+
+class DuplicateRevision(RevisionError):
+    """Two scripts of one history have the same revision id."""
+
+    def __init__(self, package: str, revision: str, paths: tuple[Path, Path]) -> None:
+        self.package = package
+        self.revision = revision
+        self.paths = paths
+        super().__init__(
+            f"{package}: revision {revision} is in two scripts, {paths[0]} and {paths[1]}; give one of them a new id"
+        )
+
+
+class DuplicateBranchLabel(RevisionError):
+    """A branch label names another revision of the history already."""
+
+    def __init__(self, package: str, label: str, paths: tuple[Path, Path]) -> None:
+        self.package = package
+        self.label = label
+        self.paths = paths
+        super().__init__(
+            f"{package}: branch label {label!r} in {paths[1]} is taken by {paths[0]}; choose another label"
+        )
+
+
+class MissingParent(RevisionError):
+    """``down_revision`` or ``depends_on`` names what the history does not have."""
+
+    def __init__(self, package: str, revision: str, name: str, parent: str, path: Path) -> None:
+        self.package = package
+        self.revision = revision
+        self.name = name
+        self.parent = parent
+        self.path = path
+        remedy = "restore its script" if name == "down_revision" else "use requires for a revision of another package"
+        super().__init__(
+            f"{package} {revision}: {name} names {parent!r}, which this history does not have; "
+            f"{remedy}, or correct {path}"
+        )
+
+
+class RevisionCycle(RevisionError):
+    """The revisions of one history follow each other in a circle."""
+
+    def __init__(self, package: str, path: tuple[str, ...]) -> None:
+        self.package = package
+        self.path = path
+        super().__init__(
+            f"{package}: revisions follow each other in a circle, {' after '.join(path)}; "
+            f"correct a down_revision or a depends_on there"
+        )
+
+
+class UnknownRevision(RevisionError):
+    """A name stands for no revision of the histories asked; ``elsewhere`` are the packages that do have it."""
+
+    def __init__(self, symbol: str, packages: tuple[str, ...], elsewhere: tuple[str, ...] = ()) -> None:
+        self.symbol = symbol
+        self.packages = packages
+        self.elsewhere = elsewhere
+        remedy = f"name its package: -x packages={elsewhere[0]}" if elsewhere else "look with 'ws-alembic history'"
+        super().__init__(f"no revision {symbol!r} in {_listed(packages)}; {remedy}")
+
+
+class AmbiguousRevision(RevisionError):
+    """Several revisions of one history begin with the text given."""
+
+    def __init__(self, symbol: str, package: str, matches: tuple[str, ...]) -> None:
+        self.symbol = symbol
+        self.package = package
+        self.matches = matches
+        super().__init__(f"{symbol!r} may be any of {_listed(matches)} in {package}; write more of it")
+
+
+class RevisionInSeveralHistories(RevisionError):
+    """Several of the selected histories have the revision."""
+
+    def __init__(self, symbol: str, packages: tuple[str, ...]) -> None:
+        self.symbol = symbol
+        self.packages = packages
+        super().__init__(
+            f"revision {symbol!r} is in several histories: {_listed(packages)}; "
+            f"say which with -x packages={packages[0]}"
+        )
+
+
+class RevisionNotOnBranch(RevisionError):
+    """``branch@revision`` where the revision is on another branch."""
+
+    def __init__(self, symbol: str, package: str, revision: str, branch: str) -> None:
+        self.symbol = symbol
+        self.package = package
+        self.revision = revision
+        self.branch = branch
+        super().__init__(
+            f"{symbol!r}: revision {revision} of {package} is not on the branch {branch!r}; "
+            f"write the revision without the branch"
+        )
+
+
+class SeveralHeads(RevisionError):
+    """One revision is asked for where the history has several heads."""
+
+    def __init__(self, symbol: str, package: str, heads: tuple[str, ...]) -> None:
+        self.symbol = symbol
+        self.package = package
+        self.heads = heads
+        super().__init__(
+            f"{symbol!r} may be any of {_listed(heads)} in {package}; name one, say 'heads' for all, or run merge"
+        )
+
+
+class AmbiguousStep(RevisionError):
+    """A relative step comes to a place from where several revisions go on."""
+
+    def __init__(self, symbol: str, package: str, choices: tuple[str, ...]) -> None:
+        self.symbol = symbol
+        self.package = package
+        self.choices = choices
+        super().__init__(f"{symbol!r} has several ways in {package}: {_listed(choices)}; name the revision to go to")
+
+
+class StepTooFar(RevisionError):
+    """A relative step goes past the end of the history."""
+
+    def __init__(self, symbol: str, package: str) -> None:
+        self.symbol = symbol
+        self.package = package
+        super().__init__(f"{symbol!r}: {package} has not that many revisions that way; name the revision to go to")
+
+
+class RequirementError(RevisionError):
+    """``requires`` or ``run_before`` of a revision names something that is not there."""
+
+    reason: ClassVar[str]
+    remedy: ClassVar[str]
+
+    def __init__(self, asking: tuple[str, str], header: str, asked: tuple[str, str], path: Path) -> None:
+        self.asking = asking
+        self.header = header
+        self.asked = asked
+        self.path = path
+        verb = {"requires": "requires", "run_before": "is to run before"}[header]
+        super().__init__(
+            f"{asking[0]} {asking[1]} {verb} {asked[0]} {asked[1]}, {self.reason}; {self.remedy}, or correct {path}"
+        )
+
+
+class UnregisteredRequirement(RequirementError):
+    """The package that is asked for is not registered, or has no history of its own."""
+
+    reason = "a package that is not registered with revisions of its own"
+    remedy = "register the package"
+
+
+class UnknownRequirement(RequirementError):
+    """The package that is asked for has no such revision."""
+
+    reason = "a revision which that package does not have"
+    remedy = "install the version of the package that has it"
+
+
+class AmbiguousRequirement(RequirementError):
+    """Several revisions of the package begin with the text asked for."""
+
+    reason = "which several revisions there begin with"
+    remedy = "write the whole id"
+
+
+class UnknownAppliedRevision(RevisionError):
+    """The database is at a revision that no script has."""
+
+    def __init__(self, package: str, revision: str, history_table: str) -> None:
+        self.package = package
+        self.revision = revision
+        self.history_table = history_table
+        super().__init__(
+            f"{package}: the database is at revision {revision} (table {history_table}), which no script has: "
+            f"the code is older than the database, or the script was deleted or rewritten; "
+            f"look with 'ws-alembic doctor'"
+        )
+
+
+class OverlappingRevisions(RevisionError):
+    """A history table has a row for a revision and one for a revision before it."""
+
+    def __init__(self, package: str, rows: tuple[str, ...], heads: tuple[str, ...]) -> None:
+        self.package = package
+        self.rows = rows
+        self.heads = heads
+        super().__init__(
+            f"{package}: the database is said to be at {_listed(rows)}, but some of these come before others; "
+            f"run 'ws-alembic -x packages={package} stamp --purge {' '.join(heads)}'"
+        )
+
+
 class PlanError(MigrateError):
     """No order of steps satisfies what the revisions ask for."""
+
+
+class RequirementCycle(PlanError):
+    """Revisions of several packages wait for each other.
+
+    ``path`` are ``"package revision"`` texts, each of which waits for the next; ``reasons`` say why.
+    """
+
+    def __init__(self, path: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+        self.path = path
+        self.reasons = reasons
+        verbs = {
+            "down_revision": "follows",
+            "depends_on": "depends on",
+            "requires": "requires",
+            "run_before": "waits for the run_before of",
+        }
+        steps = (f"{verbs[reason]} {node}" for reason, node in zip(reasons, path[1:], strict=True))
+        super().__init__(
+            f"revisions wait for each other in a circle: {path[0]} {', which '.join(steps)}; "
+            f"take one requires or run_before out"
+        )
+
+
+class RevisionNotApplied(PlanError):
+    """A downgrade to a revision that the database is not past."""
+
+    def __init__(self, package: str, symbol: str) -> None:
+        self.package = package
+        self.symbol = symbol
+        super().__init__(
+            f"{package}: cannot downgrade to {symbol!r}, it is not applied; look with 'ws-alembic current'"
+        )
+
+
+class DowngradeBreaksOthers(PlanError):
+    """A downgrade would undo what applied revisions of other packages require.
+
+    ``broken`` are pairs of ``"package revision"`` texts: the one applied, and the one it requires.
+    """
+
+    def __init__(self, broken: tuple[tuple[str, str], ...]) -> None:
+        self.broken = broken
+        pairs = ", ".join(f"{asking} requires {asked}" for asking, asked in broken)
+        super().__init__(f"the downgrade would undo what others need: {pairs}; undo those too with -x cascade=yes")
 
 
 class LockError(MigrateError, TimeoutError):
     """The lock that keeps two runs apart was not had in time."""
 
 
+class LockTimeout(LockError):
+    """Somebody else held the lock all the time; ``holder`` says who, or is None where nobody can tell."""
+
+    def __init__(self, database: str, seconds: float, holder: Any) -> None:
+        self.database = database
+        self.seconds = seconds
+        self.holder = holder
+        super().__init__(
+            f"another run holds the lock of the database {database}, waited {seconds:g} s, holder: "
+            f"{holder or 'unknown'}; wait for that run and try again, or raise websauna_migrate.lock_timeout"
+            + (f", or if it hangs end it with: {holder.how_to_end}" if holder else "")
+        )
+
+
+class LockLost(LockError):
+    """The lock went while the run was under way: its connection died, or its file was removed."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        super().__init__(
+            f"the lock of the database {database} was lost, so another run may be at work there; stopped before the "
+            "next step; see what the server's log says, then run the command again"
+        )
+
+
+class LockFileError(LockError):
+    """The file that locks a SQLite database cannot be made or written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"cannot lock the database with the file {path}: {reason}; "
+            "the folder of the database has to be writable for the user who runs this"
+        )
+
+
 class RunError(MigrateError, RuntimeError):
     """A run broke on its way."""
+
+
+class DatabaseUnreachable(RunError):
+    """No connection to the database was had."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"cannot connect to {url}: {reason}; check that the server runs, and sqlalchemy.url")
+
+
+class StepFailed(RunError):
+    """A revision raised while it ran.
+
+    ``applied`` and ``left`` are "package revision" each. ``stays`` tells that the database keeps the statements that
+    the revision had run before it broke.
+    """
+
+    def __init__(
+        self,
+        package: str,
+        revision: str,
+        direction: str,
+        path: str,
+        error: Exception,
+        *,
+        applied: tuple[str, ...],
+        left: tuple[str, ...],
+        stays: bool,
+    ) -> None:
+        self.package = package
+        self.revision = revision
+        self.direction = direction
+        self.path = path
+        self.error = error
+        self.applied = applied
+        self.left = left
+        self.stays = stays
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        undone = (
+            f"what {revision} had done before it broke stays, because this database cannot undo DDL: "
+            f"undo it by hand or let the script pass over it"
+            if stays
+            else f"nothing of {revision} stays"
+        )
+        super().__init__(
+            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {reason}; {undone}; "
+            f"{_done_and_left(applied, left)}; mend {path} and run the same command again"
+        )
+
+
+class RunInterrupted(RunError):
+    """Somebody stopped the run; the revision under way was rolled back."""
+
+    exit_code: ClassVar[int] = 130
+
+    def __init__(self, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
+        self.applied = applied
+        self.left = left
+        super().__init__(f"interrupted; {_done_and_left(applied, left)}; run the same command again to go on")
+
+
+class HeadsDiffer(RunError):
+    """After a run a history table does not hold what the plan says: somebody else wrote to it."""
+
+    def __init__(self, package: str, history_table: str, expected: tuple[str, ...], found: tuple[str, ...]) -> None:
+        self.package = package
+        self.history_table = history_table
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"{package}: the table {history_table} holds {_listed(found)} after the run and not {_listed(expected)}; "
+            f"see whether another program writes to it, then look at: ws-alembic status"
+        )
+
+
+class NotInOneTransaction(RunError):
+    """A revision leaves its transaction, so that several cannot share one."""
+
+    def __init__(self, package: str, revision: str, path: str) -> None:
+        self.package = package
+        self.revision = revision
+        self.path = path
+        super().__init__(
+            f"-x transaction=all: {package} {revision} uses autocommit_block() ({path}); run without -x transaction=all"
+        )
+
+
+class NoTransactionalDdl(RunError):
+    """The database commits each DDL statement by itself."""
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
+        super().__init__(
+            f"-x transaction=all: {dialect} commits each DDL statement by itself; run without -x transaction=all"
+        )
+
+
+class BrokenForeignKeys(RunError):
+    """Rows refer to rows that a revision took away. ``keys`` name them."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        super().__init__(f"foreign keys lead nowhere: {', '.join(keys[:3])}{more}; move or delete those rows first")
+
+
+class OpenTransaction(RunError):
+    """A transaction was open before Alembic began its own, which it would then never commit."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(
+            f"env.py of {package}: a transaction is open on the connection, so that nothing would be committed; "
+            f"end it before run_alembic() is called"
+        )
+
+
+class WrongPackage(RunError):
+    """An ``env.py`` names another package than the one that is run."""
+
+    def __init__(self, path: str, named: str, package: str) -> None:
+        self.path = path
+        self.named = named
+        self.package = package
+        super().__init__(f"{path} says run_alembic(package={named!r}) in the history of {package!r}; name that one")
+
+
+class OptionNotAllowed(RunError):
+    """An ``env.py`` sets an option that websauna_migrate sets itself."""
+
+    def __init__(self, package: str, options: list[str]) -> None:
+        self.package = package
+        self.options = options
+        super().__init__(
+            f"env.py of {package}: run_alembic() takes no {', '.join(options)}; "
+            f"the settings file and add_migration_package() say that"
+        )
+
+
+class EnvDidNotRun(RunError):
+    """An ``env.py`` did not call ``run_alembic()``."""
+
+    def __init__(self, path: str, package: str) -> None:
+        self.path = path
+        self.package = package
+        super().__init__(
+            f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done; "
+            f"put that call at its end in place of its own set-up"
+        )
 
 
 class ClientError(MigrateError, OSError):
