@@ -1,1 +1,44 @@
-"""Alembic migrations for Pyramid applications made of several packages."""
+"""Alembic migrations for Pyramid applications made of several packages.
+
+The public names are loaded when they are first used: a script that needs none of Pyramid does not import it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+
+    from websauna_migrate.dbsession import get_engine
+    from websauna_migrate.directives import get_migration_packages
+    from websauna_migrate.exceptions import MigrateError
+    from websauna_migrate.initializer import Initializer
+    from websauna_migrate.package import History, MigrationPackage
+
+__all__ = ["History", "Initializer", "MigrateError", "MigrationPackage", "get_engine", "get_migration_packages"]
+
+_HOMES = {
+    "History": "package",
+    "Initializer": "initializer",
+    "MigrateError": "exceptions",
+    "MigrationPackage": "package",
+    "get_engine": "dbsession",
+    "get_migration_packages": "directives",
+}
+
+
+def includeme(config: Configurator) -> None:
+    """Add the directive ``config.add_migration_package``; for ``config.include("websauna_migrate")``."""
+    config.include("websauna_migrate.directives")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "includeme"]

@@ -1,0 +1,85 @@
+"""The base class of an application's start-up code, in parts that can be run apart.
+
+Floor 3. The scripts need the models of an application and nothing else: a start-up that is one function has to be run
+as a whole, views, templates, queries and all.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from websauna_migrate.directives import DISCRIMINATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyramid.config import Configurator
+    from pyramid.registry import Registry
+    from pyramid.router import Router
+
+
+class Initializer:
+    """Builds a Pyramid application in steps; an application overrides the steps that it needs.
+
+    ::
+
+        class Initializer(websauna_migrate.Initializer):
+            def include_addons(self):
+                self.config.include("acme.blog")
+
+            def configure_models(self):
+                from . import models
+                self.config.add_migration_package("acme.shop", models.Base.metadata)
+
+        def main(global_config, **settings):
+            return Initializer(global_config, settings).make_wsgi_app()
+
+    ``global_config`` is PasteDeploy's, ``settings`` are those of the application's section.
+    """
+
+    def __init__(self, global_config: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+        self.global_config = global_config
+        self.settings = dict(settings)
+        self.config = self.create_configurator()
+        self.config.include("websauna_migrate")
+
+    def create_configurator(self) -> Configurator:
+        """Return the Pyramid configurator; relative dotted names resolve in the package of the subclass."""
+        from pyramid.config import Configurator
+        from pyramid.path import package_of
+
+        return Configurator(package=package_of(sys.modules[type(self).__module__]), settings=self.settings)
+
+    def include_addons(self) -> None:
+        """Include the add-ons; each registers its own models in its ``includeme``."""
+
+    def configure_models(self) -> None:
+        """Register the models of the application with ``self.config.add_migration_package``."""
+
+    def configure_views(self) -> None:
+        """Set up routes, views, sessions, and all else that only a running application needs."""
+
+    def register_models(self) -> Registry:
+        """Register models and return the registry. This is all that the scripts run of an application.
+
+        What the add-ons configured beside their models, views for instance, is dropped before it is carried out.
+        """
+        self.include_addons()
+        self.configure_models()
+        state = self.config.action_state
+        state.actions = [action for action in state.actions if _registers_a_package(action)]
+        self.config.commit()
+        return self.config.registry
+
+    def make_wsgi_app(self) -> Router:
+        """Run all steps and return the WSGI application."""
+        self.include_addons()
+        self.configure_models()
+        self.configure_views()
+        return self.config.make_wsgi_app()
+
+
+def _registers_a_package(action: Mapping[str, Any]) -> bool:
+    discriminator = action["discriminator"]
+    return isinstance(discriminator, tuple) and discriminator[:1] == (DISCRIMINATOR,)

@@ -1,0 +1,265 @@
+"""Which package owns which table, and how packages depend on each other through foreign keys.
+
+Floor 1. The rules are those of Django's app label, put together for SQLAlchemy: nothing is guessed, and a table that
+no rule gives to exactly one package is a problem that the caller raises or warns about.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import Table
+
+from websauna_migrate.exceptions import (
+    BrokenModels,
+    OwnershipError,
+    TableDefinedTwice,
+    TableWithoutOwner,
+    TableWithTwoOwners,
+    UnregisteredOwner,
+)
+from websauna_migrate.package import holds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ForeignKey, MetaData
+    from sqlalchemy.orm import Mapper
+
+    from websauna_migrate.package import MigrationPackage
+
+INFO_KEY = "package"
+
+
+class TableKey(NamedTuple):
+    """A table by its schema, None for the default one, and its name."""
+
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The owner of each table, and what stands in the way of knowing it.
+
+    ``tables`` holds each owned table once, in the order of registration and definition. A table with a problem is
+    in ``problems`` only.
+    """
+
+    tables: Mapping[TableKey, Table]
+    owners: Mapping[TableKey, str]
+    problems: tuple[OwnershipError, ...] = ()
+
+    def of(self, packages: Collection[str]) -> frozenset[TableKey]:
+        """Return the tables that ``packages`` own."""
+        return frozenset(key for key, owner in self.owners.items() if owner in packages)
+
+    def require(self) -> None:
+        """Raise the first problem, if there is one.
+
+        :raises OwnershipError: a table has no owner, or two
+        """
+        if self.problems:
+            raise self.problems[0]
+
+
+def table_key(table: Table) -> TableKey:
+    """Return the schema and name of ``table``."""
+    return TableKey(table.schema, table.name)
+
+
+def owning_package(names: Iterable[str], dotted_name: str) -> str | None:
+    """Return the longest of the package ``names`` that is or holds ``dotted_name``, None when none does."""
+    return max((name for name in names if holds(name, dotted_name)), key=len, default=None)
+
+
+def find_owners(packages: Collection[MigrationPackage]) -> Ownership:
+    """Find the owner of each table in the metadata of ``packages``. Configures the mappers, changes nothing else."""
+    tables = list(_tables(packages))
+    try:
+        mappers = _mappers()
+    except Exception as error:  # any error of the user's models
+        return Ownership(MappingProxyType({}), MappingProxyType({}), (BrokenModels(error),))
+    rules = _rules(packages, tables, mappers)
+    owned: dict[TableKey, Table] = {}
+    owners: dict[TableKey, str] = {}
+    problems: list[OwnershipError] = []
+    for table in tables:
+        key = table_key(table)
+        try:
+            owner = _owner(table, rules)
+        except OwnershipError as problem:
+            problems.append(problem)
+            continue
+        if owners.setdefault(key, owner) != owner:
+            problems.append(TableDefinedTwice(str(key), owners[key], owner))
+        elif key not in owned or table.metadata in _metadata_of(packages, owner):
+            owned.setdefault(key, table)
+    return Ownership(MappingProxyType(owned), MappingProxyType(owners), tuple(problems))
+
+
+def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignKey, Table]]:
+    """Yield the foreign keys of owned tables that lead to another owned table: from, key, to.
+
+    A key given as text is looked up in the metadata of all packages, so that packages with a metadata of their own
+    may refer to each other.
+    """
+    for table in ownership.tables.values():
+        for foreign_key in sorted(table.foreign_keys, key=lambda fk: (fk.parent.name, fk.target_fullname)):
+            target = referred_table(ownership.tables, table, foreign_key)
+            if target is not None and target is not table:
+                yield table, foreign_key, target
+
+
+def referred_table(tables: Mapping[TableKey, Table], table: Table, foreign_key: ForeignKey) -> Table | None:
+    """Return the table that ``foreign_key`` of ``table`` leads to, None when it is in no registered metadata."""
+    path = foreign_key.target_fullname.split(".")
+    schema = ".".join(path[:-2]) or None
+    default = table.metadata.schema if schema is None else None
+    return tables.get(TableKey(schema or default, path[-2]), tables.get(TableKey(schema, path[-2])))
+
+
+def package_dependencies(ownership: Ownership) -> dict[str, frozenset[str]]:
+    """Return for each package those that its tables refer to by foreign keys, itself left out."""
+    needs: defaultdict[str, set[str]] = defaultdict(set)
+    for table, _, target in foreign_keys_between(ownership):
+        needs[ownership.owners[table_key(table)]].add(ownership.owners[table_key(target)])
+    return {package: frozenset(needed - {package}) for package, needed in needs.items()}
+
+
+def dependency_groups(names: Sequence[str], needs: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], ...]:
+    """Order ``names`` so that each comes after those it needs; names that need each other in a circle are one group.
+
+    Ties keep the order of ``names``.
+    """
+    reach = _reachable(names, needs)
+    groups: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        groups.setdefault(name, tuple(n for n in names if n == name or (n in reach[name] and name in reach[n])))
+    pending = list(dict.fromkeys(groups.values()))
+    ordered: list[tuple[str, ...]] = []
+    while pending:
+        waiting = {name for group in pending for name in group}
+        group = next(g for g in pending if not (reach[g[0]] & waiting) - set(g))
+        pending.remove(group)
+        ordered.append(group)
+    return tuple(ordered)
+
+
+def _reachable(names: Sequence[str], needs: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    reach: dict[str, set[str]] = {}
+    for name in names:
+        seen: set[str] = set()
+        todo = list(needs.get(name, ()))
+        while todo:
+            needed = todo.pop()
+            if needed not in seen and needed in names:
+                seen.add(needed)
+                todo.extend(needs.get(needed, ()))
+        reach[name] = seen
+    return reach
+
+
+def _tables(packages: Collection[MigrationPackage]) -> Iterator[Table]:
+    for metadata in dict.fromkeys(m for package in packages for m in package.metadata):
+        yield from metadata.tables.values()
+
+
+def _metadata_of(packages: Collection[MigrationPackage], name: str) -> tuple[MetaData, ...]:
+    return next(package.metadata for package in packages if package.name == name)
+
+
+def _mappers() -> list[Mapper[object]]:
+    """Return the configured mappers of all registries, those of a Core-only application being none."""
+    if "sqlalchemy.orm" not in sys.modules:
+        return []
+    from sqlalchemy.orm import configure_mappers, mapperlib
+
+    configure_mappers()  # before the registries are asked: an AbstractConcreteBase is unmapped until then
+    # SQLAlchemy has no public list of the registries, and a MetaData does not know its own.
+    registries = mapperlib._all_registries()
+    return sorted((m for registry in registries for m in registry.mappers), key=_class_name)
+
+
+def _class_name(mapper: Mapper[object]) -> str:
+    return f"{mapper.class_.__module__}.{mapper.class_.__qualname__}"
+
+
+def _owner(table: Table, rules: Sequence[Callable[[Table], set[str]]]) -> str:
+    """Apply the rules in their order. A rule that names several packages leaves the choice among them to the next."""
+    candidates: set[str] = set()
+    for rule in rules:
+        found = rule(table)
+        named = found & candidates if candidates else found
+        if len(named) == 1:
+            return named.pop()
+        candidates = named or candidates
+    if candidates:
+        raise TableWithTwoOwners(str(table_key(table)), tuple(sorted(candidates)))
+    raise TableWithoutOwner(str(table_key(table)))
+
+
+def _rules(
+    packages: Collection[MigrationPackage], tables: Sequence[Table], mappers: Sequence[Mapper[object]]
+) -> tuple[Callable[[Table], set[str]], ...]:
+    names = [package.name for package in packages]
+    by_class = _owners_by_class(names, mappers)
+    by_secondary = _owners_by_secondary(names, mappers)
+    by_module = _owners_by_module(names, tables)
+
+    def by_info(table: Table) -> set[str]:
+        if INFO_KEY not in table.info:
+            return set()
+        owner = owning_package(names, str(table.info[INFO_KEY]))
+        if owner is None:
+            raise UnregisteredOwner(str(table_key(table)), str(table.info[INFO_KEY]), tuple(names))
+        return {owner}
+
+    def by_metadata(table: Table) -> set[str]:
+        registered = {package.name for package in packages if table.metadata in package.metadata}
+        return registered if len(registered) == 1 else set()
+
+    return by_info, by_class.__getitem__, by_secondary.__getitem__, by_module.__getitem__, by_metadata
+
+
+def _owners_by_class(names: Collection[str], mappers: Iterable[Mapper[object]]) -> defaultdict[Table, set[str]]:
+    owners: defaultdict[Table, set[str]] = defaultdict(set)
+    for mapper in mappers:
+        if isinstance(mapper.local_table, Table) and not mapper.single:
+            _add_owner(owners[mapper.local_table], names, mapper)
+    return owners
+
+
+def _owners_by_secondary(names: Collection[str], mappers: Iterable[Mapper[object]]) -> defaultdict[Table, set[str]]:
+    owners: defaultdict[Table, set[str]] = defaultdict(set)
+    for mapper in mappers:
+        for relationship in mapper.relationships:
+            if relationship.parent is mapper and isinstance(relationship.secondary, Table):
+                _add_owner(owners[relationship.secondary], names, mapper)
+    return owners
+
+
+def _add_owner(owners: set[str], names: Collection[str], mapper: Mapper[object]) -> None:
+    owner = owning_package(names, mapper.class_.__module__)
+    if owner is not None:
+        owners.add(owner)
+
+
+def _owners_by_module(names: Collection[str], tables: Sequence[Table]) -> defaultdict[Table, set[str]]:
+    known = set(tables)
+    owners: defaultdict[Table, set[str]] = defaultdict(set)
+    for module_name, module in list(sys.modules.items()):
+        package = owning_package(names, module_name)
+        if package is None or module is None:
+            continue
+        for value in list(vars(module).values()):
+            if isinstance(value, Table) and value in known:
+                owners[value].add(package)
+    return owners

@@ -1,0 +1,104 @@
+"""Which packages and histories a command is about: ``-x packages=`` and the working directory.
+
+Floor 2. Reads which folders exist, nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import EmptySelection, UnknownOption, UnknownPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from websauna_migrate.package import History
+
+ALL = "all"
+OPTIONS = ("packages", "transaction", "cascade")
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A history that a command runs for, and which of its packages the command considers."""
+
+    history: History
+    packages: tuple[str, ...]
+
+
+def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Selected, ...]:
+    """Group ``packages`` by history, in the order of ``histories``."""
+    selected = (Selected(h, tuple(name for name in h.packages if name in packages)) for h in histories)
+    return tuple(s for s in selected if s.packages)
+
+
+def package_names(x_arguments: Iterable[str], registered: Collection[str], current: str) -> tuple[str, ...]:
+    """Return the packages that ``-x packages=`` names; without it ``current``, the current package.
+
+    ``x_arguments`` are the values of all ``-x`` options.
+
+    :raises UnknownPackage: one of them is not registered
+    :raises EmptySelection: the option names none
+    """
+    values = [value for key, _, value in (x.partition("=") for x in x_arguments) if key == "packages"]
+    if not values:
+        return (current,)
+    names = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
+    if not names:
+        raise EmptySelection(tuple(registered))
+    if ALL in names:
+        return tuple(registered)
+    for name in names:
+        if name not in registered:
+            raise UnknownPackage(name, tuple(registered), closest(name, registered))
+    return names
+
+
+def x_option(x_arguments: Iterable[str], name: str, allowed: Sequence[str]) -> str | None:
+    """Return the value of ``-x name=value``, the last one given, None where there is none.
+
+    :raises UnknownOption: the value is none of ``allowed``
+    """
+    value = None
+    for key, _, given in (x.partition("=") for x in x_arguments):
+        if key == name:
+            value = given
+            if value not in allowed:
+                raise UnknownOption(f"-x {name}={value}", tuple(f"-x {name}={choice}" for choice in allowed))
+    return value
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of ``names`` that ``name`` was probably meant to be."""
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
+def current_package(folders: Mapping[str, Path], app_package: str, working_directory: Path) -> str:
+    """Return the package whose project folder holds the working directory, else ``app_package``.
+
+    ``folders`` gives the folder of each registered package. The deepest project folder wins; where several packages
+    share it, the one that the working directory lies in, then the application, then the first registered.
+    """
+    here = working_directory.resolve()
+    projects = {name: project for name, folder in folders.items() if (project := project_folder(folder.resolve()))}
+    around = {name: project for name, project in projects.items() if here.is_relative_to(project)}
+    if not around:
+        return app_package
+    deepest = max(around.values(), key=lambda project: len(project.parts))
+    candidates = [name for name, project in around.items() if project == deepest]
+    inside = [name for name in candidates if here.is_relative_to(folders[name].resolve())]
+    if inside:
+        return max(inside, key=lambda name: len(folders[name].resolve().parts))
+    return app_package if app_package in candidates else candidates[0]
+
+
+def project_folder(folder: Path) -> Path | None:
+    """Return the nearest folder at or above ``folder`` that is a project, None for an installed package."""
+    if _INSTALLED.intersection(folder.parts):
+        return None
+    return next((f for f in (folder, *folder.parents) if any((f / name).is_file() for name in _PROJECT_FILES)), None)
