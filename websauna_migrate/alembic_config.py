@@ -1,0 +1,210 @@
+"""From packages to histories, and from a history to Alembic's ``Config``.
+
+Floor 3. Histories are found without Alembic, which is imported only where a ``Config`` is made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken
+from websauna_migrate.ownership import dependency_groups
+from websauna_migrate.package import History, history_table_name
+from websauna_migrate.selection import project_folder
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Collection, Iterable, Mapping
+
+    from alembic.config import Config
+
+    from websauna_migrate.package import MigrationPackage
+    from websauna_migrate.settings import AppSettings
+
+SCAFFOLD = Path(__file__).parent / "scaffold"
+SETTING = "websauna_migrate.script_location."
+DEFAULT_FOLDER = "alembic"
+ENV_PY = """\
+from websauna_migrate.env import run_alembic
+
+run_alembic(package="{package}")
+"""
+_LEGACY_SEPARATOR = re.compile(r", *|(?: +)")
+_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+_OF_ONE_HISTORY = {
+    "script_location",
+    "version_locations",
+    "path_separator",
+    "version_path_separator",
+    "prepend_sys_path",
+}
+
+
+def make_histories(
+    packages: Mapping[str, MigrationPackage], app_package: str, ini: AppSettings, section: str = "alembic"
+) -> dict[str, History]:
+    """Return the histories by the name of the package whose they are, in registration order.
+
+    ``section`` is the part of the INI with Alembic's options.
+
+    :raises RegistrationError: a script location cannot be used, or two packages have the same
+    """
+    located = {name: find_script_location(package, app_package, ini, section) for name, package in packages.items()}
+    own = {name: location for name, location in located.items() if location is not None}
+    adopted = tuple(name for name in packages if name not in own)
+    _refuse_shared_locations(own)
+    histories = {}
+    for name, location in own.items():
+        is_app = name == app_package
+        options = ini.sections.get(section, {}) if is_app else {}
+        held = (name, *adopted) if is_app else (name,)
+        versions = _version_locations(location, options, ini.path.parent)
+        histories[name] = History(name, held, location, versions, history_table_name(name))
+    return histories
+
+
+def order_histories(
+    histories: Mapping[str, History], dependencies: Mapping[str, Collection[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Order the histories by the ``dependencies`` of their packages; those in a circle are one group."""
+    home = {package: history.package for history in histories.values() for package in history.packages}
+    needs = {
+        name: {home[needed] for package in history.packages for needed in dependencies.get(package, ())} - {name}
+        for name, history in histories.items()
+    }
+    return dependency_groups(tuple(histories), needs)
+
+
+def find_script_location(
+    package: MigrationPackage, app_package: str, ini: AppSettings, section: str = "alembic"
+) -> Path | None:
+    """Return the absolute folder of the package's revisions, which need not exist; None when it is adopted."""
+    base = ini.path.parent
+    configured = ini.settings.get(SETTING + package.name) or package.script_location
+    if configured:
+        return resolve_location(package.name, configured, base)
+    inside = next((f / DEFAULT_FOLDER for f in package_folders(package.name) if (f / DEFAULT_FOLDER).is_dir()), None)
+    if inside is not None or package.name != app_package:
+        return inside
+    of_alembic = ini.sections.get(section, {}).get("script_location")
+    if of_alembic:
+        return resolve_location(package.name, of_alembic, base)
+    return next((f for f in _beside(package.name, base) if f.is_dir()), base / DEFAULT_FOLDER)
+
+
+def resolve_location(package: str, spec: str, base: Path) -> Path:
+    """Return the folder that ``spec`` names: ``pkg:folder``, or a path relative to ``base``.
+
+    :raises InvalidScriptLocation: the package that it names is not there
+    """
+    owner, colon, folder = spec.partition(":")
+    if not colon or Path(spec).is_absolute() or Path(owner).drive or len(owner) == 1:
+        return Path(os.path.abspath(base / spec))  # noqa: PTH100 - resolve() would follow links
+    folders = package_folders(owner)
+    if not folders:
+        raise InvalidScriptLocation(package, spec, f"there is no package {owner!r}")
+    return next((f / folder for f in folders if (f / folder).is_dir()), folders[0] / folder)
+
+
+def package_folders(name: str) -> tuple[Path, ...]:
+    """Return the folders of the Python package ``name``, several for a namespace package, none when it is missing.
+
+    A plain module stands for the folder that it lies in.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return ()
+    if spec is None:
+        return ()
+    if spec.submodule_search_locations is not None:
+        return tuple(Path(folder) for folder in spec.submodule_search_locations)
+    return (Path(spec.origin).parent,) if spec.origin else ()
+
+
+def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
+    """Write what is missing of ``env.py``, ``script.py.mako`` and ``versions/`` for ``package``; return the new files.
+
+    Files that are there already are left as they are.
+    """
+    files = {
+        folder / "env.py": ENV_PY.format(package=package),
+        folder / "script.py.mako": (SCAFFOLD / "script.py.mako").read_text(encoding="utf-8"),
+        folder / "versions" / "README.rst": (SCAFFOLD / "versions" / "README.rst").read_text(encoding="utf-8"),
+    }
+    written = tuple(path for path in files if not path.exists())
+    (folder / "versions").mkdir(parents=True, exist_ok=True)
+    for path in written:
+        path.write_text(files[path], encoding="utf-8")
+    return written
+
+
+def make_config(
+    history: History,
+    ini: AppSettings,
+    *,
+    section: str = "alembic",
+    cmd_opts: Namespace | None = None,
+    stdout: TextIO | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return Alembic's ``Config`` for ``history``: the options of the INI, includes and all, with its own folders.
+
+    Where the history has no ``env.py``, ours is used.
+    """
+    import sys
+
+    from alembic.config import Config
+
+    config = Config(
+        ini_section=section, cmd_opts=cmd_opts, stdout=stdout or sys.stdout, attributes=dict(attributes or {})
+    )
+    config.file_config["DEFAULT"]["here"] = _escape(str(ini.path.parent))
+    for name, options in ini.sections.items():
+        if name == section or name == "post_write_hooks":
+            for key, value in options.items():
+                if key not in _OF_ONE_HISTORY:
+                    config.set_section_option(name, key, _escape(value))
+    config.config_file_name = str(ini.path)
+    config.output_buffer = stdout
+    script_location = history.script_location
+    versions = history.version_locations
+    if not (script_location / "env.py").is_file():
+        script_location = SCAFFOLD
+    config.set_main_option("script_location", _escape(str(script_location)))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", _escape("\n".join(map(str, versions))))
+    return config
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%%")
+
+
+def _beside(package: str, base: Path) -> Iterable[Path]:
+    yield base / DEFAULT_FOLDER
+    for folder in package_folders(package):
+        project = project_folder(folder)
+        if project is not None:
+            yield project / DEFAULT_FOLDER
+
+
+def _version_locations(location: Path, options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
+    text = options.get("version_locations", "").strip()
+    if not text:
+        return (location / "versions",)
+    separator = options.get("path_separator") or options.get("version_path_separator")
+    parts = text.split(_SEPARATORS[separator]) if separator in _SEPARATORS else _LEGACY_SEPARATOR.split(text)
+    return tuple(resolve_location("version_locations", part.strip(), base) for part in parts if part.strip())
+
+
+def _refuse_shared_locations(locations: Mapping[str, Path]) -> None:
+    owners: dict[Path, str] = {}
+    for name, location in locations.items():
+        first = owners.setdefault(location, name)
+        if first != name:
+            raise ScriptLocationTaken(str(location), first, name)

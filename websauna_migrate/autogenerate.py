@@ -1,0 +1,150 @@
+"""What autogenerate may look at and write.
+
+Floor 2. One function gives the options of a comparison, for ``revision --autogenerate``, for ``check`` and for tests.
+The user's own hooks in ``env.py`` are put behind ours: they narrow what is considered, they never widen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData, Table
+
+from websauna_migrate.exceptions import UnresolvedForeignKey
+from websauna_migrate.ownership import TableKey, referred_table
+from websauna_migrate.revisions import created_tables, read_revisions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from alembic.operations.ops import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.ownership import Ownership
+    from websauna_migrate.package import History, MigrationPackage
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The models to compare with, and the only tables that a comparison may see.
+
+    ``on_nothing`` is called in place of writing a revision that would be empty; None keeps it, for ``check``.
+    """
+
+    metadata: list[MetaData]
+    tables: frozenset[TableKey]
+    on_nothing: Callable[[], None] | None = None
+
+    def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options for ``context.configure()``, composed with those of the ``user``."""
+        default_schema = connection.dialect.default_schema_name if connection is not None else None
+        tables = {TableKey(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
+        schemas = {key.schema for key in tables} | {None}
+        is_sqlite = connection is not None and connection.dialect.name == "sqlite"
+        return {
+            "compare_type": True,
+            "render_as_batch": is_sqlite,
+            **user,
+            "target_metadata": self.metadata,
+            "include_schemas": schemas != {None},
+            "include_name": _both(_name_filter(tables, schemas), user.get("include_name")),
+            "include_object": _both(_object_filter(tables, default_schema), user.get("include_object")),
+            "process_revision_directives": self._then_drop_empty(user.get("process_revision_directives")),
+        }
+
+    def _then_drop_empty(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
+        def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
+            if theirs is not None:
+                theirs(migration, heads, scripts)
+            if self.on_nothing is not None and all(_is_empty(script) for script in scripts):
+                scripts.clear()
+                self.on_nothing()
+
+        return process
+
+
+def make_comparison(
+    packages: Sequence[str],
+    history: History,
+    registered: Mapping[str, MigrationPackage],
+    ownership: Ownership,
+    on_nothing: Callable[[], None] | None = None,
+) -> Comparison:
+    """Return what a comparison for ``packages`` of ``history`` may see.
+
+    That is the tables that they own, and those that the revisions of the history created and no package claims any
+    more, which count as those of the history's own package: its model was removed, so the table is to be dropped.
+
+    :raises OwnershipError: the owner of a table is not known
+    """
+    ownership.require()
+    tables = ownership.of(packages)
+    if history.package in packages:
+        created = {TableKey(*key) for key in created_tables(read_revisions(history))}
+        tables |= created - ownership.owners.keys()
+    return Comparison(target_metadata(registered.values(), ownership), tables, on_nothing)
+
+
+def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
+    """Return the metadata of all ``packages``, with foreign keys between them that resolve.
+
+    Packages with a metadata of their own may name a table of another one by text, which SQLAlchemy looks up in the
+    metadata of the table only; where one does, a copy of all tables in one metadata is returned.
+    """
+    metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
+    if len(metadata) < 2 or not any(_leads_elsewhere(table) for m in metadata for table in m.tables.values()):
+        return metadata
+    return [_merged(ownership)]
+
+
+def _is_empty(script: MigrationScript) -> bool:
+    return all(ops.is_empty() for ops in script.upgrade_ops_list)
+
+
+def _name_filter(tables: set[TableKey], schemas: set[str | None]) -> Callable[..., bool]:
+    def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
+        if type_ == "schema":
+            return name in schemas
+        if type_ == "table":
+            return name is not None and TableKey(parent_names.get("schema_name"), name) in tables
+        return True
+
+    return include_name
+
+
+def _object_filter(tables: set[TableKey], default_schema: str | None) -> Callable[..., bool]:
+    def include_object(item: object, _name: str | None, type_: str, _reflected: bool, _other: object) -> bool:
+        if type_ != "table" or not isinstance(item, Table):
+            return True
+        return TableKey(None if item.schema == default_schema else item.schema, item.name) in tables
+
+    return include_object
+
+
+def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Callable[..., bool]:
+    if theirs is None:
+        return ours
+    return lambda *arguments: ours(*arguments) and theirs(*arguments)
+
+
+def _leads_elsewhere(table: Table) -> bool:
+    own = table.metadata.tables
+    names = (fk.target_fullname.rpartition(".")[0] for fk in table.foreign_keys)
+    return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)
+
+
+def _merged(ownership: Ownership) -> MetaData:
+    merged = MetaData()
+
+    def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:
+        target = referred_table(ownership.tables, table, constraint.elements[0])
+        if target is None:
+            raise UnresolvedForeignKey(table.fullname, constraint.elements[0].target_fullname)
+        return target.schema
+
+    for table in ownership.tables.values():
+        table.to_metadata(merged, referred_schema_fn=referred_schema)
+    return merged

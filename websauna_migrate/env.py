@@ -1,0 +1,87 @@
+"""The entry of a user's ``env.py``.
+
+Floor 4. It configures Alembic for one history, whether ``ws-alembic`` or plain ``alembic`` runs it::
+
+    from websauna_migrate.env import run_alembic
+
+    run_alembic(package="my.app")
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from alembic import context
+from alembic.util import CommandError
+
+from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
+from websauna_migrate.run_context import ATTRIBUTE, RunContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alembic.config import Config
+    from sqlalchemy.engine import Connection
+
+# What decides which database and which tables a run is about cannot be said in two places.
+OURS = frozenset({"connection", "dialect_name", "target_metadata", "url", "version_table", "version_table_schema"})
+
+
+def run_alembic(package: str, **options: Any) -> None:
+    """Run what the Alembic command at hand asks for, for the history of ``package``; the last line of an ``env.py``.
+
+    ``options`` go on to :meth:`alembic.runtime.environment.EnvironmentContext.configure`. The hooks ``include_name``,
+    ``include_object`` and ``process_revision_directives`` are called besides ours.
+
+    :raises MigrateError: an option is ours to set, or ``package`` is not the one that is run
+    """
+    refused = OURS.intersection(options)
+    if refused:
+        raise OptionNotAllowed(package, sorted(refused))
+    run = context.config.attributes.get(ATTRIBUTE)
+    if run is not None:
+        _run(run, package, options)
+        return
+    with _run_of_plain_alembic(context.config, package) as run:
+        _run(run, package, options)
+
+
+def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
+    if package != run.history.package:
+        raise WrongPackage(str(run.history.script_location / "env.py"), package, run.history.package)
+    connection = None if context.is_offline_mode() else run.connect()
+    if connection is not None and connection.in_transaction():
+        raise OpenTransaction(run.history.package)
+    context.configure(**_options(run, connection, options))
+    if run.on_configured is not None:
+        run.on_configured(context.get_context())
+        return
+    with context.begin_transaction():
+        context.run_migrations()
+    if connection is not None:
+        connection.rollback()  # the reads of Alembic began a transaction; what it wrote is committed
+
+
+def _options(run: RunContext, connection: Connection | None, user: dict[str, Any]) -> dict[str, Any]:
+    options = {"transaction_per_migration": True, **user, "version_table": run.history.history_table}
+    options["target_metadata"] = list(run.metadata)
+    if run.comparison is not None:
+        options = run.comparison.options(connection, options)
+    if run.url.get_backend_name() == "sqlite":
+        options["transactional_ddl"] = True
+    if connection is None:
+        return options | {"url": run.url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
+    return options | {"connection": connection}
+
+
+@contextmanager
+def _run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
+    """Stand in for ``ws-alembic`` when ``alembic -c development.ini`` runs the ``env.py``."""
+    from websauna_migrate.bootstrap import run_of_plain_alembic
+
+    try:
+        with run_of_plain_alembic(config, package) as run:
+            yield run
+    except MigrateError as error:
+        raise CommandError(str(error)) from error

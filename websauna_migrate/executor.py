@@ -1,0 +1,404 @@
+"""Runs a plan: revision by revision, over all histories, on one connection.
+
+Floor 4. Each package's ``env.py`` is run once and hands over its ``MigrationContext``; the loop over the steps is
+ours, because Alembic's runs one history to its end. What a step does to the history table is still Alembic's doing.
+Alembic is imported when a step is to be run, so that a run that finds nothing to do never waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from websauna_migrate.alembic_config import make_config
+from websauna_migrate.exceptions import (
+    BrokenForeignKeys,
+    EnvDidNotRun,
+    HeadsDiffer,
+    NotInOneTransaction,
+    NoTransactionalDdl,
+    OpenTransaction,
+    RunInterrupted,
+    StepFailed,
+    WrongCombination,
+)
+from websauna_migrate.graph import SYMBOLS, resolve
+from websauna_migrate.plan import packages_meant, plan_stamp
+from websauna_migrate.revisions import uses_autocommit_block
+from websauna_migrate.run_context import ATTRIBUTE, RunContext, database_url, history_table, read_heads
+from websauna_migrate.selection import select
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import HeadMaintainer, MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.package import History
+    from websauna_migrate.plan import Plan, PlanStep
+    from websauna_migrate.revisions import Direction
+
+_UNDOES_DDL = ("postgresql", "sqlite", "mssql")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins or is done: ``number`` of ``total``, counted from 1, and the seconds that it took."""
+
+    step: PlanStep
+    number: int
+    total: int
+    state: Literal["begins", "done"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    """One history, set up by its ``env.py``."""
+
+    history: History
+    scripts: ScriptDirectory
+    context: EnvironmentContext
+    migration: MigrationContext
+    heads: HeadMaintainer
+
+
+def migrate(
+    app: Application,
+    packages: Sequence[str],
+    target: str = "heads",
+    *,
+    direction: Direction = "up",
+    cascade: bool = False,
+    one_transaction: bool = False,
+    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cmd_opts: Namespace | None = None,
+) -> Plan:
+    """Take the histories of ``packages`` up or down to ``target``, alone on the database, and return what was done.
+
+    The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
+    do, nothing waits for the lock.
+
+    :raises MigrateError: the plan cannot be made or run; the error tells what was applied and what was not
+    """
+    with app.connected(writes=False) as connection:
+        plan = app.plan(read_heads(connection, app.histories), packages, target, direction=direction, cascade=cascade)
+    if not plan.steps:
+        on_plan(plan)
+        return plan
+    with app.connected(writes=True) as connection, app.lock(connection, on_wait) as lock:
+        rows = read_heads(connection, app.histories)
+        plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+        on_plan(plan)
+        execute(
+            app,
+            plan,
+            rows,
+            connection,
+            one_transaction=one_transaction,
+            before_step=lock.check,
+            on_progress=on_progress,
+            cmd_opts=cmd_opts,
+        )
+    return plan
+
+
+def stamp(
+    app: Application,
+    packages: Sequence[str],
+    targets: Sequence[str],
+    *,
+    purge: bool = False,
+    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """Write ``targets`` into the history tables of ``packages`` and return their rows; runs no revision.
+
+    ``purge`` forgets what the tables hold first.
+    """
+    with app.connected(writes=True) as connection, app.lock(connection, on_wait):
+        rows = read_heads(connection, app.histories)
+        selected = [one.history.package for one in select(app.histories, packages)]
+        heads = plan_stamp(app.graph(), rows, selected, targets, purge=purge)
+        _write_heads(app, heads, rows, connection)
+    return heads
+
+
+def execute(
+    app: Application,
+    plan: Plan,
+    rows: Mapping[str, Sequence[str]],
+    connection: Connection,
+    *,
+    one_transaction: bool = False,
+    before_step: Callable[[], None] = lambda: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cmd_opts: Namespace | None = None,
+) -> None:
+    """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
+
+    ``rows`` are the rows of the history tables that the plan was made from. Each step commits together with its row
+    in the history table; with ``one_transaction`` all steps commit together. ``before_step`` may raise to stop.
+
+    :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
+    :raises RunInterrupted: on KeyboardInterrupt, likewise
+    :raises NotInOneTransaction: a step cannot run inside a transaction
+    :raises HeadsDiffer: the history tables do not hold what the plan says
+    """
+    if not plan.steps:
+        return
+    if one_transaction:
+        _refuse_what_needs_no_transaction(plan, connection)
+    environments = _open_all(app, plan, rows, connection, None, cmd_opts)
+    together = connection.begin if one_transaction else nullcontext
+    with _sqlite_keys_unenforced(connection) as check_keys, together():
+        for number, step in enumerate(plan.steps, 1):
+            on_progress(Progress(step, number, len(plan.steps), "begins"))
+            started = time.monotonic()
+            with _told(plan, number, all_or_nothing=one_transaction, dialect=connection.dialect.name):
+                before_step()
+                _run_step(environments[step.package], step, connection, check_keys, inside=one_transaction)
+            on_progress(Progress(step, number, len(plan.steps), "done", time.monotonic() - started))
+    _verify(app, plan, connection)
+
+
+def write_sql(
+    app: Application,
+    packages: Sequence[str],
+    target: str,
+    output: TextIO,
+    *,
+    direction: Direction = "up",
+    cascade: bool = False,
+    one_transaction: bool = False,
+    cmd_opts: Namespace | None = None,
+) -> None:
+    """Write the SQL that takes the histories of ``packages`` to ``target``; needs no database.
+
+    It starts from an empty database. ``target`` may be a range ``from:to`` of one history, for which all others count
+    as up to date; a downgrade has to be one.
+
+    :raises WrongCombination: a downgrade without a range, or a range over several histories
+    """
+    rows, target = _offline_rows(app, packages, target, direction)
+    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+    environments = _open_all(app, plan, rows, None, output, cmd_opts)
+    if one_transaction and plan.steps:
+        environments[plan.steps[0].package].migration.impl.emit_begin()
+    for step in plan.steps:
+        _write_step(environments[step.package], step, inside=one_transaction)
+    if one_transaction and plan.steps:
+        environments[plan.steps[-1].package].migration.impl.emit_commit()
+
+
+def _offline_rows(
+    app: Application, packages: Sequence[str], target: str, direction: Direction
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Return what the history tables hold before SQL is run that nobody can look at them for, and the target."""
+    start, colon, end = target.partition(":")
+    if not colon:
+        if direction == "down":
+            raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
+        return {}, target
+    graph = app.graph()
+    selected = tuple(one.history.package for one in select(app.histories, packages))
+    meant = packages_meant(graph, selected, start) if start not in SYMBOLS else packages_meant(graph, selected, end)
+    if len(meant) != 1:
+        raise WrongCombination(f"the range {target} is for one history", f"say which with -x packages={meant[0]}")
+    rows = {name: history.heads for name, history in graph.histories.items()}
+    rows[meant[0]] = tuple(resolve(graph.histories[meant[0]], start, ())) if start else ()
+    return rows, end or "heads"
+
+
+def _write_step(environment: _Environment, step: PlanStep, *, inside: bool) -> None:
+    with nullcontext() if inside else _begin(environment.migration):
+        if not environment.heads.heads and environment.migration.bind is not None:
+            history_table(environment.history.history_table).create(environment.migration.bind)
+        note = f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}"
+        environment.migration.impl.static_output(note)
+        _migrate(environment, step)
+
+
+def _write_heads(
+    app: Application, heads: Mapping[str, Sequence[str]], rows: Mapping[str, Sequence[str]], connection: Connection
+) -> None:
+    """Make the history tables hold ``heads``, all of them or none where the database can."""
+    histories = {history.package: history for history in app.histories}
+    with connection.begin():
+        for package, wanted in heads.items():
+            table = history_table(histories[package].history_table)
+            table.create(connection, checkfirst=True)
+            for gone in set(rows.get(package, ())) - set(wanted):
+                connection.execute(table.delete().where(table.c.version_num == gone))
+            for new in sorted(set(wanted) - set(rows.get(package, ()))):
+                connection.execute(table.insert().values(version_num=new))
+
+
+def _open_all(
+    app: Application,
+    plan: Plan,
+    rows: Mapping[str, Sequence[str]],
+    connection: Connection | None,
+    output: TextIO | None,
+    cmd_opts: Namespace | None,
+) -> dict[str, _Environment]:
+    packages = dict.fromkeys(step.package for step in plan.steps)
+    histories = {history.package: history for history in app.histories}
+    return {
+        package: _open(app, histories[package], tuple(rows.get(package, ())), connection, output, cmd_opts)
+        for package in packages
+    }
+
+
+def _open(
+    app: Application,
+    history: History,
+    rows: tuple[str, ...],
+    connection: Connection | None,
+    output: TextIO | None,
+    cmd_opts: Namespace | None,
+) -> _Environment:
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import HeadMaintainer
+    from alembic.script import ScriptDirectory
+
+    configured: list[MigrationContext] = []
+
+    def connect() -> Connection:
+        if connection is None:
+            raise OpenTransaction(history.package)
+        return connection
+
+    run = RunContext(
+        history=history,
+        url=database_url(app.ini.settings, str(app.ini.path)),
+        metadata=app.metadata(history.packages),
+        connect=connect,
+        on_configured=configured.append,
+    )
+    config = make_config(
+        history, app.ini, section=app.section, cmd_opts=cmd_opts, stdout=output, attributes={ATTRIBUTE: run}
+    )
+    scripts = ScriptDirectory.from_config(config)
+    options = {"as_sql": connection is None, "destination_rev": "heads", "starting_rev": None}
+    context = EnvironmentContext(config, scripts, fn=lambda heads, migration: [], **options)
+    with context:
+        scripts.run_env()
+    if not configured:
+        raise EnvDidNotRun(scripts.env_py_location, history.package)
+    if connection is not None and connection.in_transaction():
+        raise OpenTransaction(history.package)
+    return _Environment(history, scripts, context, configured[0], HeadMaintainer(configured[0], rows))
+
+
+def _run_step(
+    environment: _Environment, step: PlanStep, connection: Connection, check_keys: Callable[[], None], *, inside: bool
+) -> None:
+    """Run one step in a transaction of its own, or ``inside`` the one that is open."""
+    if not inside and connection.in_transaction():
+        raise OpenTransaction(step.package)
+    with nullcontext() if inside else _begin(environment.migration):
+        if not environment.heads.heads:
+            history_table(environment.history.history_table).create(connection, checkfirst=True)
+        _migrate(environment, step)
+        check_keys()
+
+
+def _migrate(environment: _Environment, step: PlanStep) -> None:
+    """Call the script's ``upgrade`` or ``downgrade`` and write down in the history table that it ran."""
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationStep
+
+    migration = environment.migration
+    script = environment.scripts.get_revision(step.revision.id)
+    make = MigrationStep.upgrade_from_script if step.direction == "up" else MigrationStep.downgrade_from_script
+    with environment.context, Operations.context(migration):
+        alembic_step = make(environment.scripts.revision_map, script)
+        alembic_step.migration_fn()
+        environment.heads.update_to_step(alembic_step)
+        for callback in migration.on_version_apply_callbacks:
+            callback(ctx=migration, step=alembic_step.info, heads=set(environment.heads.heads), run_args={})
+
+
+def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
+    """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
+
+    The argument is not public: the public call begins no transaction where DDL commits by itself.
+    """
+    return migration.begin_transaction(_per_migration=True)
+
+
+@contextmanager
+def _told(plan: Plan, number: int, *, all_or_nothing: bool, dialect: str) -> Iterator[None]:
+    """Turn whatever stops step ``number`` into an error that tells what was applied and what was not."""
+    step = plan.steps[number - 1]
+    done = 0 if all_or_nothing else number - 1
+    applied, left = _names(plan.steps[:done]), _names(plan.steps[done:])
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise RunInterrupted(applied, left) from error
+    except Exception as error:
+        where = (step.package, step.revision.id, step.direction, str(step.revision.path))
+        raise StepFailed(*where, error, applied=applied, left=left, stays=dialect not in _UNDOES_DDL) from error
+
+
+def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
+    return tuple(f"{step.package} {step.revision.id}" for step in steps)
+
+
+def _verify(app: Application, plan: Plan, connection: Connection) -> None:
+    touched = [history for history in app.histories if history.package in plan.heads_after]
+    found = read_heads(connection, touched)
+    for history in touched:
+        expected = plan.heads_after[history.package]
+        if set(found[history.package]) != set(expected):
+            raise HeadsDiffer(history.package, history.history_table, tuple(expected), found[history.package])
+
+
+def _refuse_what_needs_no_transaction(plan: Plan, connection: Connection) -> None:
+    if connection.dialect.name not in _UNDOES_DDL:
+        raise NoTransactionalDdl(connection.dialect.name)
+    for step in plan.steps:
+        if uses_autocommit_block(step.revision, step.direction):
+            raise NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))
+
+
+@contextmanager
+def _sqlite_keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
+    """Switch the enforcement of foreign keys off on SQLite, and yield a check to be made before each commit.
+
+    Batch mode drops the old table, and the rows that refer to it would go too. The pragma does nothing inside a
+    transaction, so it stands around all of them; where keys are not enforced, there is nothing to check.
+    """
+    if connection.dialect.name != "sqlite" or not _sqlite(connection, "PRAGMA foreign_keys"):
+        yield lambda: None
+        return
+    broken = set(_sqlite(connection, "PRAGMA foreign_key_check"))
+    _sqlite(connection, "PRAGMA foreign_keys = OFF")
+
+    def check_keys() -> None:
+        new = sorted(set(_sqlite(connection, "PRAGMA foreign_key_check")) - broken, key=str)
+        if new:
+            raise BrokenForeignKeys(tuple(f"{table} row {row} to {target}" for table, row, target, _ in new))
+
+    try:
+        yield check_keys
+    finally:
+        connection.rollback()
+        _sqlite(connection, "PRAGMA foreign_keys = ON")
+
+
+def _sqlite(connection: Connection, statement: str) -> list[Any]:
+    """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
+    rows: list[Any] = connection.connection.cursor().execute(statement).fetchall()
+    return [] if rows == [(0,)] else rows

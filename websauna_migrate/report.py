@@ -1,0 +1,119 @@
+"""Results as text and as JSON. Floor 5: returns what is to be printed, and prints nothing itself."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from websauna_migrate.graph import HistoryGraph
+    from websauna_migrate.package import History
+    from websauna_migrate.plan import HistoryState, Plan
+
+_COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}
+
+
+def as_json(value: object) -> str:
+    """Return ``value`` as JSON for people and programs."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def plan_json(plan: Plan) -> list[dict[str, Any]]:
+    """Return the steps of ``plan`` as plain values."""
+    return [
+        {
+            "package": step.package,
+            "revision": step.revision.id,
+            "direction": step.direction,
+            "message": step.revision.message,
+        }
+        for step in plan.steps
+    ]
+
+
+def plan_text(plan: Plan, *, colour: bool) -> str:
+    """Return the steps of ``plan`` as a table."""
+    if not plan.steps:
+        return "Nothing to do.\n"
+    rows = (
+        (str(number), step.direction, step.package, step.revision.id, step.revision.message)
+        for number, step in enumerate(plan.steps, 1)
+    )
+    return table(("", "", "package", "revision", "message"), rows, colour=colour)
+
+
+def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]) -> list[dict[str, Any]]:
+    """Return the state of each history as plain values."""
+    return [
+        {
+            "package": history.package,
+            "packages": list(history.packages),
+            "history_table": history.history_table,
+            "current": list(states[history.package].current),
+            "heads": list(states[history.package].heads),
+            "pending": states[history.package].pending,
+            "state": states[history.package].state,
+        }
+        for history in histories
+    ]
+
+
+def status_text(histories: Iterable[History], states: Mapping[str, HistoryState], *, colour: bool) -> str:
+    """Return one row per history."""
+    rows = []
+    for history in histories:
+        state = states[history.package]
+        shade = _COLOURS.get(state.state, "red")
+        rows.append(
+            (
+                history.package,
+                f"[{shade}]{state.state}[/]",
+                str(state.pending),
+                ", ".join(state.current) or "-",
+                ", ".join(state.heads) or "-",
+                ", ".join(history.packages[1:]) or "-",
+            )
+        )
+    return table(("package", "state", "pending", "current", "heads", "adopted packages"), rows, colour=colour)
+
+
+def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
+    """Yield the applied revisions that no applied one follows, as ``alembic current`` prints them."""
+    for revision in sorted(applied):
+        if applied.isdisjoint(graph.children[revision]):
+            yield revision + _head_mark(graph, revision) + _tree_marks(graph, revision)
+
+
+def head_lines(graph: HistoryGraph) -> Iterator[str]:
+    """Yield the heads as ``alembic heads`` prints them."""
+    for revision in graph.branch_heads:
+        labels = graph.revisions[revision].branch_labels
+        yield revision + (f" ({', '.join(labels)})" if labels else "") + _head_mark(graph, revision)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool) -> str:
+    """Return a table as wide as its content needs, with colours or as plain text."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    output = io.StringIO()
+    grid = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for row in rows:
+        grid.add_row(*row)
+    Console(file=output, force_terminal=colour, no_color=not colour, width=1000).print(grid)
+    return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+
+
+def _head_mark(graph: HistoryGraph, revision: str) -> str:
+    if not graph.after[revision]:
+        return " (head)"
+    return "" if graph.children[revision] else " (effective head)"
+
+
+def _tree_marks(graph: HistoryGraph, revision: str) -> str:
+    branches = " (branchpoint)" if len(graph.children[revision]) > 1 else ""
+    return branches + (" (mergepoint)" if len(graph.parents[revision]) > 1 else "")

@@ -1,0 +1,165 @@
+"""What the side that runs Alembic and the side that ``env.py`` calls share.
+
+Floor 2. The executor and the scripts put a :class:`RunContext` into ``Config.attributes``; ``websauna_migrate.env``
+takes it out. Neither knows anything else of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, event, inspect, literal, select, union_all
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from websauna_migrate.exceptions import DatabaseUnreachable, InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import URL, Connection, Engine
+
+    from websauna_migrate.autogenerate import Comparison
+    from websauna_migrate.package import History
+
+ATTRIBUTE = "websauna_migrate"
+PREFIX = "sqlalchemy."
+_BUSY_TIMEOUT = 60  # seconds that a SQLite connection waits for another one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """One run of one history's ``env.py``.
+
+    ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
+    not called offline, ``comparison`` is None unless the command compares the models with the database. With
+    ``on_configured`` the ``env.py`` only configures its ``MigrationContext`` and hands it over; without it Alembic's
+    own ``run_migrations()`` follows.
+    """
+
+    history: History
+    url: URL
+    metadata: tuple[MetaData, ...]
+    connect: Callable[[], Connection]
+    comparison: Comparison | None = None
+    on_configured: Callable[[MigrationContext], None] | None = None
+
+
+def database_url(settings: Mapping[str, Any], origin: str) -> URL:
+    """Return ``sqlalchemy.url`` of ``settings``; ``origin`` names the file in errors.
+
+    :raises SettingsError: there is none, or it cannot be parsed
+    """
+    value = settings.get(PREFIX + "url")
+    if not value:
+        raise MissingDatabaseUrl(origin)
+    return parse_url(value, origin, PREFIX + "url")
+
+
+def parse_url(value: str | URL, origin: str, setting: str) -> URL:
+    """Return ``value`` as an URL; ``setting`` of the file ``origin`` is named in the error, the value is not."""
+    try:
+        return make_url(value)
+    except (ArgumentError, ValueError, TypeError):
+        raise InvalidDatabaseUrl(origin, setting=setting) from None  # the cause may show the password
+
+
+def open_engine(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Engine:
+    """Return an engine for a run, made from ``sqlalchemy.*`` and without a pool.
+
+    On SQLite its transactions are real ones: the driver starts none by itself, and one that ``writes`` takes the
+    write lock when it begins.
+
+    :raises SettingsError: the URL or the driver cannot be used
+    """
+    from sqlalchemy import engine_from_config, pool
+
+    url = database_url(settings, origin)
+    options = {key: value for key, value in settings.items() if not key.startswith((PREFIX + "pool", PREFIX + "max_"))}
+    try:
+        engine = engine_from_config(options | {PREFIX + "url": url}, PREFIX, poolclass=pool.NullPool)
+    except NoSuchModuleError as error:
+        raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
+    except ImportError as error:
+        raise MissingDriver(origin, url.drivername, str(error)) from error
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise InvalidDatabaseUrl(origin, _one_line(error)) from error
+    if engine.dialect.name == "sqlite":
+        _make_transactions_real(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
+    return engine
+
+
+@contextmanager
+def connected(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Iterator[Connection]:
+    """Yield a connection to the database of the settings; what only reads makes no missing SQLite file.
+
+    :raises SettingsError: the URL or the driver cannot be used
+    :raises DatabaseUnreachable: the server is down, the password is wrong, and the like
+    """
+    url = database_url(settings, origin)
+    if not writes and _is_missing_file(url):
+        settings = {PREFIX + "url": "sqlite://"}
+    engine = open_engine(settings, origin, writes=writes)
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        raise DatabaseUnreachable(shown(url), _one_line(error.orig or error)) from error
+    with connection:
+        yield connection
+
+
+def shown(url: URL) -> str:
+    """Return ``url`` as it may be shown: without password and options."""
+    return url.set(password=None, query={}).render_as_string()
+
+
+def _is_missing_file(url: URL) -> bool:
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return False
+    return not url.database.startswith("file:") and not Path(url.database).exists()
+
+
+def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
+    """Return the rows of each history table by the package of the history; () where the table is missing.
+
+    Two queries for any number of histories. The transaction that they began is ended.
+    """
+    heads: dict[str, list[str]] = {history.package: [] for history in histories}
+    existing = set(inspect(connection).get_table_names())
+    queries = []
+    for history in histories:
+        if history.history_table in existing:
+            version_num = history_table(history.history_table).c.version_num
+            queries.append(select(literal(history.package), version_num))
+    if queries:
+        for package, revision in connection.execute(union_all(*queries)):
+            heads[package].append(revision)
+    connection.rollback()
+    return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
+
+
+def history_table(name: str) -> Table:
+    """Return the history table ``name``, the same as Alembic's own version table but for its name."""
+    key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
+    return Table(name, MetaData(), Column("version_num", String(32), nullable=False), key)
+
+
+def _make_transactions_real(engine: Engine, begin: str) -> None:
+    @event.listens_for(engine, "connect")
+    def no_implicit_begin(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None
+        dbapi_connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
+
+    @event.listens_for(engine, "begin")
+    def begin_for_real(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(begin)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,93 @@
+"""What the scripts share: the one border where an error becomes a line on stderr and an exit code. Floor 6."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import MigrateError, NoSettingsFile, WrongCombination
+from websauna_migrate.selection import package_names
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from websauna_migrate.bootstrap import Application
+
+FAILED = 1
+USAGE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
+    """Call ``work`` and return its exit code; an error becomes one line on stderr.
+
+    With ``raise_errors`` the trace goes before that line.
+    """
+    try:
+        code = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away, as `head` does. What is left in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("FAILED: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except Exception as error:  # the border: nothing goes past it
+        if raise_errors:
+            traceback.print_exc()
+        print(f"FAILED: {message(error)}", file=sys.stderr)
+        return getattr(error, "exit_code", FAILED)
+    return code
+
+
+def message(error: BaseException) -> str:
+    """Return ``error`` as one line for a person."""
+    text = " ".join(str(_original(error)).split())
+    if isinstance(error, MigrateError) or type(error).__module__.startswith("alembic."):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def settings_file(options: Namespace) -> str:
+    """Return the settings file that ``-c`` names, else the environment variable ``ALEMBIC_CONFIG``.
+
+    :raises NoSettingsFile: there is none
+    :raises WrongCombination: there are several
+    """
+    named = options.config or [name for name in (os.environ.get("ALEMBIC_CONFIG"),) if name]
+    if not named:
+        raise NoSettingsFile
+    if len(named) > 1:
+        raise WrongCombination("-c is given more than once", "name one settings file; it may include others")
+    return str(named[0])
+
+
+def application(options: Namespace) -> tuple[Application, tuple[str, ...]]:
+    """Load the application of ``-c`` and return it with the names of the packages that ``-x packages=`` selects."""
+    from websauna_migrate.bootstrap import load_application
+
+    app = load_application(settings_file(options), options.name)
+    packages = package_names(options.x or (), app.packages, app.current_package())
+    for problem in app.ownership.problems:
+        warn(problem)
+    return app, packages
+
+
+def tell(text: str) -> None:
+    """Print a line about the work, which is no result, to stderr."""
+    print(text, file=sys.stderr)
+
+
+def warn(text: object) -> None:
+    """Print a warning to stderr."""
+    tell(f"WARNING: {' '.join(str(text).split())}")
+
+
+def _original(error: BaseException) -> object:
+    """Return what the database said, without the statement that SQLAlchemy adds."""
+    return getattr(error, "orig", None) or error

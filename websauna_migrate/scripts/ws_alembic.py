@@ -1,0 +1,333 @@
+"""``ws-alembic``: Alembic's commands for all packages of a Pyramid application.
+
+Floor 6. The commands here are our own, and those that find nothing to do never import Alembic. All others are
+Alembic's, run once for each history by ``command_line``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import REMAINDER, ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from websauna_migrate.scripts.common import FAILED, application, run_script, tell, warn
+from websauna_migrate.selection import select, x_option
+
+if TYPE_CHECKING:
+    from websauna_migrate.executor import Progress
+    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.plan import Plan
+    from websauna_migrate.selection import Selected
+
+PROG = "ws-alembic"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``ws-alembic`` and exit."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run ``ws-alembic`` with ``argv`` and return its exit code."""
+    command = command_of(argv)
+    if command in COMMANDS:
+        options = build_parser().parse_args(argv)
+        if not _needs_alembic(command, options):
+            return run_script(lambda: COMMANDS[command](options), raise_errors=options.raiseerr)
+    from websauna_migrate.scripts.command_line import CommandLine
+
+    line = CommandLine(tuple(COMMANDS.values()))
+    alembic_options = line.parse(argv)
+    raise_errors = alembic_options.raiseerr
+    return run_script(lambda: line.run(alembic_options), raise_errors=raise_errors)
+
+
+def command_of(argv: Sequence[str]) -> str | None:
+    """Return the subcommand in ``argv``, None when there is none."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    _add_global_options(parser)
+    parser.add_argument("-h", "--help", "--version", action="store_true")
+    parser.add_argument("rest", nargs=REMAINDER)
+    try:
+        rest = parser.parse_known_args(argv)[0].rest
+    except Exception:  # argparse raises many things; the real parser tells what is wrong
+        return None
+    return rest[0] if rest else None
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of the commands that are our own, with Alembic's options where it has the command too."""
+    parser = ArgumentParser(PROG, description="Alembic's commands for all packages of a Pyramid application.")
+    _add_global_options(parser)
+    commands = parser.add_subparsers(required=True)
+    for name, add_arguments in _ARGUMENTS.items():
+        command = COMMANDS[name]
+        add_arguments(commands.add_parser(name, help=command.__doc__, description=command.__doc__))
+    return parser
+
+
+def upgrade(options: Namespace) -> int:
+    """Upgrade to a later version."""
+    return _migrate(options, "up")
+
+
+def downgrade(options: Namespace) -> int:
+    """Revert to a previous version."""
+    return _migrate(options, "down")
+
+
+def stamp(options: Namespace) -> int:
+    """Write revisions into the history tables without running them."""
+    from websauna_migrate import executor
+
+    app, packages = application(options)
+    heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=_say_who_holds(options))
+    for package, rows in heads.items():
+        _say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
+    return 0
+
+
+def current(options: Namespace) -> int:
+    """Display the current revision of each history in the database."""
+    from websauna_migrate.graph import applied
+    from websauna_migrate.plan import known_rows
+    from websauna_migrate.report import current_lines
+    from websauna_migrate.run_context import read_heads
+
+    app, packages = application(options)
+    selected = select(app.histories, packages)
+    graph = app.graph()
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, [one.history for one in selected])
+    code = 0
+    for one in selected:
+        history = graph.histories[one.history.package]
+        heads = known_rows(history, rows[one.history.package])
+        if options.check_heads and set(heads) != set(history.heads):
+            tell(f"FAILED: {one.history.package}: the database is not on all head revisions; run: ws-alembic upgrade")
+            code = FAILED
+        _print_part(selected, one, current_lines(history, applied(history, heads)))
+    return code
+
+
+def heads(options: Namespace) -> int:
+    """Show the heads of each history among its scripts."""
+    from websauna_migrate.report import head_lines
+
+    app, packages = application(options)
+    selected = select(app.histories, packages)
+    graph = app.graph()
+    for one in selected:
+        _print_part(selected, one, head_lines(graph.histories[one.history.package]))
+    return 0
+
+
+def status(options: Namespace) -> int:
+    """Tell where each history stands; with --check exit with 1 unless all are up to date."""
+    from websauna_migrate.plan import history_state
+    from websauna_migrate.report import as_json, status_json, status_text
+    from websauna_migrate.run_context import read_heads
+
+    app, packages = application(options)
+    histories = [one.history for one in select(app.histories, packages)]
+    graph = app.graph()
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, histories)
+    states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
+    if options.format == "json":
+        _print(as_json(status_json(histories, states)))
+    else:
+        _print(status_text(histories, states, colour=sys.stdout.isatty()))
+    well = all(state.state in ("up to date", "no revisions") for state in states.values())
+    return 0 if well or not options.check else FAILED
+
+
+def plan(options: Namespace) -> int:
+    """Show the steps that upgrade, or with --down downgrade, would run, in order; changes nothing."""
+    from websauna_migrate.report import as_json, plan_json, plan_text
+    from websauna_migrate.run_context import read_heads
+
+    app, packages = application(options)
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, app.histories)
+    target = options.revision or ("base" if options.down else "heads")
+    steps = app.plan(
+        rows, packages, target, direction="down" if options.down else "up", cascade=_is_yes(options, "cascade")
+    )
+    _warn_of_reports(steps)
+    if options.format == "json":
+        _print(as_json(plan_json(steps)))
+    else:
+        _print(plan_text(steps, colour=sys.stdout.isatty()))
+    return 0
+
+
+def init(options: Namespace) -> int:
+    """Make the folder for the revisions of the current package: env.py, script.py.mako and versions/."""
+    from websauna_migrate.alembic_config import write_scaffold
+
+    app, packages = application(options)
+    for name in packages:
+        usual = app.place_for_revisions(name)
+        folder = Path(options.directory).absolute() if options.directory else usual
+        for path in write_scaffold(folder, name):
+            _say(options, f"wrote {path}")
+        if folder != usual:
+            tell(f"now say where the revisions of {name} are: websauna_migrate.script_location.{name} = {folder}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    command.__name__: command for command in (upgrade, downgrade, stamp, current, heads, status, plan, init)
+}
+
+
+def _migrate(options: Namespace, direction: Any) -> int:
+    from websauna_migrate import executor
+
+    app, packages = application(options)
+    run_options: dict[str, Any] = {
+        "direction": direction,
+        "cascade": _is_yes(options, "cascade"),
+        "one_transaction": x_option(options.x or (), "transaction", ("all", "each")) == "all",
+        "cmd_opts": options,
+    }
+    if options.sql:
+        executor.write_sql(app, packages, options.revision, sys.stdout, **run_options)
+        return 0
+    started = time.monotonic()
+    # What a revision prints is no result of ours.
+    with redirect_stdout(sys.stderr):
+        done = executor.migrate(
+            app,
+            packages,
+            options.revision,
+            on_wait=_say_who_holds(options),
+            on_plan=_warn_of_reports,
+            on_progress=partial(_say_progress, options),
+            **run_options,
+        )
+    if done.steps:
+        _say(options, f"done: {len(done.steps)} revision(s) in {time.monotonic() - started:.1f} s")
+    else:
+        _say(options, "nothing to do")
+    return 0
+
+
+def _is_yes(options: Namespace, name: str) -> bool:
+    return x_option(options.x or (), name, ("yes", "no")) == "yes"
+
+
+def _needs_alembic(command: str, options: Namespace) -> bool:
+    """Tell whether the options ask for what only Alembic does."""
+    if command in ("current", "heads"):
+        return bool(options.verbose or getattr(options, "resolve_dependencies", False))
+    return command == "stamp" and bool(options.sql)
+
+
+def _print_part(selected: Sequence[Selected], one: Selected, lines: Any) -> None:
+    if len(selected) > 1:
+        print(f"{one.history.package}:")
+    for line in lines:
+        print(line)
+
+
+def _print(text: str) -> None:
+    print(text, end="")
+
+
+def _say(options: Namespace, line: str) -> None:
+    if not options.quiet:
+        tell(line)
+
+
+def _say_progress(options: Namespace, progress: Progress) -> None:
+    if progress.state == "begins":
+        step = progress.step
+        what = f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}"
+        _say(options, f"[{progress.number}/{progress.total}] {what}")
+
+
+def _say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
+    said: list[str] = []
+
+    def say(holder: LockHolder | None, _waited: float) -> None:
+        line = f"waiting for another run on this database: {holder or 'not known which'}"
+        if line not in said:
+            said.append(line)
+            _say(options, line)
+
+    return say
+
+
+def _warn_of_reports(plan: Plan) -> None:
+    for report in plan.reports:
+        warn(report.detail)
+
+
+def _add_global_options(parser: ArgumentParser) -> None:
+    parser.add_argument("-c", "--config", action="append", metavar="INI", help="the application's settings file")
+    parser.add_argument("-n", "--name", default="alembic", help="section of the settings file with Alembic's options")
+    parser.add_argument("-x", action="append", metavar="NAME=VALUE", help="packages=all, packages=a,b and others")
+    parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+
+
+def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
+    nargs = "?" if default else None
+    parser.add_argument("revision", nargs=nargs, default=default, help="revision identifier, heads or base")
+    parser.add_argument("--sql", action="store_true", help="write the SQL to stdout; needs no server")
+    parser.add_argument("--tag", help="a tag that an env.py may ask for")
+
+
+def _add_stamp_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("revisions", nargs="+", help="one or more revisions, heads or base")
+    parser.add_argument("--sql", action="store_true", help="write the SQL to stdout; needs no server")
+    parser.add_argument("--tag", help="a tag that an env.py may ask for")
+    parser.add_argument("--purge", action="store_true", help="forget what the history tables hold first")
+
+
+def _add_current_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("-c", "--check-heads", action="store_true", help="exit with 1 unless all heads are applied")
+    parser.add_argument("-v", "--verbose", action="store_true", help="more about each revision")
+
+
+def _add_heads_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("-v", "--verbose", action="store_true", help="more about each revision")
+    parser.add_argument("--resolve-dependencies", action="store_true", help="treat dependencies as down revisions")
+
+
+def _add_status_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="exit with 1 unless all is up to date")
+    _add_format(parser)
+
+
+def _add_plan_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("revision", nargs="?", help="default: heads, with --down base")
+    parser.add_argument("--down", action="store_true", help="the plan of a downgrade")
+    _add_format(parser)
+
+
+def _add_format(parser: ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _add_init_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("directory", nargs="?", metavar="FOLDER", help="default: where the package's revisions belong")
+
+
+_ARGUMENTS: dict[str, Callable[[ArgumentParser], None]] = {
+    "upgrade": partial(_add_run_arguments, default="heads"),
+    "downgrade": partial(_add_run_arguments, default=None),
+    "stamp": _add_stamp_arguments,
+    "current": _add_current_arguments,
+    "heads": _add_heads_arguments,
+    "status": _add_status_arguments,
+    "plan": _add_plan_arguments,
+    "init": _add_init_arguments,
+}
