@@ -1,0 +1,2 @@
+def posts(request):
+    raise NotImplementedError

@@ -1,0 +1,3 @@
+from websauna_migrate.env import run_alembic
+
+run_alembic(package="acme.shop")
