@@ -15,6 +15,7 @@ from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTak
 from websauna_migrate.ownership import dependency_groups
 from websauna_migrate.package import History, history_table_name
 from websauna_migrate.selection import project_folder
+from websauna_migrate.template import script_location_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 SCAFFOLD = Path(__file__).parent / "scaffold"
 SETTING = "websauna_migrate.script_location."
 DEFAULT_FOLDER = "alembic"
-ENV_PY = """\
-from websauna_migrate.env import run_alembic
-
-run_alembic(package="{package}")
-"""
 _LEGACY_SEPARATOR = re.compile(r", *|(?: +)")
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 _OF_ONE_HISTORY = {
@@ -131,11 +127,7 @@ def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
 
     Files that are there already are left as they are.
     """
-    files = {
-        folder / "env.py": ENV_PY.format(package=package),
-        folder / "script.py.mako": (SCAFFOLD / "script.py.mako").read_text(encoding="utf-8"),
-        folder / "versions" / "README.rst": (SCAFFOLD / "versions" / "README.rst").read_text(encoding="utf-8"),
-    }
+    files = {folder / name: text for name, text in script_location_files(package).items()}
     written = tuple(path for path in files if not path.exists())
     (folder / "versions").mkdir(parents=True, exist_ok=True)
     for path in written:

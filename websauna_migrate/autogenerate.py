@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import MetaData, Table
 
 from websauna_migrate.exceptions import UnresolvedForeignKey
-from websauna_migrate.ownership import TableKey, referred_table
+from websauna_migrate.ownership import referred_table
+from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, read_revisions
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ class Comparison:
     """
 
     metadata: list[MetaData]
-    tables: frozenset[TableKey]
+    tables: frozenset[TableName]
     on_nothing: Callable[[], None] | None = None
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
         default_schema = connection.dialect.default_schema_name if connection is not None else None
-        tables = {TableKey(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
+        tables = {TableName(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
         schemas = {key.schema for key in tables} | {None}
         is_sqlite = connection is not None and connection.dialect.name == "sqlite"
         return {
@@ -83,7 +84,7 @@ def make_comparison(
     ownership.require()
     tables = ownership.of(packages)
     if history.package in packages:
-        created = {TableKey(*key) for key in created_tables(read_revisions(history))}
+        created = created_tables(read_revisions(history)).keys()
         tables |= created - ownership.owners.keys()
     return Comparison(target_metadata(registered.values(), ownership), tables, on_nothing)
 
@@ -97,29 +98,29 @@ def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) 
     metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
     if len(metadata) < 2 or not any(_leads_elsewhere(table) for m in metadata for table in m.tables.values()):
         return metadata
-    return [_merged(ownership)]
+    return [merged_metadata(ownership)]
 
 
 def _is_empty(script: MigrationScript) -> bool:
     return all(ops.is_empty() for ops in script.upgrade_ops_list)
 
 
-def _name_filter(tables: set[TableKey], schemas: set[str | None]) -> Callable[..., bool]:
+def _name_filter(tables: set[TableName], schemas: set[str | None]) -> Callable[..., bool]:
     def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
         if type_ == "schema":
             return name in schemas
         if type_ == "table":
-            return name is not None and TableKey(parent_names.get("schema_name"), name) in tables
+            return name is not None and TableName(parent_names.get("schema_name"), name) in tables
         return True
 
     return include_name
 
 
-def _object_filter(tables: set[TableKey], default_schema: str | None) -> Callable[..., bool]:
+def _object_filter(tables: set[TableName], default_schema: str | None) -> Callable[..., bool]:
     def include_object(item: object, _name: str | None, type_: str, _reflected: bool, _other: object) -> bool:
         if type_ != "table" or not isinstance(item, Table):
             return True
-        return TableKey(None if item.schema == default_schema else item.schema, item.name) in tables
+        return TableName(None if item.schema == default_schema else item.schema, item.name) in tables
 
     return include_object
 
@@ -136,7 +137,8 @@ def _leads_elsewhere(table: Table) -> bool:
     return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)
 
 
-def _merged(ownership: Ownership) -> MetaData:
+def merged_metadata(ownership: Ownership) -> MetaData:
+    """Return a copy of all owned tables in one metadata, where foreign keys between packages resolve."""
     merged = MetaData()
 
     def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:

@@ -54,8 +54,8 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if connection is not None and connection.in_transaction():
         raise OpenTransaction(run.history.package)
     context.configure(**_options(run, connection, options))
-    if run.on_configured is not None:
-        run.on_configured(context.get_context())
+    run.on_configured(context.get_context())
+    if run.only_configures:
         return
     with context.begin_transaction():
         context.run_migrations()

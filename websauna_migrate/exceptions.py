@@ -488,6 +488,26 @@ class UnresolvedForeignKey(OwnershipError):
         )
 
 
+class UnknownTable(OwnershipError):
+    """No selected package owns a table of this name."""
+
+    def __init__(self, table: str, packages: tuple[str, ...], closest: str | None) -> None:
+        self.table = table
+        self.packages = packages
+        self.closest = closest
+        hint = f"did you mean {closest}?" if closest else "name another package with -x packages="
+        super().__init__(f"no table {table!r} in the models of {_listed(packages)}; {hint}")
+
+
+class NotInThisDialect(OwnershipError):
+    """A table asks for something that the database does not have."""
+
+    def __init__(self, dialect: str, reason: str) -> None:
+        self.dialect = dialect
+        self.reason = reason
+        super().__init__(f"the models cannot be written in {dialect}: {reason}; give the type a variant for {dialect}")
+
+
 class BrokenModels(OwnershipError):
     """The mappers of the application cannot be configured."""
 
@@ -510,6 +530,19 @@ class MissingScriptLocation(RevisionError):
         self.package = package
         self.folder = folder
         super().__init__(f"the folder of the revisions of {package} does not exist: {folder}; make it with: {command}")
+
+
+class RequiredTableMissing(RevisionError):
+    """A foreign key leads to a table that no revision creates."""
+
+    def __init__(self, table: str, target: str, package: str) -> None:
+        self.table = table
+        self.target = target
+        self.package = package
+        super().__init__(
+            f"a foreign key of {table} leads to {target} of {package}, which no revision creates yet; "
+            f"make the revisions of both, with -x packages=all"
+        )
 
 
 class InstalledHistory(RevisionError):
@@ -1016,3 +1049,82 @@ class EnvDidNotRun(RunError):
 
 class ClientError(MigrateError, OSError):
     """A client program of the database is missing or failed."""
+
+
+class NoClientKnown(ClientError):
+    """No client program is known for this kind of database."""
+
+    def __init__(self, backend: str, known: tuple[str, ...]) -> None:
+        self.backend = backend
+        self.known = known
+        super().__init__(f"no client program is known for {backend} databases; known are: {', '.join(known)}")
+
+
+class ClientMissing(ClientError):
+    """None of the programs that would do is installed. ``packages`` says for each where it comes from."""
+
+    def __init__(self, programs: tuple[str, ...], packages: tuple[str, ...]) -> None:
+        self.programs = programs
+        self.packages = packages
+        super().__init__(
+            f"{' or '.join(programs)} is not installed, or not in PATH; install one of: "
+            f"{', '.join(dict.fromkeys(packages))}"
+        )
+
+
+class UnknownClient(UsageError):
+    """``--client`` names a program that is none of those for this database."""
+
+    def __init__(self, program: str, known: tuple[str, ...]) -> None:
+        self.program = program
+        self.known = known
+        super().__init__(f"--client {program}: not a client of this database; choose one of: {', '.join(known)}")
+
+
+class ClientFailed(ClientError):
+    """A client program ended with an error. ``returncode`` is its exit code, 128 and more where a signal ended it."""
+
+    def __init__(self, program: str, returncode: int, said: str, remedy: str) -> None:
+        self.program = program
+        self.returncode = returncode
+        self.said = said
+        self.remedy = remedy
+        parts = (f"{program} ended with exit code {returncode}", said, remedy)
+        super().__init__("; ".join(part for part in parts if part))
+
+
+class DatabaseUnnamed(ClientError):
+    """The URL names a server, but none of its databases."""
+
+    def __init__(self) -> None:
+        super().__init__("sqlalchemy.url names no database; add /NAME after the host")
+
+
+class DatabaseFileMissing(ClientError):
+    """The SQLite database of the URL is no file that exists. It is not created here."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        where = path if path not in ("", ":memory:") else "it is in the memory of its process"
+        super().__init__(f"there is no file with the SQLite database: {where}; check sqlalchemy.url")
+
+
+class SnapshotFailed(ClientError):
+    """A SQLite database could not be copied or read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"cannot dump {path}: {reason}; check that it is a SQLite database that you may read, and that there is "
+            "room for a copy of it beside --output, else in TMPDIR"
+        )
+
+
+class OutputFailed(ClientError):
+    """A dump could not be written where it should go."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        self.target = target
+        self.reason = reason
+        super().__init__(f"cannot write the dump to {target}: {reason}; give it another place or make room there")

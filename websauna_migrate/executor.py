@@ -284,6 +284,7 @@ def _open(
         metadata=app.metadata(history.packages),
         connect=connect,
         on_configured=configured.append,
+        only_configures=True,
     )
     config = make_config(
         history, app.ini, section=app.section, cmd_opts=cmd_opts, stdout=output, attributes={ATTRIBUTE: run}

@@ -394,7 +394,10 @@ def _named(history: HistoryGraph, text: str, name: str, branch: str | None, rows
         case "base":
             return ()
         case "current":
-            return tuple(row for row in rows if row in line)
+            here = tuple(row for row in rows if row in line)
+            if branch is not None and not here:
+                raise UnknownRevision(text, (history.package,))
+            return here
         case "heads":
             # A branch that another depends on is no head of the whole, yet the head of itself.
             return tuple(id_ for id_ in (history.branch_heads if branch else history.heads) if id_ in line)

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Table
 
@@ -22,7 +22,7 @@ from websauna_migrate.exceptions import (
     TableWithTwoOwners,
     UnregisteredOwner,
 )
-from websauna_migrate.package import holds
+from websauna_migrate.package import TableName, holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,16 +35,6 @@ if TYPE_CHECKING:
 INFO_KEY = "package"
 
 
-class TableKey(NamedTuple):
-    """A table by its schema, None for the default one, and its name."""
-
-    schema: str | None
-    name: str
-
-    def __str__(self) -> str:
-        return self.name if self.schema is None else f"{self.schema}.{self.name}"
-
-
 @dataclass(frozen=True, slots=True)
 class Ownership:
     """The owner of each table, and what stands in the way of knowing it.
@@ -53,11 +43,11 @@ class Ownership:
     in ``problems`` only.
     """
 
-    tables: Mapping[TableKey, Table]
-    owners: Mapping[TableKey, str]
+    tables: Mapping[TableName, Table]
+    owners: Mapping[TableName, str]
     problems: tuple[OwnershipError, ...] = ()
 
-    def of(self, packages: Collection[str]) -> frozenset[TableKey]:
+    def of(self, packages: Collection[str]) -> frozenset[TableName]:
         """Return the tables that ``packages`` own."""
         return frozenset(key for key, owner in self.owners.items() if owner in packages)
 
@@ -70,9 +60,9 @@ class Ownership:
             raise self.problems[0]
 
 
-def table_key(table: Table) -> TableKey:
+def table_name(table: Table) -> TableName:
     """Return the schema and name of ``table``."""
-    return TableKey(table.schema, table.name)
+    return TableName(table.schema, table.name)
 
 
 def owning_package(names: Iterable[str], dotted_name: str) -> str | None:
@@ -88,11 +78,11 @@ def find_owners(packages: Collection[MigrationPackage]) -> Ownership:
     except Exception as error:  # any error of the user's models
         return Ownership(MappingProxyType({}), MappingProxyType({}), (BrokenModels(error),))
     rules = _rules(packages, tables, mappers)
-    owned: dict[TableKey, Table] = {}
-    owners: dict[TableKey, str] = {}
+    owned: dict[TableName, Table] = {}
+    owners: dict[TableName, str] = {}
     problems: list[OwnershipError] = []
     for table in tables:
-        key = table_key(table)
+        key = table_name(table)
         try:
             owner = _owner(table, rules)
         except OwnershipError as problem:
@@ -118,19 +108,19 @@ def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignK
                 yield table, foreign_key, target
 
 
-def referred_table(tables: Mapping[TableKey, Table], table: Table, foreign_key: ForeignKey) -> Table | None:
+def referred_table(tables: Mapping[TableName, Table], table: Table, foreign_key: ForeignKey) -> Table | None:
     """Return the table that ``foreign_key`` of ``table`` leads to, None when it is in no registered metadata."""
     path = foreign_key.target_fullname.split(".")
     schema = ".".join(path[:-2]) or None
     default = table.metadata.schema if schema is None else None
-    return tables.get(TableKey(schema or default, path[-2]), tables.get(TableKey(schema, path[-2])))
+    return tables.get(TableName(schema or default, path[-2]), tables.get(TableName(schema, path[-2])))
 
 
 def package_dependencies(ownership: Ownership) -> dict[str, frozenset[str]]:
     """Return for each package those that its tables refer to by foreign keys, itself left out."""
     needs: defaultdict[str, set[str]] = defaultdict(set)
     for table, _, target in foreign_keys_between(ownership):
-        needs[ownership.owners[table_key(table)]].add(ownership.owners[table_key(target)])
+        needs[ownership.owners[table_name(table)]].add(ownership.owners[table_name(target)])
     return {package: frozenset(needed - {package}) for package, needed in needs.items()}
 
 
@@ -202,8 +192,8 @@ def _owner(table: Table, rules: Sequence[Callable[[Table], set[str]]]) -> str:
             return named.pop()
         candidates = named or candidates
     if candidates:
-        raise TableWithTwoOwners(str(table_key(table)), tuple(sorted(candidates)))
-    raise TableWithoutOwner(str(table_key(table)))
+        raise TableWithTwoOwners(str(table_name(table)), tuple(sorted(candidates)))
+    raise TableWithoutOwner(str(table_name(table)))
 
 
 def _rules(
@@ -219,7 +209,7 @@ def _rules(
             return set()
         owner = owning_package(names, str(table.info[INFO_KEY]))
         if owner is None:
-            raise UnregisteredOwner(str(table_key(table)), str(table.info[INFO_KEY]), tuple(names))
+            raise UnregisteredOwner(str(table_name(table)), str(table.info[INFO_KEY]), tuple(names))
         return {owner}
 
     def by_metadata(table: Table) -> set[str]:

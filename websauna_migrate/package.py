@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,16 @@ TABLE_PREFIX = "alembic_history_"
 
 # PostgreSQL cuts identifiers at 63 bytes, and Alembic names the primary key "<table>_pkc".
 MAX_TABLE_NAME = 63 - len("_pkc")
+
+
+class TableName(NamedTuple):
+    """A table by its schema, None for the default one, and its name."""
+
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from websauna_migrate.exceptions import (
     RevisionSyntaxError,
     UnreadableRevision,
 )
+from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
     from websauna_migrate.package import History
@@ -51,13 +52,6 @@ class Requirement(NamedTuple):
 
     package: str
     revision: str
-
-
-class TableName(NamedTuple):
-    """A table of a database, as ``op.create_table`` names it."""
-
-    schema: str | None
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, event, inspect, literal, select, union_all
+from sqlalchemy import (
+    Column,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    engine_from_config,
+    event,
+    inspect,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from websauna_migrate.exceptions import DatabaseUnreachable, InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
 
@@ -37,8 +50,8 @@ class RunContext:
     """One run of one history's ``env.py``.
 
     ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
-    not called offline, ``comparison`` is None unless the command compares the models with the database. With
-    ``on_configured`` the ``env.py`` only configures its ``MigrationContext`` and hands it over; without it Alembic's
+    not called offline, ``comparison`` is None unless the command compares the models with the database.
+    ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless ``only_configures``, Alembic's
     own ``run_migrations()`` follows.
     """
 
@@ -47,7 +60,8 @@ class RunContext:
     metadata: tuple[MetaData, ...]
     connect: Callable[[], Connection]
     comparison: Comparison | None = None
-    on_configured: Callable[[MigrationContext], None] | None = None
+    on_configured: Callable[[MigrationContext], None] = lambda migration: None
+    only_configures: bool = False
 
 
 def database_url(settings: Mapping[str, Any], origin: str) -> URL:
@@ -69,26 +83,31 @@ def parse_url(value: str | URL, origin: str, setting: str) -> URL:
         raise InvalidDatabaseUrl(origin, setting=setting) from None  # the cause may show the password
 
 
-def open_engine(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Engine:
-    """Return an engine for a run, made from ``sqlalchemy.*`` and without a pool.
+def make_engine(settings: Mapping[str, Any], origin: str, **options: Any) -> Engine:
+    """Return an engine made from ``sqlalchemy.*`` of ``settings`` and ``options``; nothing connects yet.
 
-    On SQLite its transactions are real ones: the driver starts none by itself, and one that ``writes`` takes the
-    write lock when it begins.
-
-    :raises SettingsError: the URL or the driver cannot be used
+    :raises SettingsError: the URL or another setting cannot be used, or the driver is not installed
     """
-    from sqlalchemy import engine_from_config, pool
-
     url = database_url(settings, origin)
-    options = {key: value for key, value in settings.items() if not key.startswith((PREFIX + "pool", PREFIX + "max_"))}
     try:
-        engine = engine_from_config(options | {PREFIX + "url": url}, PREFIX, poolclass=pool.NullPool)
+        return engine_from_config({**settings, PREFIX + "url": url}, PREFIX, **options)
     except NoSuchModuleError as error:
         raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
     except ImportError as error:
         raise MissingDriver(origin, url.drivername, str(error)) from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise InvalidDatabaseUrl(origin, _one_line(error)) from error
+
+
+def open_engine(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Engine:
+    """Return an engine for a run: without a pool, and without ``echo``, which would print among the results.
+
+    On SQLite its transactions are real ones: the driver starts none by itself, and one that ``writes`` takes the
+    write lock when it begins.
+    """
+    ignored = tuple(PREFIX + name for name in ("pool", "max_", "echo"))
+    kept = {key: value for key, value in settings.items() if not key.startswith(ignored)}
+    engine = make_engine(kept, origin, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         _make_transactions_real(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
     return engine
@@ -114,8 +133,8 @@ def connected(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Iter
 
 
 def shown(url: URL) -> str:
-    """Return ``url`` as it may be shown: without password and options."""
-    return url.set(password=None, query={}).render_as_string()
+    """Return ``url`` as it may be shown: three asterisks for the password, and no options, which may hold secrets."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _is_missing_file(url: URL) -> bool:

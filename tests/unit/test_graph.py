@@ -231,6 +231,12 @@ def test_a_symbol_that_stands_for_nothing_clear_is_an_error(history, text, rows,
     assert said in str(caught.value)
 
 
+def test_the_head_of_a_branch_that_another_depends_on_is_a_head_of_that_branch_only() -> None:
+    history = build_history("p", [rev("aaaa", labels=("one",)), rev("bbbb", depends=("aaaa",), labels=("two",))])
+    assert resolve(history, "heads") == ("bbbb",)
+    assert resolve(history, "one@heads") == resolve(history, "one@head") == ("aaaa",)
+
+
 def test_the_start_of_several_ids_is_ambiguous_unless_it_is_an_id_itself() -> None:
     history = build_history("p", [rev("1a2b"), rev("1a2bff", "1a2b"), rev("1a3c", "1a2bff")])
     assert resolve(history, "1a2b") == ("1a2b",)
@@ -266,6 +272,8 @@ def test_a_downgrade_undoes_what_comes_after_its_target(history, text, rows, und
         ("-1", ("cccc", "dddd"), AmbiguousStep),
         ("+1", ("bbbb",), StepTooFar),
         ("extra@-1", ("bbbb",), StepTooFar),
+        ("side@-1", ("bbbb",), StepTooFar),
+        ("extra@current", ("bbbb",), UnknownRevision),
         ("extra@aaaa", ("mmmm",), RevisionNotApplied),
     ],
 )
@@ -362,6 +370,17 @@ def test_packages_that_wait_for_each_other_alternate_only_where_they_must() -> N
     )
     found = ids(order(graph, everything(graph), ["user", "other", "blog"]))
     assert found == ["u1", "u2", "b1", "u3", "u4", "b2", "b3", "o1"]
+
+
+def test_what_is_pulled_forward_keeps_the_order_of_ties() -> None:
+    graph = build_graph(
+        {
+            "a": [rev("a1", requires=[("c", "c1"), ("b", "b1")]), rev("a2", "a1")],
+            "b": [rev("b1"), rev("b2", "b1", requires=[("a", "a1")])],
+            "c": [rev("c1"), rev("c2", "c1", requires=[("a", "a1")])],
+        }
+    )
+    assert ids(order(graph, everything(graph), ["a", "c", "b"])) == ["c1", "b1", "a1", "a2", "c2", "b2"]
 
 
 def test_a_revision_runs_before_the_one_it_asks_to() -> None:

@@ -174,7 +174,7 @@ def test_a_cycle_that_was_applied_is_reported_and_can_be_undone() -> None:
 def test_a_broken_requirement_stops_only_the_run_of_who_asks(asked, error, header: str) -> None:
     blog = [rev("b1", **{header: [asked]}), rev("b2", "b1")]
     graph = build_graph({"blog": blog, "user": [rev("u1")]})
-    with pytest.raises(error, match="blog b1 .*b1.py"):
+    with pytest.raises(error, match=r"blog b1 .*b1\.py"):
         make_plan(graph, {}, ["blog"])
     plan = make_plan(graph, {}, ["user"])
     assert (ids(plan), problems(plan)) == (["u1"], [])
@@ -194,7 +194,7 @@ def test_what_was_applied_without_its_requirement_is_reported_and_not_made_worse
 
 
 def test_an_unknown_revision_in_a_selected_history_stops_everything(graph) -> None:
-    with pytest.raises(UnknownAppliedRevision, match="revision beef .table alembic_history_user.") as caught:
+    with pytest.raises(UnknownAppliedRevision, match=r"revision beef \(table alembic_history_user\)") as caught:
         make_plan(graph, {"user": ("beef",)}, ["user", "blog"])
     assert (caught.value.package, caught.value.revision) == ("user", "beef")
 
@@ -284,7 +284,6 @@ def test_stamp_of_a_revision_is_for_its_own_history_and_takes_nothing_along(grap
 def test_stamp_keeps_other_branches() -> None:
     graph = build_graph({"a": [rev("aaaa"), rev("left", "aaaa"), rev("right", "aaaa"), rev("end", "right")]})
     rows = {"a": ("left", "right")}
-    assert plan_stamp(graph, rows, ["a"], ["end"]) == {"a": ("left", "end")} or {"a": ("end", "left")}
     assert set(plan_stamp(graph, rows, ["a"], ["end"])["a"]) == {"left", "end"}
     assert plan_stamp(graph, rows, ["a"], ["aaaa"]) == {"a": ("aaaa",)}
     assert set(plan_stamp(graph, {}, ["a"], ["left", "end"])["a"]) == {"left", "end"}

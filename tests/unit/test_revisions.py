@@ -165,6 +165,19 @@ def test_an_unusual_header_is_read_as_alembic_reads_it(folder: Folder, header: s
     assert folder.read()[1].down == ("aaaa11",), what
 
 
+def test_what_a_star_import_brings_is_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder.path / "common_header.py").write_text("depends_on = 'aaaa11'\n")
+    monkeypatch.syspath_prepend(folder.path)
+    folder.add("aaaa11")
+    folder.write("b.py", "from common_header import *\nrevision = 'bbbb22'\ndown_revision = None\n")
+    same_as_alembic(folder)
+
+
+def test_a_script_that_python_would_warn_of_is_read_in_silence(folder: Folder) -> None:
+    folder.write("a.py", '"""Match \\d."""\nrevision = "aaaa11"\ndown_revision = None\n')
+    assert folder.read()[0].message == "Match \\d."
+
+
 def test_only_the_files_that_alembic_loads_are_read(folder: Folder) -> None:
     path = folder.add("aaaa11")
     for name in ("__init__.py", "__init__extra.py", ".#aaaa11_x.py", "notes.txt", "aaaa11_x.pyc", "sub/broken.py"):

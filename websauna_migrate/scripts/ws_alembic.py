@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import REMAINDER, ArgumentParser, Namespace
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
@@ -67,7 +67,9 @@ def build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(required=True)
     for name, add_arguments in _ARGUMENTS.items():
         command = COMMANDS[name]
-        add_arguments(commands.add_parser(name, help=command.__doc__, description=command.__doc__))
+        subparser = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        add_arguments(subparser)
+        _add_output_options(subparser, default=SUPPRESS)  # what was said before the command stays said
     return parser
 
 
@@ -274,8 +276,12 @@ def _add_global_options(parser: ArgumentParser) -> None:
     parser.add_argument("-c", "--config", action="append", metavar="INI", help="the application's settings file")
     parser.add_argument("-n", "--name", default="alembic", help="section of the settings file with Alembic's options")
     parser.add_argument("-x", action="append", metavar="NAME=VALUE", help="packages=all, packages=a,b and others")
-    parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    _add_output_options(parser, default=False)
+
+
+def _add_output_options(parser: ArgumentParser, default: Any) -> None:
+    parser.add_argument("--raiseerr", action="store_true", default=default, help="show the stack trace of an error")
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="no progress on stderr")
 
 
 def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:

@@ -1,0 +1,48 @@
+# The commands of this project. Each makes the environment that it needs, in .venv and .servers.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs servers benchmark clean
+
+FOLDER ?= demo
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+EXTRAS := test,docs,postgresql,mysql,scaffold
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
+FITTING := import sys; sys.exit(sys.version_info < (3, 10))
+PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(FITTING)' 2>/dev/null && echo $$name && break; done)
+
+help:  ## list the commands
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY)  ## make an application and an add-on in FOLDER (default: demo) and migrate them
+	@$(BIN)/python docs/demo.py $(FOLDER)
+
+test: lint $(if $(wildcard docs/conf.py),docs) servers  ## run all checks and all tests; ARGS go on to pytest
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+lint: $(READY)  ## check style, types and the floors of the architecture
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+docs: $(READY)  ## build the documentation into docs/_build
+	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build
+
+servers:  ## get MariaDB and PgBouncer for the tests into .servers, where that can be done
+	@tests/setup/servers
+
+benchmark: $(READY) servers  ## run the benchmarks
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean:  ## remove what the other commands made
+	rm -rf $(VENV) .servers build dist docs/_build *.egg-info .*_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found: install one, or name it: make PYTHON=…" >&2; exit 1; }
+	@echo "Making the environment $(VENV) with $(PYTHON) ..."
+	@tests/setup/venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS)]"
+	@touch $@

@@ -1,0 +1,47 @@
+"""The application on a fresh SQLite database for each test; nothing to set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyramid.router import Router
+from sqlalchemy.orm import Session
+from websauna_migrate import get_engine
+from webtest import TestApp
+
+{% if cookiecutter.kind == "app" %}
+from {{ cookiecutter.package_name }} import main
+{% else %}
+from {{ cookiecutter.package_name }}.development import main
+{% endif %}
+from {{ cookiecutter.package_name }}.models import Base
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Router]:
+    """The WSGI application; its database has no tables yet."""
+    settings = {"sqlalchemy.url": f"sqlite:///{tmp_path / 'test.sqlite'}"}
+    app = main({}, **settings)
+    yield app
+    get_engine(app.registry).dispose()
+
+
+@pytest.fixture
+def tables(app: Router) -> None:
+    """The tables of the models, made without revisions: those may be on their way."""
+    Base.metadata.create_all(get_engine(app.registry))
+
+
+@pytest.fixture
+def dbsession(app: Router, tables: None) -> Iterator[Session]:
+    """A session beside those of the requests; commit what they shall see."""
+    with Session(get_engine(app.registry)) as session:
+        yield session
+
+
+@pytest.fixture
+def testapp(app: Router) -> TestApp:
+    """A browser."""
+    return TestApp(app)

@@ -1,0 +1,56 @@
+{% if cookiecutter.kind == "app" %}
+"""{{ cookiecutter.project_name }}: a Pyramid application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import websauna_migrate
+from pyramid.router import Router
+
+
+class Initializer(websauna_migrate.Initializer):
+    """Builds the application in steps; ws-alembic runs those that register models."""
+
+    def include_addons(self) -> None:
+        """Include the add-ons, each with models and revisions of its own."""
+        # self.config.include("acme.newsletter")
+
+    def configure_models(self) -> None:
+        """Register the models of the application."""
+        from . import models
+
+        self.config.add_migration_package(
+            "{{ cookiecutter.package_name }}",
+            models.Base.metadata,
+        )
+
+    def configure_views(self) -> None:
+        """Set up what only a running application needs."""
+        self.config.include("pyramid_retry")
+        self.config.include("websauna_migrate.dbsession")
+        self.config.include(".views")
+
+
+def main(global_config: dict[str, str], **settings: Any) -> Router:
+    """Return the WSGI application for the settings of an INI."""
+    return Initializer(global_config, settings).make_wsgi_app()
+{% else %}
+"""{{ cookiecutter.project_name }}: an add-on for Pyramid applications."""
+
+from __future__ import annotations
+
+from pyramid.config import Configurator
+
+
+def includeme(config: Configurator) -> None:
+    """Register the models, their revisions and the views of this add-on."""
+    config.include("websauna_migrate")
+    config.include("websauna_migrate.dbsession")
+    config.add_migration_package(
+        "{{ cookiecutter.package_name }}",
+        "{{ cookiecutter.package_name }}.models:Base",
+        script_location="{{ cookiecutter.package_name }}:alembic",
+    )
+    config.include(".views")
+{% endif %}

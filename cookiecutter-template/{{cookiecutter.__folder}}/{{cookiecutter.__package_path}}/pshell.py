@@ -1,0 +1,42 @@
+"""What ``pshell ws://development.ini`` offers, beside what Pyramid puts there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine, Table, create_mock_engine, inspect
+from transaction import TransactionManager
+from websauna_migrate import get_engine
+
+from . import models
+
+
+def setup(env: dict[str, Any]) -> None:
+    """Add ``dbsession``, ``tm``, ``engine``, ``print_ddl`` and the models to ``env``.
+
+    ``tm.commit()`` keeps what was done, leaving the shell drops it.
+    """
+    request = env["request"]
+    # No tween begins transactions in a shell, so this manager begins them by itself.
+    request.environ["tm.manager"] = TransactionManager()
+    engine = get_engine(request.registry)
+    env.update(
+        dbsession=request.dbsession,
+        tm=request.tm,
+        engine=engine,
+        models=models,
+        print_ddl=partial(print_ddl, engine),
+    )
+    env.update({m.class_.__name__: m.class_ for m in models.Base.registry.mappers})
+
+
+def print_ddl(engine: Engine, model: type[models.Base]) -> None:
+    """Print the SQL that creates the table of ``model`` in the database of ``engine``."""
+
+    def show(statement: Any, *args: Any, **options: Any) -> None:
+        print(str(statement.compile(dialect=engine.dialect)).strip() + ";")
+
+    table = inspect(model).local_table
+    assert isinstance(table, Table)
+    table.create(create_mock_engine(engine.url, show), checkfirst=False)

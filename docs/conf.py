@@ -1,0 +1,30 @@
+"""How Sphinx builds the documentation: ``sphinx-build -n -W docs docs/_build``. It needs no network."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from websauna_migrate._version import __version__
+
+project = "websauna_migrate"
+author = "The websauna_migrate contributors"
+project_copyright = f"2026, {author}"
+version = release = __version__
+
+extensions = ["sphinx.ext.autodoc", "from_code"]
+exclude_patterns = ["_build"]
+highlight_language = "none"
+smartquotes = False  # "--" is an option, not a dash
+nitpicky = True
+add_module_names = False
+autodoc_member_order = "bysource"
+
+# Classes of other projects: their documentation is not asked, so that a build needs no network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
+    ("py:class", r"Configurator|Engine|Mapping|MetaData|Path|Registry|Router"),
+]
+
+html_theme = "furo"
+html_title = f"websauna_migrate {__version__}"

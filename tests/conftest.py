@@ -1,0 +1,222 @@
+"""The fixtures of all tests: databases on real servers, and the installed scripts as processes.
+
+A server is started by the first test that asks for it, one a test process, and ends with the run; see ``servers``.
+Where its programs are missing the tests skip, except in CI (``CI=true``): there they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from sqlalchemy import create_engine
+
+from keeper import Keeper
+from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import URL, Engine
+
+BACKENDS = ("sqlite", "postgresql", "mariadb")
+Server = TypeVar("Server", PostgreSQL, MariaDB, PgBouncer, SQLite)
+TESTED = pytest.StashKey[dict[str, str]]()
+MISSING = pytest.StashKey[dict[str, str]]()
+
+
+# --- databases -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_machine() -> Iterator[None]:
+    """Keep what the clients of the databases and Alembic read from the environment out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("PG", "MYSQL_", "MARIADB_")) or name == "ALEMBIC_CONFIG":
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def keeper() -> Iterator[Keeper]:
+    """What ends the servers, and the folder that they live in."""
+    keeper = Keeper()
+    yield keeper
+    keeper.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(keeper: Keeper, request: pytest.FixtureRequest) -> PostgreSQL:
+    """The PostgreSQL server that the tests share; not to be stopped."""
+    return _start(request, "PostgreSQL", lambda: PostgreSQL(keeper))
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(keeper: Keeper, request: pytest.FixtureRequest) -> MariaDB:
+    """The MariaDB server that the tests share; not to be stopped."""
+    return _start(request, "MariaDB", lambda: MariaDB(keeper))
+
+
+@pytest.fixture
+def postgresql(postgresql_server: PostgreSQL) -> Iterator[Backend]:
+    """Fresh databases on PostgreSQL."""
+    yield from _backend(postgresql_server)
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDB) -> Iterator[Backend]:
+    """Fresh databases on MariaDB."""
+    yield from _backend(mariadb_server)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Fresh databases on SQLite: files in ``tmp_path``."""
+    yield from _backend(_start(request, "SQLite", lambda: SQLite(tmp_path)))
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Fresh databases on each of the three, one after the other."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def database_url(backend: Backend) -> URL:
+    """The URL of a fresh, empty database on each of the three."""
+    return backend.new_database()
+
+
+@pytest.fixture
+def engine(database_url: URL) -> Iterator[Engine]:
+    """An engine on a fresh, empty database on each of the three."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def own_postgresql(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of this test alone, to be stopped and restarted."""
+    server = _start(request, "PostgreSQL", lambda: PostgreSQL(keeper))
+    yield server
+    server.stop(crash=True)
+
+
+@pytest.fixture
+def own_mariadb(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[MariaDB]:
+    """A MariaDB server of this test alone, to be stopped and restarted."""
+    server = _start(request, "MariaDB", lambda: MariaDB(keeper))
+    yield server
+    server.stop(crash=True)
+
+
+@pytest.fixture
+def pgbouncer(
+    keeper: Keeper, postgresql_server: PostgreSQL, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., PgBouncer]]:
+    """Start a PgBouncer before the shared PostgreSQL server: ``pgbouncer(default_pool_size=1)``."""
+    started: list[PgBouncer] = []
+
+    def start(**settings: object) -> PgBouncer:
+        started.append(_start(request, "PgBouncer", lambda: PgBouncer(keeper, postgresql_server, **settings)))
+        return started[-1]
+
+    yield start
+    for pooler in started:
+        pooler.stop()
+
+
+def _backend(server: PostgreSQL | MariaDB | SQLite) -> Iterator[Backend]:
+    backend = Backend(server)
+    yield backend
+    backend.drop_databases()
+
+
+def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server]) -> Server:
+    """Start a server and note its version, or skip the test that wants it."""
+    try:
+        server = start()
+    except ServerMissing as error:
+        request.config.stash[MISSING][name] = str(error)
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name} here: {error}")
+    request.config.stash[TESTED][name] = server.version
+    return server
+
+
+# --- processes -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start an installed script and return its process: ``start("ws-alembic", "current", cwd=tmp_path)``.
+
+    Keyword arguments go on to :class:`subprocess.Popen`; ``env`` is added to the environment. A process that still
+    runs when the test ends is killed.
+    """
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(name: str, *args: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        argv = [str(Path(sysconfig.get_path("scripts"), name)), *map(str, args)]
+        chosen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(argv, env={**os.environ, **(env or {})}, **{**chosen, **options}))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run an installed script to its end: ``run("ws-alembic", "upgrade", "head", cwd=tmp_path).returncode``.
+
+    As ``start``, and ``input`` is the text of its standard input, ``timeout`` its limit in seconds.
+    """
+
+    def run(
+        name: str, *args: object, input: str | None = None, timeout: float = 60, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        process = start(name, *args, **({"stdin": subprocess.PIPE} if input is not None else {}), **options)
+        stdout, stderr = process.communicate(input, timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    return run
+
+
+# --- the last lines of a run -----------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TESTED] = {}
+    config.stash[MISSING] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A process of pytest-xdist hands its notes to the one that prints.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = (session.config.stash[TESTED], session.config.stash[MISSING])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    tested, missing = getattr(node, "workeroutput", {}).get("servers", ({}, {}))
+    node.config.stash[TESTED].update(tested)
+    node.config.stash[MISSING].update(missing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tested, missing = config.stash[TESTED], config.stash[MISSING]
+    if not tested and not missing:
+        return
+    terminalreporter.section("databases")
+    if tested:
+        terminalreporter.line("tested on " + ", ".join(f"{name} {version}" for name, version in sorted(tested.items())))
+    for name, remedy in sorted(missing.items()):
+        terminalreporter.line(f"NOT tested on {name}: {remedy}", yellow=True)

@@ -1,0 +1,258 @@
+"""What goes wrong on other people's machines: one clear line on stderr, the exit code, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from projects import ALEMBIC, INCLUDEME, Workspace, revise, write
+from servers import free_port
+
+THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n"
+NOTE = "class Note(Base):\n    __tablename__ = 'note'\n    id = Column(Integer, primary_key=True)\n"
+AUTOGENERATE = ("revision", "--autogenerate", "-m", "first")
+
+
+@pytest.fixture
+def shop(tmp_path, sqlite):
+    """An application with one table, on SQLite."""
+    workspace = Workspace(tmp_path, sqlite.new_database())
+    workspace.add_app("shop", THING)
+    return workspace
+
+
+def test_an_unknown_package_is_a_usage_error_that_names_the_closest(shop):
+    shop.add("notes", NOTE)
+    shop.add_app("shop", THING, ["notes"])
+    before = shop.files()
+    for command in (AUTOGENERATE, ("upgrade",), ("status",), ("check",), ("init",), ("history",)):
+        said = shop.fails("-x", "packages=note", *command, code=2)
+        assert said == (
+            "-x packages: no package 'note' is registered; registered are: notes, shop; did you mean notes?"
+        )
+    assert shop.files() == before
+
+
+def test_no_package_named_is_a_usage_error(shop):
+    assert "names no package" in shop.fails("-x", "packages=", "current", code=2)
+
+
+def test_a_missing_ini_is_told_with_its_path(shop, tmp_path):
+    missing = tmp_path / "missing.ini"
+    for command in (AUTOGENERATE, ("upgrade",), ("current",), ("check",)):
+        assert shop.fails(*command, ini=missing) == f"there is no settings file {missing}; correct the path"
+
+
+def test_no_ini_at_all_is_a_usage_error(shop):
+    ran = shop.call("websauna_migrate.scripts.ws_alembic:main", ["upgrade"])
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("FAILED: no settings file was named; say which with -c")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "has no sqlalchemy.url"),
+        ("nonsense", "sqlalchemy.url cannot be used: it is not of the form dialect://user:password@host/database"),
+        ("postgresql://user:pass@word@host:port/name", "sqlalchemy.url cannot be used"),
+        ("oracle9://scott:tiger@localhost/xe", "there is no dialect 'oracle9'"),
+        ("postgresql+nothing://scott:tiger@localhost/xe", "there is no dialect 'postgresql+nothing'"),
+        ("mssql+pymssql://scott:tiger@localhost/xe", "the driver of mssql+pymssql:// is not installed"),
+    ],
+)
+def test_a_bad_url_is_told_without_its_password(shop, url, told):
+    shop.write_ini("use = call:shop:main\nwebsauna.init = shop.Initializer\n", url)
+    (shop.app / "alembic").mkdir()
+    before = shop.files()
+    for command in (AUTOGENERATE, ("upgrade",), ("current",), ("check",)):
+        said = shop.fails(*command)
+        assert told in said
+        assert str(shop.ini) in said
+        assert "tiger" not in said
+        assert "pass" not in said.replace("password@host", "").replace("user:password", "").replace("a password", "")
+    assert shop.files() == before
+
+
+@pytest.mark.parametrize("drivername", ["postgresql+psycopg2", "mariadb+pymysql"])
+def test_a_server_that_is_down_is_told_with_its_address(shop, drivername):
+    port = free_port()
+    shop.write_ini(
+        "use = call:shop:main\nwebsauna.init = shop.Initializer\n", f"{drivername}://scott:tiger@127.0.0.1:{port}/shop"
+    )
+    (shop.app / "alembic").mkdir()
+    revise(shop.app / "alembic", "aaa1")
+    before = shop.files()
+    for command in (AUTOGENERATE, ("upgrade",), ("current",), ("check",), ("stamp", "head")):
+        said = shop.fails(*command)
+        assert said.startswith(f"cannot connect to {drivername}://scott:***@127.0.0.1:{port}/shop: ")
+        assert said.endswith("; check that the server runs, and sqlalchemy.url")
+        assert "tiger" not in said
+    assert shop.files() == before
+
+
+def test_a_database_that_is_not_there_is_told(shop, postgresql, mariadb):
+    for backend in (postgresql, mariadb):
+        shop.write_ini("use = call:shop:main\n", backend.new_database().set(database="nowhere"))
+        assert "nowhere" in shop.fails("current")
+
+
+def test_a_sqlite_file_in_a_folder_that_is_not_there_is_told(shop, tmp_path):
+    shop.url = shop.url.set(database=str(tmp_path / "nowhere" / "shop.db"))
+    shop.write_ini("use = call:shop:main\n")
+    revise(shop.app / "alembic", "aaa1")
+    assert str(tmp_path / "nowhere") in shop.fails("upgrade")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_history_folder_without_write_permission_is_told(shop):
+    versions = write(shop.app / "alembic" / "versions" / ".keep", "").parent
+    versions.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    said = shop.fails(*AUTOGENERATE)
+    assert str(versions) in said
+    assert "denied" in said.lower()
+
+
+def test_a_history_folder_that_cannot_be_written_is_told(shop):
+    """/proc refuses new files, to root too."""
+    (shop.app / "alembic").mkdir()
+    (shop.app / "alembic" / "versions").symlink_to("/proc/self/fdinfo")
+    before = shop.files()
+    for command in (AUTOGENERATE, ("revision", "-m", "empty")):
+        said = shop.fails(*command)
+        assert str(shop.app / "alembic" / "versions") in said
+    assert shop.files() == before
+
+
+def test_a_file_in_the_way_of_the_history_folder_is_told(shop):
+    write(shop.app / "alembic" / "versions", "")
+    before = shop.files()
+    assert str(shop.app / "alembic" / "versions") in shop.fails(*AUTOGENERATE)
+    (shop.app / "alembic" / "versions").unlink()
+    (shop.app / "alembic").rmdir()
+    write(shop.app / "alembic", "")
+    for command in (AUTOGENERATE, ("init",)):
+        assert str(shop.app / "alembic") in shop.fails(*command)
+    assert len(shop.files()) == len(before)
+
+
+def test_two_packages_with_one_name_are_told_with_both_call_sites(shop):
+    shop.add("notes", NOTE, init=INCLUDEME + "    config.include('notes.again')\n")
+    write(
+        shop.folder / "notes" / "notes" / "again.py",
+        "def includeme(config):\n    config.add_migration_package('notes', 'notes.models:Base')\n",
+    )
+    shop.add_app("shop", THING, ["notes"])
+    before = shop.files()
+    for command in (AUTOGENERATE, ("upgrade",), ("current",)):
+        said = shop.fails(*command)
+        assert "notes" in said
+        assert f"{Path('notes', '__init__.py')}, line 3" in said or "__init__.py:3" in said, said
+        assert f"{Path('notes', 'again.py')}, line 2" in said or "again.py:2" in said, said
+    assert shop.files() == before
+
+
+def test_two_packages_with_one_history_table_are_told(shop):
+    shop.add("a_b", NOTE)
+    shop.add("a.b", NOTE)
+    shop.add_app("shop", THING, ["a_b", "a.b"])
+    assert shop.fails("upgrade").startswith("a_b and a.b would share the history table 'alembic_history_a_b'; ")
+
+
+def test_two_packages_with_one_script_location_are_told(shop):
+    how = INCLUDEME.replace('{bases}"', '{bases}", script_location="{{}}"'.format(shop.folder / "revisions"))
+    shop.add("one", NOTE, init=how)
+    shop.add("two", NOTE.replace("note", "other"), init=how)
+    shop.add_app("shop", THING, ["one", "two"])
+    said = shop.fails("upgrade")
+    assert said.startswith(f"one and two have the same script location {shop.folder / 'revisions'}; ")
+
+
+def test_a_failing_second_history_leaves_no_file_of_the_first(shop):
+    shop.add("notes", NOTE, history=True)
+    shop.add_app("shop", THING, ["notes"])
+    write(
+        shop.app / "alembic" / "env.py",
+        "from websauna_migrate.env import run_alembic\n"
+        "def broken(context, revision, directives): raise RuntimeError('mine')\n"
+        "run_alembic(package='shop', process_revision_directives=broken)\n",
+    )
+    before = shop.files()
+    ran = shop.run("-x", "packages=all", *AUTOGENERATE)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == "FAILED: RuntimeError: mine"
+    assert shop.files() == before
+
+
+def test_a_folder_for_revisions_that_does_not_exist_is_told_with_the_command(shop):
+    said = shop.fails(*AUTOGENERATE)
+    assert said.endswith(f"make it with: ws-alembic -c {shop.ini} -x packages=shop init")
+    assert not shop.scripts()
+
+
+def test_an_env_py_that_is_not_ours_is_told(shop):
+    write(shop.app / "alembic" / "env.py", "print('nothing of ours')\n")
+    revise(shop.app / "alembic", "aaa1")
+    for command in (("upgrade",), AUTOGENERATE, ("check",)):
+        ran = shop.run(*command)
+        assert (ran.code, ran.out) == (1, ""), command
+        assert "did not call websauna_migrate.env.run_alembic(package='shop')" in ran.err
+    assert len(shop.scripts()) == 1
+    assert shop.tables() == set()
+
+
+def test_an_env_py_of_another_package_is_told(shop):
+    text = "from websauna_migrate.env import run_alembic\nrun_alembic(package='blog')\n"
+    env_py = write(shop.app / "alembic" / "env.py", text)
+    revise(shop.app / "alembic", "aaa1")
+    for command in (("upgrade",), AUTOGENERATE):
+        said = shop.fails(*command)
+        assert said == f"{env_py} says run_alembic(package='blog') in the history of 'shop'; name that one"
+
+
+@pytest.mark.parametrize("option", ["version_table", "target_metadata", "connection", "url"])
+def test_an_env_py_that_sets_what_we_set_is_told(shop, option):
+    text = f"from websauna_migrate.env import run_alembic\nrun_alembic(package='shop', {option}='x')\n"
+    write(shop.app / "alembic" / "env.py", text)
+    revise(shop.app / "alembic", "aaa1")
+    assert f"run_alembic() takes no {option}; " in shop.fails("upgrade")
+
+
+def test_a_wrong_command_line_exits_with_2(shop):
+    for argv in (("nonsense",), ("upgrade", "--nonsense"), (), ("-x", "transaction=nonsense", "upgrade")):
+        ran = shop.run(*argv)
+        assert (ran.code, ran.out) == (2, ""), argv
+        assert ran.err
+
+
+def test_a_model_that_cannot_be_mapped_is_told_before_anything_is_written(shop):
+    shop.add_app(
+        "shop",
+        THING + "    other = relationship('Nobody')\n",
+    )
+    (shop.app / "alembic").mkdir()
+    said = shop.run(*AUTOGENERATE)
+    assert said.code == 1
+    assert "the models cannot be read" in said.err.splitlines()[-1]
+    assert "Nobody" in said.err
+    assert not shop.scripts()
+
+
+def test_raiseerr_shows_the_trace_and_then_the_line(shop):
+    ran = shop.run("--raiseerr", "-x", "packages=other", "current")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Traceback (most recent call last):")
+    assert ran.err.splitlines()[-1].startswith("FAILED: -x packages: no package 'other'")
+
+
+def test_plain_alembic_tells_our_errors_too(shop):
+    write(shop.app / "alembic" / "env.py", "from websauna_migrate.env import run_alembic\nrun_alembic('blog')\n")
+    revise(shop.app / "alembic", "aaa1")
+    with shop.ini.open("a") as ini:
+        ini.write("[alembic]\nscript_location = %(here)s/alembic\n")
+    ran = shop.run("upgrade", "head", script=ALEMBIC)
+    assert ran.code != 0
+    assert "blog" in ran.err + ran.out
+    assert "Traceback" not in ran.err

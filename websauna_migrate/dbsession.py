@@ -1,0 +1,79 @@
+"""``config.include("websauna_migrate.dbsession")``: a database session for each request, and the engine it uses.
+
+Floor 3. Nothing here connects before a session is used.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.orm import Session
+
+from websauna_migrate.run_context import make_engine
+
+if TYPE_CHECKING:
+    from pyramid.config import Configurator
+    from pyramid.registry import Registry
+    from pyramid.request import Request
+    from sqlalchemy import Engine
+
+NAME = "dbsession"
+ENVIRON_KEY = "app.dbsession"
+REGISTRY_KEY = "websauna_migrate.engine"
+
+# Pyramid runs the application's own add_request_method() at 0; one that is there by then is left alone.
+_AFTER_THE_APPLICATION = 10
+
+# Names the settings in errors: at this height nothing is known of the file.
+_ORIGIN = "the application"
+_lock = threading.Lock()
+
+
+def includeme(config: Configurator) -> None:
+    """Add ``request.dbsession``, a session that joins the transaction ``request.tm`` and is closed with the request.
+
+    A ``dbsession`` that the application or another add-on gives its requests is left alone, and a session in
+    ``environ["app.dbsession"]`` is used as it is.
+    """
+    config.include("pyramid_tm")
+    config.action(None, _register, args=(config.registry,), order=_AFTER_THE_APPLICATION)
+
+
+def _register(registry: Registry) -> None:
+    from pyramid.decorator import reify
+    from pyramid.interfaces import IRequestExtensions, IRequestFactory
+
+    extensions = registry.getUtility(IRequestExtensions)
+    taken = NAME in extensions.descriptors or NAME in extensions.methods
+    if not taken and not hasattr(registry.queryUtility(IRequestFactory), NAME):
+        extensions.descriptors[NAME] = reify(dbsession)
+
+
+def dbsession(request: Request) -> Session:
+    """Return the session of ``request``; it joins ``request.tm`` when it is first used."""
+    if ENVIRON_KEY in request.environ:
+        return cast("Session", request.environ[ENVIRON_KEY])
+    import zope.sqlalchemy
+
+    session = Session(get_engine(request.registry), info={"request": request})
+    zope.sqlalchemy.register(session, transaction_manager=request.tm)
+    request.add_finished_callback(lambda _request: session.close())
+    return session
+
+
+def get_engine(registry: Registry) -> Engine:
+    """Return the engine of an application: made from its ``sqlalchemy.*`` settings when first asked for, then kept.
+
+    Nothing connects yet. The connections in the pool are closed when ``registry`` goes away; ``dispose()`` closes
+    them earlier.
+
+    :raises SettingsError: the URL is missing or cannot be used, or its driver is not installed
+    """
+    with _lock:
+        if REGISTRY_KEY not in registry:
+            engine = registry[REGISTRY_KEY] = make_engine(registry.settings, _ORIGIN)
+            # Not at exit: a forked child would end the connections of its parent.
+            weakref.finalize(registry, engine.dispose).atexit = False
+        return cast("Engine", registry[REGISTRY_KEY])

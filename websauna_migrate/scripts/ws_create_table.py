@@ -1,0 +1,50 @@
+"""``ws-create-table``: the SQL that creates the tables of registered models. Floor 6."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+
+from websauna_migrate.scripts.common import application, run_script
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``ws-create-table`` and exit."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run ``ws-create-table`` with ``argv`` and return its exit code."""
+    options = build_parser().parse_intermixed_args(argv)
+    options.config = [options.settings_file]
+    return run_script(lambda: create_table(options), raise_errors=options.raiseerr)
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    parser = ArgumentParser(
+        "ws-create-table",
+        description="Print the SQL that creates the tables of the registered models. Does not connect to the database.",
+    )
+    parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="only these; default: all of the package")
+    parser.add_argument("-x", action="append", metavar="packages=NAMES", help="packages=all, packages=a,b")
+    parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
+    parser.set_defaults(name="alembic")
+    return parser
+
+
+def create_table(options: Namespace) -> int:
+    """Print the SQL of the tables that ``options`` name."""
+    from websauna_migrate.ddl import create_statements, find_tables
+    from websauna_migrate.run_context import database_url
+
+    app, packages = application(options)
+    app.ownership.require()
+    tables = find_tables(app.ownership, packages, options.tables)
+    origin = str(app.ini.path)
+    if tables:
+        for statement in create_statements(app.ownership, tables, database_url(app.ini.settings, origin), origin):
+            print(f"{statement}\n")
+    return 0

@@ -1,0 +1,57 @@
+"""``ws-db-shell``: the client program of an application's database, connected to it. Floor 6."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING
+
+from websauna_migrate.scripts.common import run_script
+from websauna_migrate.scripts.ws_dump_db import split_arguments
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``ws-db-shell`` and exit."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run ``ws-db-shell`` with ``argv``; only an error returns, for the client takes the place of the process."""
+    own, arguments = split_arguments(argv)
+    options = build_parser().parse_args(own)
+    return run_script(lambda: become_client(options, arguments), raise_errors=options.raiseerr)
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of the command line before ``--``."""
+    parser = ArgumentParser(
+        "ws-db-shell",
+        usage="%(prog)s [-h] [--client NAME] [--raiseerr] INI [-- ARGS ...]",
+        description="Open a shell on the database of an application: pgcli or psql, mycli or mariadb or mysql, "
+        "litecli or sqlite3, the first that is installed. What follows -- goes to it.",
+    )
+    parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
+    parser.add_argument("--client", metavar="NAME", help="use this client, of those named above")
+    parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
+    return parser
+
+
+def become_client(options: Namespace, arguments: Sequence[str]) -> int:
+    """Replace this process by the client: terminal, signals and exit code are its own from here on."""
+    from websauna_migrate.client import choose, option_file, shell_calls
+    from websauna_migrate.run_context import database_url
+    from websauna_migrate.settings import read_app
+
+    app = read_app(options.settings_file)
+    call = choose(shell_calls(database_url(app.settings, str(app.path)), arguments), options.client)
+    with option_file(call) as (argv, _):
+        sys.stdout.flush()
+        # Python ignores it, and a program would inherit that.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execvpe(call.program, argv, {**os.environ, **call.environment})
