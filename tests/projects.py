@@ -100,6 +100,7 @@ class Workspace:
     url: URL
     path: list[Path] = field(default_factory=list)
     app: Path = Path()
+    _start: str = ""
 
     @property
     def ini(self) -> Path:
@@ -125,25 +126,32 @@ class Workspace:
         if not installed:
             write(project / "pyproject.toml", f'[project]\nname = "{name}"\nversion = "1"\n')
         write(package / "__init__.py", init.format(name=name, bases=bases))
-        write(package / "models.py", models if "Base" in models.partition("class ")[0] else MODELS + dedent(models))
+        write(package / "models.py", models if " import Base" in models else MODELS + dedent(models))
         if history:
             write(package / "alembic" / "versions" / ".keep", "")
         if project not in self.path:
             self.path.append(project)
         return package
 
-    def add_app(self, name: str, models: str = "", addons: Sequence[str] = (), settings: str = "", **how: object) -> Path:
+    def add_app(
+        self, name: str, models: str = "", addons: Sequence[str] = (), settings: str = "", **how: object
+    ) -> Path:
         """Write the application that includes ``addons``, with its INI, and return the folder of its package."""
         init = INITIALIZER.replace("{addons!r}", repr(tuple(addons)))
         package = self.add(name, models, **{"init": init, **how})  # type: ignore[arg-type]
         self.app = self.folder / name
-        self.write_ini(f"use = call:{name}:main\nwebsauna.init = {name}.Initializer\n{dedent(settings)}")
+        self._start = f"use = call:{name}:main\nwebsauna.init = {name}.Initializer\n"
+        self.write_ini(dedent(settings))
         return package
 
-    def write_ini(self, settings: str, url: str | URL | None = None) -> None:
-        """Write the INI file of the application; ``settings`` may go on with further sections."""
-        text = (url or self.url).render_as_string(hide_password=False) if not isinstance(url, str) else url
-        write(self.ini, "[app:main]\nsqlalchemy.url = {}\n{}".format(text.replace("%", "%%"), settings))
+    def write_ini(self, settings: str = "", url: str | URL | None = None, start: str | None = None) -> None:
+        """Write the INI file of the application; ``settings`` may go on with further sections.
+
+        ``start`` are the settings that name its factory and its Initializer.
+        """
+        text = url if isinstance(url, str) else (url or self.url).render_as_string(hide_password=False)
+        escaped = text.replace("%", "%%")
+        write(self.ini, f"[app:main]\n{self._start if start is None else start}sqlalchemy.url = {escaped}\n{settings}")
 
     def copy(self, *names: str) -> None:
         """Copy projects of ``tests/packages`` here; the last one is the application."""

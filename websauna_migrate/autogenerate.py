@@ -20,23 +20,27 @@ from websauna_migrate.revisions import created_tables, read_revisions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from alembic.operations.ops import MigrationScript
+    from alembic.operations.ops import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History, MigrationPackage
+    from websauna_migrate.requirements import Requirements
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The models to compare with, and the only tables that a comparison may see.
 
-    ``on_nothing`` is called in place of writing a revision that would be empty; None keeps it, for ``check``.
+    The rest is for writing revisions: ``requirements`` finds what they require, ``given`` are the operations to write
+    in place of comparing, ``on_nothing`` is called in place of writing a revision that would be empty.
     """
 
     metadata: list[MetaData]
     tables: frozenset[TableName]
+    requirements: Requirements | None = None
+    given: tuple[MigrateOperation, ...] = ()
     on_nothing: Callable[[], None] | None = None
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,18 +57,30 @@ class Comparison:
             "include_schemas": schemas != {None},
             "include_name": _both(_name_filter(tables, schemas), user.get("include_name")),
             "include_object": _both(_object_filter(tables, default_schema), user.get("include_object")),
-            "process_revision_directives": self._then_drop_empty(user.get("process_revision_directives")),
+            "process_revision_directives": self._processor(user.get("process_revision_directives")),
         }
 
-    def _then_drop_empty(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
+    def _processor(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
+            for script in scripts:
+                self._prepare(script)
             if theirs is not None:
                 theirs(migration, heads, scripts)
             if self.on_nothing is not None and all(_is_empty(script) for script in scripts):
                 scripts.clear()
                 self.on_nothing()
+            elif self.requirements is not None:
+                required = [self.requirements.of(script) for script in scripts]
+                migration.opts["template_args"]["requires"] = {k: v for found in required for k, v in found.items()}
 
         return process
+
+    def _prepare(self, script: MigrationScript) -> None:
+        if self.given:
+            script.upgrade_ops_list[0].ops[:] = self.given
+            script.upgrade_ops_list[0].reverse_into(script.downgrade_ops_list[0])
+        if self.requirements is not None:
+            self.requirements.split(script)
 
 
 def make_comparison(
@@ -72,7 +88,6 @@ def make_comparison(
     history: History,
     registered: Mapping[str, MigrationPackage],
     ownership: Ownership,
-    on_nothing: Callable[[], None] | None = None,
 ) -> Comparison:
     """Return what a comparison for ``packages`` of ``history`` may see.
 
@@ -86,7 +101,7 @@ def make_comparison(
     if history.package in packages:
         created = created_tables(read_revisions(history)).keys()
         tables |= created - ownership.owners.keys()
-    return Comparison(target_metadata(registered.values(), ownership), tables, on_nothing)
+    return Comparison(target_metadata(registered.values(), ownership), tables)
 
 
 def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.package import History, MigrationPackage
 from websauna_migrate.plan import Plan, make_plan
+from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions import read_revisions
 from websauna_migrate.run_context import RunContext, connected, database_url, parse_url
 from websauna_migrate.selection import current_package, package_names, select
@@ -78,14 +80,12 @@ class Application:
         """Return the metadata of ``packages``, each once."""
         return tuple(dict.fromkeys(m for name in packages for m in self.packages[name].metadata))
 
-    def comparison(
-        self, packages: Sequence[str], history: History, on_nothing: Callable[[], None] | None = None
-    ) -> Comparison:
+    def comparison(self, packages: Sequence[str], history: History) -> Comparison:
         """Return what autogenerate may see for ``packages`` of ``history``.
 
         :raises OwnershipError: the owner of a table is not known
         """
-        return make_comparison(packages, history, self.packages, self.ownership, on_nothing)
+        return make_comparison(packages, history, self.packages, self.ownership)
 
     def place_for_revisions(self, package: str) -> Path:
         """Return the folder where the revisions of ``package`` are looked for, or would be."""
@@ -183,11 +183,15 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
 def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:
     """Return the comparison that the command at hand makes, None when it makes none."""
     command = getattr(config.cmd_opts, "cmd", None)
-    if command is not None and command[0].__name__ == "check":
-        return app.comparison(packages, history)
-    if command is None or getattr(config.cmd_opts, "autogenerate", False):
-        return app.comparison(packages, history, lambda: config.print_stdout(f"{history.package}: nothing changed"))
-    return None
+    name = command[0].__name__ if command else "revision"
+    if name != "check" and command and not getattr(config.cmd_opts, "autogenerate", False):
+        return None
+    comparison = app.comparison(packages, history)
+    if name == "check":
+        return comparison
+    requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
+    say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")
+    return replace(comparison, requirements=requirements, on_nothing=say)
 
 
 def _start(ini: AppSettings) -> tuple[Registry, str | None]:

@@ -105,9 +105,10 @@ def _replace(path: Path, pieces: Iterable[bytes]) -> None:
 
 # What a program says where it gives up, and what helps.
 _FAILURE = re.compile(r"\berror\b", re.IGNORECASE)
+_LAST_LINES = 3
 _REMEDIES = {
     "server version mismatch": "install the client programs of the server's version, and put them first in PATH",
-    "COLUMN_STATISTICS": "the program is MySQL's and the server MariaDB: install mariadb-client, say mariadb:// in the URL",
+    "COLUMN_STATISTICS": "this is MySQL's program: for MariaDB install mariadb-client, and write mariadb:// in the URL",
 }
 
 
@@ -148,8 +149,8 @@ def _started(call: ClientCall, messages: IO[bytes]) -> Iterator[subprocess.Popen
 
 def _failure(program: str, returncode: int, lines: list[str]) -> ClientFailed:
     # Before the first line with the error there may be pages of `--verbose`.
-    first = next((number for number, line in enumerate(lines) if _FAILURE.search(line)), len(lines) - 1)
-    said = " ".join(" ".join(lines[max(first, 0) :]).split())
+    first = next((number for number, line in enumerate(lines) if _FAILURE.search(line)), -_LAST_LINES)
+    said = " ".join(" ".join(lines[first:]).split())
     remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "")
     return ClientFailed(program, returncode if returncode > 0 else 128 - returncode, said, remedy)
 
@@ -188,7 +189,7 @@ def _copy(path: Path, snapshot: sqlite3.Connection) -> None:
 
     snapshot.execute("PRAGMA synchronous = OFF")
     # Not read-only, because what a crashed process left in the journal may have to be put in order first.
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=0)) as source:
         source.backup(snapshot, pages=-1, progress=give_up_in_time)
 
 

@@ -9,11 +9,13 @@ Floor 4. It configures Alembic for one history, whether ``ws-alembic`` or plain 
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.util import CommandError
+from sqlalchemy.exc import SAWarning
 
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
 from websauna_migrate.run_context import ATTRIBUTE, RunContext
@@ -57,7 +59,9 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     run.on_configured(context.get_context())
     if run.only_configures:
         return
-    with context.begin_transaction():
+    with warnings.catch_warnings(), context.begin_transaction():
+        # Tables that refer to each other in a circle are known: their foreign keys are made last.
+        warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
         context.run_migrations()
     if connection is not None:
         connection.rollback()  # the reads of Alembic began a transaction; what it wrote is committed

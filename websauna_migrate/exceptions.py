@@ -30,20 +30,36 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
 
 
+def _summed(names: tuple[str, ...]) -> str:
+    if len(names) <= 8:
+        return _listed(names)
+    return f"{_listed(names[:3])}, ..., {names[-1]} ({len(names)} in all)"
+
+
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
-    return f"applied in this run: {_listed(applied)}; not applied: {_listed(left)}"
+    return f"applied in this run: {_summed(applied)}; not applied: {_summed(left)}"
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _undone(revision: str, stays: str | None) -> str:
+    if stays is None:
+        return f"nothing of {revision} stays"
+    return f"what {revision} had done before stays, because {stays}: undo it by hand or let the script pass over it"
 
 
 class MigrateError(Exception):
     """Base of all errors that websauna_migrate raises on purpose; ``str()`` is one line for a person."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(MigrateError, ValueError):
     """The command line asks for something that cannot be."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code = 2
 
 
 class UnknownPackage(UsageError):
@@ -545,6 +561,28 @@ class RequiredTableMissing(RevisionError):
         )
 
 
+class UnwritableHistory(RevisionError):
+    """No file can be written into the folder of a package's revisions."""
+
+    def __init__(self, package: str, folder: str, reason: str) -> None:
+        self.package = package
+        self.folder = folder
+        self.reason = reason
+        super().__init__(
+            f"no revision of {package} can be written into {folder}: {reason}; "
+            f"make it a folder that this user may write into"
+        )
+
+
+class MissingTemplate(RevisionError):
+    """A script location has an ``env.py`` and no ``script.py.mako``."""
+
+    def __init__(self, package: str, path: str, command: str) -> None:
+        self.package = package
+        self.path = path
+        super().__init__(f"the template of the revisions of {package} does not exist: {path}; write it with: {command}")
+
+
 class InstalledHistory(RevisionError):
     """A revision would be written into an installed package."""
 
@@ -909,8 +947,8 @@ class DatabaseUnreachable(RunError):
 class StepFailed(RunError):
     """A revision raised while it ran.
 
-    ``applied`` and ``left`` are "package revision" each. ``stays`` tells that the database keeps the statements that
-    the revision had run before it broke.
+    ``applied`` and ``left`` are "package revision" each. ``stays`` tells why the database keeps the statements that
+    the revision had run before it broke, and is None where it does not.
     """
 
     def __init__(
@@ -919,11 +957,11 @@ class StepFailed(RunError):
         revision: str,
         direction: str,
         path: str,
-        error: Exception,
+        error: BaseException,
         *,
         applied: tuple[str, ...],
         left: tuple[str, ...],
-        stays: bool,
+        stays: str | None,
     ) -> None:
         self.package = package
         self.revision = revision
@@ -933,28 +971,60 @@ class StepFailed(RunError):
         self.applied = applied
         self.left = left
         self.stays = stays
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        undone = (
-            f"what {revision} had done before it broke stays, because this database cannot undo DDL: "
-            f"undo it by hand or let the script pass over it"
-            if stays
-            else f"nothing of {revision} stays"
-        )
         super().__init__(
-            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {reason}; {undone}; "
-            f"{_done_and_left(applied, left)}; mend {path} and run the same command again"
+            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {_reason(error)}; "
+            f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
+            f"mend {path} and run the same command again"
         )
+
+
+class ConnectionLost(RunError):
+    """The server went away while a revision ran; attributes as those of :class:`StepFailed`."""
+
+    def __init__(
+        self,
+        package: str,
+        revision: str,
+        error: BaseException,
+        *,
+        applied: tuple[str, ...],
+        left: tuple[str, ...],
+        stays: str | None,
+    ) -> None:
+        self.package = package
+        self.revision = revision
+        self.error = error
+        self.applied = applied
+        self.left = left
+        self.stays = stays
+        super().__init__(
+            f"the connection to the database was lost in {package} {revision}: {_reason(error)}; "
+            f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
+            f"see what the server's log says, then run the same command again"
+        )
+
+
+class RunStopped(RunError):
+    """A run did not go on to its next revision; ``error`` tells why."""
+
+    def __init__(self, error: BaseException, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
+        self.error = error
+        self.applied = applied
+        self.left = left
+        super().__init__(f"{error}; {_done_and_left(applied, left)}")
 
 
 class RunInterrupted(RunError):
-    """Somebody stopped the run; the revision under way was rolled back."""
+    """Somebody stopped the run; the revision under way was rolled back, unless ``stays`` tells why not."""
 
-    exit_code: ClassVar[int] = 130
+    exit_code = 130
 
-    def __init__(self, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
+    def __init__(self, applied: tuple[str, ...], left: tuple[str, ...], *, stays: str | None = None) -> None:
         self.applied = applied
         self.left = left
-        super().__init__(f"interrupted; {_done_and_left(applied, left)}; run the same command again to go on")
+        self.stays = stays
+        kept = f"{_undone(left[0], stays)}; " if stays and left else ""
+        super().__init__(f"interrupted; {kept}{_done_and_left(applied, left)}; run the same command again to go on")
 
 
 class HeadsDiffer(RunError):

@@ -8,26 +8,32 @@ Alembic is imported when a step is to be run, so that a run that finds nothing t
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.alembic_config import make_config
 from websauna_migrate.exceptions import (
     BrokenForeignKeys,
+    ConnectionLost,
     EnvDidNotRun,
     HeadsDiffer,
+    LockError,
+    MigrateError,
     NotInOneTransaction,
     NoTransactionalDdl,
     OpenTransaction,
     RunInterrupted,
+    RunStopped,
     StepFailed,
     WrongCombination,
 )
-from websauna_migrate.graph import SYMBOLS, resolve
+from websauna_migrate.graph import SYMBOLS, applied, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import uses_autocommit_block
-from websauna_migrate.run_context import ATTRIBUTE, RunContext, database_url, history_table, read_heads
+from websauna_migrate.run_context import ATTRIBUTE, RunContext, canceller, database_url, history_table, read_heads
 from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
@@ -82,12 +88,14 @@ def migrate(
     on_wait: Callable[[LockHolder | None, float], None] | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext,
     cmd_opts: Namespace | None = None,
 ) -> Plan:
     """Take the histories of ``packages`` up or down to ``target``, alone on the database, and return what was done.
 
     The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
-    do, nothing waits for the lock.
+    do, nothing waits for the lock. ``interruptible`` is entered around the run with a function that ends the
+    statement under way, to be called in another thread when the run is to stop.
 
     :raises MigrateError: the plan cannot be made or run; the error tells what was applied and what was not
     """
@@ -100,16 +108,17 @@ def migrate(
         rows = read_heads(connection, app.histories)
         plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
         on_plan(plan)
-        execute(
-            app,
-            plan,
-            rows,
-            connection,
-            one_transaction=one_transaction,
-            before_step=lock.check,
-            on_progress=on_progress,
-            cmd_opts=cmd_opts,
-        )
+        with interruptible(canceller(connection)):
+            execute(
+                app,
+                plan,
+                rows,
+                connection,
+                one_transaction=one_transaction,
+                before_step=lock.check,
+                on_progress=on_progress,
+                cmd_opts=cmd_opts,
+            )
     return plan
 
 
@@ -150,7 +159,9 @@ def execute(
     in the history table; with ``one_transaction`` all steps commit together. ``before_step`` may raise to stop.
 
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
-    :raises RunInterrupted: on KeyboardInterrupt, likewise
+    :raises RunStopped: ``before_step`` found that the lock is lost
+    :raises RunInterrupted: on KeyboardInterrupt
+    :raises ConnectionLost: the server went away
     :raises NotInOneTransaction: a step cannot run inside a transaction
     :raises HeadsDiffer: the history tables do not hold what the plan says
     """
@@ -160,14 +171,18 @@ def execute(
         _refuse_what_needs_no_transaction(plan, connection)
     environments = _open_all(app, plan, rows, connection, None, cmd_opts)
     together = connection.begin if one_transaction else nullcontext
-    with _sqlite_keys_unenforced(connection) as check_keys, together():
-        for number, step in enumerate(plan.steps, 1):
-            on_progress(Progress(step, number, len(plan.steps), "begins"))
-            started = time.monotonic()
-            with _told(plan, number, all_or_nothing=one_transaction, dialect=connection.dialect.name):
+    done = 0
+    try:
+        with _sqlite_keys_unenforced(connection) as check_keys, together():
+            for step in plan.steps:
+                on_progress(Progress(step, done + 1, len(plan.steps), "begins"))
+                started = time.monotonic()
                 before_step()
                 _run_step(environments[step.package], step, connection, check_keys, inside=one_transaction)
-            on_progress(Progress(step, number, len(plan.steps), "done", time.monotonic() - started))
+                done += 1
+                on_progress(Progress(step, done, len(plan.steps), "done", time.monotonic() - started))
+    except (KeyboardInterrupt, Exception) as error:
+        raise _explained(app, plan, done, error, connection.dialect.name, together=one_transaction) from error
     _verify(app, plan, connection)
 
 
@@ -338,19 +353,44 @@ def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
     return migration.begin_transaction(_per_migration=True)
 
 
-@contextmanager
-def _told(plan: Plan, number: int, *, all_or_nothing: bool, dialect: str) -> Iterator[None]:
-    """Turn whatever stops step ``number`` into an error that tells what was applied and what was not."""
-    step = plan.steps[number - 1]
-    done = 0 if all_or_nothing else number - 1
-    applied, left = _names(plan.steps[:done]), _names(plan.steps[done:])
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise RunInterrupted(applied, left) from error
-    except Exception as error:
-        where = (step.package, step.revision.id, step.direction, str(step.revision.path))
-        raise StepFailed(*where, error, applied=applied, left=left, stays=dialect not in _UNDOES_DDL) from error
+def _explained(
+    app: Application, plan: Plan, done: int, error: BaseException, dialect: str, *, together: bool
+) -> MigrateError:
+    """Return the error that tells what was applied and what was not when ``error`` came after ``done`` steps."""
+    step = plan.steps[min(done, len(plan.steps) - 1)]
+    interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
+    if together:
+        done = len(plan.steps) if (interrupted or lost) and _is_applied(app, plan.steps[-1]) else 0
+    elif (interrupted or lost) and done < len(plan.steps):
+        # It may have come between the commit of the server and ours.
+        done += _is_applied(app, step)
+    ran, left = _names(plan.steps[:done]), _names(plan.steps[done:])
+    stays = _what_stays(step, dialect)
+    if interrupted:
+        return RunInterrupted(ran, left, stays=stays if left else None)
+    if isinstance(error, LockError):
+        return RunStopped(error, ran, left)
+    if lost:
+        return ConnectionLost(step.package, step.revision.id, error, applied=ran, left=left, stays=stays)
+    where = (step.package, step.revision.id, step.direction, str(step.revision.path))
+    return StepFailed(*where, error, applied=ran, left=left, stays=stays)
+
+
+def _what_stays(step: PlanStep, dialect: str) -> str | None:
+    """Return why the database keeps what a step did before it broke, None where it does not."""
+    if dialect not in _UNDOES_DDL:
+        return "this database cannot undo DDL"
+    return "it leaves its transaction" if uses_autocommit_block(step.revision, step.direction) else None
+
+
+def _is_applied(app: Application, step: PlanStep) -> bool:
+    """Ask the database, on a connection of its own, whether ``step`` was committed; False where it does not answer."""
+    with suppress(MigrateError, SQLAlchemyError):
+        with app.connected(writes=False) as connection:
+            rows = read_heads(connection, [app.history(step.package)])
+        revisions = applied(app.graph().histories[step.package], rows[step.package])
+        return (step.revision.id in revisions) == (step.direction == "up")
+    return False
 
 
 def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:

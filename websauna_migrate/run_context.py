@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     inspect,
     literal,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.engine import make_url
@@ -51,8 +53,8 @@ class RunContext:
 
     ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
     not called offline, ``comparison`` is None unless the command compares the models with the database.
-    ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless ``only_configures``, Alembic's
-    own ``run_migrations()`` follows.
+    ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless it ``only_configures``,
+    Alembic's own ``run_migrations()`` follows.
     """
 
     history: History
@@ -130,6 +132,25 @@ def connected(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Iter
         raise DatabaseUnreachable(shown(url), _one_line(error.orig or error)) from error
     with connection:
         yield connection
+
+
+def canceller(connection: Connection) -> Callable[[], None]:
+    """Return a function that ends the statement that ``connection`` waits for; another thread may call it.
+
+    Drivers wait in C, where a signal reaches Python only when the statement has ended by itself.
+    """
+    if connection.dialect.name in ("mysql", "mariadb"):
+        number = connection.scalar(text("SELECT CONNECTION_ID()"))
+        connection.rollback()
+        return partial(_kill_query, connection.engine, number)
+    driver = connection.connection.driver_connection
+    # psycopg2 and psycopg have the first, sqlite3 the second; a driver with neither is left to end by itself.
+    return getattr(driver, "cancel", None) or getattr(driver, "interrupt", None) or (lambda: None)
+
+
+def _kill_query(engine: Engine, number: int) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"KILL QUERY {number}")
 
 
 def shown(url: URL) -> str:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
+import threading
 import traceback
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import MigrateError, NoSettingsFile, WrongCombination
+from websauna_migrate.exceptions import MigrateError, NoSettingsFile, RunInterrupted, WrongCombination
 from websauna_migrate.selection import package_names
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from websauna_migrate.bootstrap import Application
 
 FAILED = 1
 USAGE = 2
-_INTERRUPTED = 130
+_SIGNALLED = 128  # plus the number of the signal, as shells have it
+_CANCEL_SECONDS = 5
 _BROKEN_PIPE = 141
 
 
@@ -36,13 +41,65 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         print("FAILED: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return _SIGNALLED + signal.SIGINT
     except Exception as error:  # the border: nothing goes past it
         if raise_errors:
             traceback.print_exc()
         print(f"FAILED: {message(error)}", file=sys.stderr)
         return getattr(error, "exit_code", FAILED)
     return code
+
+
+@contextmanager
+def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, Ctrl-C and SIGTERM raise KeyboardInterrupt, also inside a statement of the database.
+
+    ``cancel`` ends that statement. It is called in a thread, because until then a driver that waits in C keeps the
+    signal from Python. A signal that is ignored, as that of Ctrl-C under ``nohup``, stays so.
+    """
+    caught: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    with _on_signal(heeded, cancel):
+        for number in heeded:
+            signal.signal(number, stop)
+        try:
+            yield
+        except RunInterrupted as error:
+            error.exit_code = _SIGNALLED + (caught or [signal.SIGINT])[0]
+            raise
+        finally:
+            for number in heeded:
+                signal.signal(number, before[number])
+
+
+@contextmanager
+def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[None]:
+    """Call ``call`` in a thread as soon as the process gets one of the signals."""
+
+    def watch() -> None:
+        while received := reader.recv(1):
+            if received[0] in numbers:
+                with suppress(Exception):  # the statement may have ended, or the connection be gone
+                    call()
+
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    thread = threading.Thread(target=watch, daemon=True)
+    with reader:
+        with writer:
+            thread.start()
+            before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            try:
+                yield
+            finally:
+                signal.set_wakeup_fd(before)
+        thread.join(_CANCEL_SECONDS)
 
 
 def message(error: BaseException) -> str:

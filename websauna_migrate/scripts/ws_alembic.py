@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.scripts.common import FAILED, application, run_script, tell, warn
+from websauna_migrate.scripts.common import FAILED, application, ended_by_signals, run_script, tell, warn
 from websauna_migrate.selection import select, x_option
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def _migrate(options: Namespace, direction: Any) -> int:
             on_wait=_say_who_holds(options),
             on_plan=_warn_of_reports,
             on_progress=partial(_say_progress, options),
+            interruptible=ended_by_signals,
             **run_options,
         )
     if done.steps:

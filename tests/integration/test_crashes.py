@@ -1,0 +1,246 @@
+"""Runs that end before they are through: killed, interrupted, or without their server."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+import sqlalchemy as sa
+
+from scenarios import Revision, chain, write_project
+from websauna_migrate.exceptions import MigrateError
+
+PACKAGES = ("red", "green", "blue")
+
+
+def wait_for(process, text: str) -> None:
+    """Read what ``process`` says until there is ``text`` in it."""
+    while line := process.stderr.readline():
+        if text in line:
+            return
+    pytest.fail(f"it never said {text!r}")
+
+
+def tables_of(heads: dict[str, list[str]]) -> set[str]:
+    """Return the tables that there have to be at ``heads`` of histories made by ``chain(package, n, 2)``."""
+    last = {package: int(rows[0].removeprefix(package)) for package, rows in heads.items() if rows}
+    return {f"{package}{n}_{letter}" for package in last for n in range(1, last[package] + 1) for letter in "ab"}
+
+
+# --- kill -9 ---------------------------------------------------------------------------------------------------
+
+
+def run_alone(folder: str, argv: list[str]) -> None:
+    """Be a process that runs ``ws-alembic``."""
+    from websauna_migrate.scripts.ws_alembic import run
+
+    sys.path.insert(0, folder)
+    with open(os.devnull, "w") as sys.stderr:
+        sys.exit(run(argv))
+
+
+def settled(project) -> None:
+    """Wait until the server has noticed that its client is gone."""
+    if project.url.get_backend_name() == "postgresql":
+        query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while project.rows(query):
+            time.sleep(0.01)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def atomic_backend(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_run_killed_at_random_moments_never_leaves_a_revision_half_done(atomic_backend, tmp_path):
+    url = atomic_backend.new_database()
+    project = write_project(tmp_path, url, {name: chain(name, 12, 2) for name in PACKAGES})
+    # A server for forks has all imported, so that the kills hit the run and not its start.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["websauna_migrate.scripts.command_line", "websauna_migrate.executor", "psycopg2"])
+    moment = random.Random(f"{url.get_backend_name()} 1")
+    aims = {"upgrade": "heads", "downgrade": "base"}
+    kills = seen_between = 0
+    while kills < 20:
+        command = "downgrade" if tables_of(project.heads()) == everything() else "upgrade"
+        argv = [str(word) for word in project.argv(command, aims[command])[1:]]
+        process = context.Process(target=run_alone, args=(str(tmp_path), argv))
+        process.start()
+        process.join(moment.uniform(0.05, 0.6))
+        if process.exitcode is None:
+            kills += 1
+            process.kill()
+            process.join()
+        settled(project)
+        assert project.tables() == tables_of(project.heads())
+        seen_between += project.tables() not in (set(), everything())
+    assert seen_between >= 5
+
+    process = context.Process(target=run_alone, args=(str(tmp_path), [str(w) for w in project.argv("upgrade")[1:]]))
+    process.start()
+    process.join()
+
+    assert process.exitcode == 0
+    assert project.tables() == everything()
+
+
+def everything() -> set[str]:
+    return tables_of({name: [f"{name}12"] for name in PACKAGES})
+
+
+def test_on_mariadb_a_killed_run_goes_on_where_it_stopped_or_says_what_stays(mariadb, tmp_path, start, run):
+    slow = Revision("slow", up="time.sleep(60)")
+    project = write_project(tmp_path, mariadb.new_database(), {"red": [*chain("red", 3), slow]})
+    killed = start(*project.argv("upgrade"), **project.options)
+    wait_for(killed, "slow")
+    killed.kill()
+    killed.wait()
+    assert project.heads() == {"red": ["red3"]}
+    project.script("red", "slow").write_text(project.script("red", "slow").read_text().replace("sleep(60)", "sleep(0)"))
+
+    assert run(*project.argv("upgrade"), **project.options).returncode == 0
+    assert project.heads() == {"red": ["slow"]}
+
+
+# --- signals ---------------------------------------------------------------------------------------------------
+
+# Statements that take a minute unless somebody ends them.
+LONG = {
+    "postgresql": "SELECT pg_sleep(60)",
+    "mariadb": "SELECT sleep(60)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+}
+CREATE = 'op.execute("CREATE TABLE half (id INTEGER)")\n'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("work", ["statement", "python"])
+def test_a_signal_ends_the_revision_under_way_and_rolls_it_back(number, work, backend, tmp_path, start, run):
+    pause = f"op.execute({LONG[backend.name]!r})" if work == "statement" else "time.sleep(60)"
+    history = [*chain("red", 2), Revision("slow", up=CREATE + pause), *chain("late", 1)]
+    project = write_project(tmp_path, backend.new_database(), {"red": history})
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "red slow")
+    time.sleep(0.3)
+
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=10)
+
+    stays = "what slow had done before stays, because this database cannot undo DDL: undo it by hand or let the script"
+    kept = f"{stays} pass over it; " if backend.name == "mariadb" else ""
+    assert process.returncode == 128 + number
+    assert stderr.splitlines()[-1] == (
+        f"FAILED: interrupted; {kept}applied in this run: red red1, red red2; not applied: red slow, red late1; "
+        "run the same command again to go on"
+    )
+    assert project.heads() == {"red": ["red2"]}
+    assert ("half" in project.tables()) == (backend.name == "mariadb")
+
+
+def test_a_signal_at_any_moment_leaves_what_the_error_says(atomic_backend, tmp_path, start):
+    project = write_project(tmp_path, atomic_backend.new_database(), {name: chain(name, 40, 2) for name in PACKAGES})
+    moment = random.Random(2)
+    for _ in range(5):
+        before = sum(int(rows[0].lstrip("a-z")) for rows in numbered(project.heads()))
+        process = start(*project.argv("upgrade"), **project.options)
+        wait_for(process, "]")
+        time.sleep(moment.uniform(0, 0.1))
+        process.terminate()
+        _, stderr = process.communicate(timeout=10)
+        if process.returncode == 0:
+            break
+        after = sum(int(rows[0].lstrip("a-z")) for rows in numbered(project.heads()))
+        assert process.returncode == 128 + signal.SIGTERM
+        assert project.tables() == tables_of(project.heads())
+        assert f"({120 - after} in all); run the same command" in stderr
+        assert after - before == said_to_be_applied(stderr)
+
+
+def numbered(heads):
+    return [[row.removeprefix(package) for row in rows] for package, rows in heads.items() if rows]
+
+
+def said_to_be_applied(stderr: str) -> int:
+    said = stderr.splitlines()[-1].partition("applied in this run: ")[2].partition(";")[0]
+    if said.endswith("in all)"):
+        return int(said.rpartition("(")[2].split()[0])
+    return 0 if said == "none" else said.count(",") + 1
+
+
+def test_a_run_that_ignores_ctrl_c_as_under_nohup_goes_on(sqlite, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up="time.sleep(1)")]
+    project = write_project(tmp_path, sqlite.new_database(), {"red": history})
+    ignoring = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
+    process = start(*project.argv("upgrade"), **project.options, preexec_fn=ignoring)
+    wait_for(process, "slow")
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(10) == 0
+
+
+# --- a server that goes away -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["own_postgresql", "own_mariadb"])
+@pytest.mark.parametrize("when", ["in a statement", "between statements"])
+def test_a_server_restarted_in_the_middle_of_a_run_gives_a_clear_error_and_the_next_run_completes(
+    kind, when, request, tmp_path, start, run
+):
+    server = request.getfixturevalue(kind)
+    sleep = LONG[server.name].replace("60", "3") if when == "in a statement" else "SELECT 1"
+    marker = tmp_path / "first"
+    work = f"""
+        if not os.path.exists({str(marker)!r}):
+            open({str(marker)!r}, "w").close()
+            op.execute({sleep!r})
+            {"" if when == "in a statement" else "time.sleep(3)"}
+        op.execute("CREATE TABLE late (id INTEGER)")
+        """
+    project = write_project(tmp_path, server.create_database(), {"red": [*chain("red", 2), Revision("slow", up=work)]})
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "red slow")
+    time.sleep(0.3)
+
+    server.restart(crash=True)
+    _, stderr = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert stderr.startswith("FAILED: the connection to the database was lost in red slow: ")
+    assert "applied in this run: red red1, red red2; not applied: red slow; see what the server's log says" in stderr
+    assert len(stderr.splitlines()) == 1
+    done = run(*project.argv("upgrade"), **project.options)
+    assert done.returncode == 0, done.stderr
+    assert project.heads() == {"red": ["slow"]}
+
+
+def test_a_lock_lost_between_two_revisions_stops_the_run_before_the_next(postgresql, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up="time.sleep(1.5)"), *chain("late", 1)]
+    project = write_project(tmp_path, postgresql.new_database(), {"red": history})
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "red slow")
+
+    project.rows("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    _, stderr = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "was lost, so another run may be at work there; stopped before the next step;" in stderr
+    assert "applied in this run: red red1, red slow; not applied: red late1" in stderr
+    assert project.heads() == {"red": ["slow"]}
+
+
+def test_a_server_that_is_down_is_one_clear_line(own_postgresql, tmp_path, run):
+    project = write_project(tmp_path, own_postgresql.create_database(), {"red": chain("red", 1)})
+    own_postgresql.stop()
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("FAILED: cannot connect to postgresql+psycopg2://postgres@127.0.0.1:")
+    assert len(done.stderr.splitlines()) == 1
