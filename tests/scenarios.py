@@ -10,6 +10,8 @@ The first package is the application and registers the others. A package has no 
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,6 +114,15 @@ def chain(package: str, length: int, statements: int = 1) -> list[Revision]:
     ]
 
 
+def run_command(folder: str, argv: list[str]) -> None:
+    """Be a process that runs ``ws-alembic`` and says nothing, for :mod:`multiprocessing`."""
+    from websauna_migrate.scripts.ws_alembic import run
+
+    sys.path.insert(0, folder)
+    with Path(os.devnull).open("w") as sys.stderr:
+        sys.exit(run(argv))
+
+
 def _tables(package: str, number: int, count: int) -> list[str]:
     return [f"{package}{number}_{letter}" for letter in "abcdefgh"[:count]]
 
@@ -160,7 +171,7 @@ def downgrade():
 {down}
 '''
 
-_APPLICATION = '''
+_APPLICATION = """
 
 import websauna_migrate
 
@@ -173,4 +184,4 @@ class Initializer(websauna_migrate.Initializer):
 
 def main(global_config, **settings):
     return Initializer(global_config, settings).make_wsgi_app()
-'''
+"""

@@ -53,13 +53,16 @@ def make_histories(
     own = {name: location for name, location in located.items() if location is not None}
     adopted = tuple(name for name in packages if name not in own)
     _refuse_shared_locations(own)
+    everywhere = ini.sections.get(section, {})
+    recursive = everywhere.get("recursive_version_locations") == "true"
+    sourceless = everywhere.get("sourceless") == "true"
     histories = {}
     for name, location in own.items():
         is_app = name == app_package
-        options = ini.sections.get(section, {}) if is_app else {}
+        options = everywhere if is_app else {}
         held = (name, *adopted) if is_app else (name,)
         versions = _version_locations(location, options, ini.path.parent)
-        histories[name] = History(name, held, location, versions, history_table_name(name))
+        histories[name] = History(name, held, location, versions, history_table_name(name), recursive, sourceless)
     return histories
 
 

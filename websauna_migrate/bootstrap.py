@@ -52,7 +52,6 @@ INITIALIZER = "websauna.init"
 APP = "websauna_migrate.app"
 LOCK_URL = "websauna_migrate.lock_url"
 LOCK_TIMEOUT = "websauna_migrate.lock_timeout"
-_READING = {"recursive": "recursive_version_locations", "sourceless": "sourceless"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,7 @@ class Application:
 
     def graph(self) -> Graph:
         """Read the revision scripts of all histories and return what follows what."""
-        options = self.ini.sections.get(self.section, {})
-        flags = {name: options.get(option) == "true" for name, option in _READING.items()}
-        return build_graph({history.package: read_revisions(history, **flags) for history in self.histories})
+        return build_graph({history.package: read_revisions(history) for history in self.histories})
 
     def plan(
         self,

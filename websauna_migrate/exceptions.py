@@ -50,6 +50,10 @@ def _undone(revision: str, stays: str | None) -> str:
     return f"what {revision} had done before stays, because {stays}: undo it by hand or let the script pass over it"
 
 
+def _kept(left: tuple[str, ...], stays: str | None) -> str:
+    return f"{_undone(left[0], stays)}; " if left and stays else ""
+
+
 class MigrateError(Exception):
     """Base of all errors that websauna_migrate raises on purpose; ``str()`` is one line for a person."""
 
@@ -148,6 +152,16 @@ class InvalidDatabaseUrl(SettingsError):
             f"{origin}: {setting} cannot be used: {reason}; special characters in a password are written as %XX, "
             f"and an INI file doubles the percent sign"
         )
+
+
+class UnsetVariable(SettingsError):
+    """A setting takes its value from an environment variable that is not set."""
+
+    def __init__(self, origin: str, setting: str, variable: str) -> None:
+        self.origin = origin
+        self.setting = setting
+        self.variable = variable
+        super().__init__(f"{origin}: {setting} needs the environment variable {variable}, which is not set; set it")
 
 
 class MissingDriver(SettingsError):
@@ -627,6 +641,33 @@ class RevisionScriptFailed(RevisionError):
         )
 
 
+class UnrenderableType(RevisionError):
+    """The type of a column cannot be written into a revision."""
+
+    def __init__(self, table: str, column: str, type_: str, reason: str) -> None:
+        self.table = table
+        self.column = column
+        self.type = type_
+        self.reason = reason
+        super().__init__(
+            f"table {table!r}, column {column!r}: the type {type_} cannot be written into a revision: {reason}; "
+            f"no file was written; mend the type, or return its text from render_item in env.py"
+        )
+
+
+class UnusableScript(RevisionError):
+    """A revision script that was just written does not run."""
+
+    def __init__(self, script: str, line: int, reason: str) -> None:
+        self.script = script
+        self.line = line
+        self.reason = reason
+        super().__init__(
+            f"the revision {script} would not run, line {line}: {reason}; it was removed; "
+            f"mend script.py.mako or what render_item in env.py returns"
+        )
+
+
 class MissingRevisionHeader(RevisionError):
     """A file among the revision scripts lacks a name that every revision has."""
 
@@ -979,28 +1020,18 @@ class StepFailed(RunError):
 
 
 class ConnectionLost(RunError):
-    """The server went away while a revision ran; attributes as those of :class:`StepFailed`."""
+    """The server went away in the middle of a run; attributes as those of :class:`StepFailed`."""
 
     def __init__(
-        self,
-        package: str,
-        revision: str,
-        error: BaseException,
-        *,
-        applied: tuple[str, ...],
-        left: tuple[str, ...],
-        stays: str | None,
+        self, error: BaseException, applied: tuple[str, ...], left: tuple[str, ...], *, stays: str | None
     ) -> None:
-        self.package = package
-        self.revision = revision
         self.error = error
         self.applied = applied
         self.left = left
         self.stays = stays
         super().__init__(
-            f"the connection to the database was lost in {package} {revision}: {_reason(error)}; "
-            f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
-            f"see what the server's log says, then run the same command again"
+            f"the connection to the database was lost: {_reason(error)}; {_kept(left, stays)}"
+            f"{_done_and_left(applied, left)}; see what the server's log says, then run the same command again"
         )
 
 
@@ -1023,8 +1054,9 @@ class RunInterrupted(RunError):
         self.applied = applied
         self.left = left
         self.stays = stays
-        kept = f"{_undone(left[0], stays)}; " if stays and left else ""
-        super().__init__(f"interrupted; {kept}{_done_and_left(applied, left)}; run the same command again to go on")
+        super().__init__(
+            f"interrupted; {_kept(left, stays)}{_done_and_left(applied, left)}; run the same command again to go on"
+        )
 
 
 class HeadsDiffer(RunError):

@@ -358,20 +358,20 @@ def _explained(
 ) -> MigrateError:
     """Return the error that tells what was applied and what was not when ``error`` came after ``done`` steps."""
     step = plan.steps[min(done, len(plan.steps) - 1)]
-    interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
-    if together:
-        done = len(plan.steps) if (interrupted or lost) and _is_applied(app, plan.steps[-1]) else 0
-    elif (interrupted or lost) and done < len(plan.steps):
-        # It may have come between the commit of the server and ours.
-        done += _is_applied(app, step)
-    ran, left = _names(plan.steps[:done]), _names(plan.steps[done:])
     stays = _what_stays(step, dialect)
+    interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
+    # Either may have come between the server's commit and our taking note of it.
+    if (interrupted or lost) and _is_applied(app, plan.steps[-1] if together else step):
+        done, stays = len(plan.steps) if together else plan.steps.index(step) + 1, None
+    elif together:
+        done = 0
+    ran, left = _names(plan.steps[:done]), _names(plan.steps[done:])
     if interrupted:
-        return RunInterrupted(ran, left, stays=stays if left else None)
+        return RunInterrupted(ran, left, stays=stays)
+    if lost:
+        return ConnectionLost(error, ran, left, stays=stays)
     if isinstance(error, LockError):
         return RunStopped(error, ran, left)
-    if lost:
-        return ConnectionLost(step.package, step.revision.id, error, applied=ran, left=left, stays=stays)
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
     return StepFailed(*where, error, applied=ran, left=left, stays=stays)
 

@@ -48,7 +48,9 @@ class History:
 
     ``package`` is the package whose history it is, ``packages`` all whose tables it holds: that one first, then
     the adopted ones in registration order. ``script_location`` is absolute and need not exist yet.
-    ``version_locations`` are the absolute folders with the revision scripts, the one for new ones first.
+    ``version_locations`` are the absolute folders with the revision scripts, the one for new ones first;
+    ``recursive`` and ``sourceless`` are Alembic's options for reading them, ``recursive_version_locations`` and
+    ``sourceless``.
     """
 
     package: str
@@ -56,6 +58,8 @@ class History:
     script_location: Path
     version_locations: tuple[Path, ...]
     history_table: str
+    recursive: bool = False
+    sourceless: bool = False
 
 
 def history_table_name(package: str) -> str:

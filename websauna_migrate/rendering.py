@@ -1,10 +1,7 @@
 """Types and defaults as the code of a revision, and a last look at a script that was written.
 
-Floor 2. Alembic renders ``repr()`` of a type and leaves the imports to the user. Here a type is written as a call of
-its class, with the full path of the module, and each text is evaluated before it is used: it has to give the same
-type again.
-
-Alembic and the dialects are imported where they are used.
+Floor 2. Alembic writes the ``repr()`` of a type and leaves the imports to the user. Here a type is written as a call
+of its class under the full name of its module, and a text is used only when it evaluates to the same type again.
 """
 
 from __future__ import annotations
@@ -20,77 +17,79 @@ import math
 import re
 import symtable
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from websauna_migrate.exceptions import UnrenderableType, UnusableScript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import CodeType
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Dialect
 
-    RenderItem = Callable[[str, Any, AutogenContext], str | bool]
+    RenderItem = Callable[[str, Any, AutogenContext], Any]
 
-_NOT_RENDERED = frozenset({"metadata", "inherit_schema", "quote"})
+# What tells where a type came from and not what it is.
+_LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
 _BIND = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))")
-_MODULE_NAMES = frozenset({"__file__", "__name__", "__doc__"})
+_DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
+_NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__"})
 
 
 class CannotBeWritten(Exception):
     """A value has no text that gives it again; ``str()`` is the reason."""
 
 
-def render_item(user: RenderItem | None) -> RenderItem:
-    """Return the hook that renders types and defaults; what the ``user``'s own hook renders stays."""
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An expression and the import statements that it needs."""
 
-    def render(kind: str, item: Any, context: AutogenContext) -> str | bool:
+    text: str
+    imports: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the script knows before: the database it is written for, and what it calls SQLAlchemy."""
+
+    dialect: Dialect
+    prefix: str
+
+
+def make_render_item(user: RenderItem | None) -> RenderItem:
+    """Return the hook that renders types and defaults; what the ``user``'s own hook renders stays as it is."""
+
+    def render_item(kind: str, item: Any, context: AutogenContext) -> Any:
         rendered = user(kind, item, context) if user is not None else False
         if rendered is not False:
             return rendered
-        if kind == "type" and context.opts.get("user_module_prefix") is None:
-            return type_text(item, context.dialect, context.imports, context.opts["sqlalchemy_module_prefix"] or "")
         if kind == "server_default":
             return _default_text(item)
+        if kind == "type" and context.opts.get("user_module_prefix") is None and context.dialect is not None:
+            code = type_code(item, context.dialect, context.opts.get("sqlalchemy_module_prefix") or "")
+            context.imports.update(code.imports)
+            return code.text
         return False
 
-    return render
+    return render_item
 
 
-def type_text(type_: TypeEngine[Any], dialect: Dialect | None, imports: set[str], prefix: str = "sa.") -> str:
-    """Return an expression that evaluates to ``type_``, and add the imports that it needs to ``imports``.
+def type_code(type_: TypeEngine[Any], dialect: Dialect, prefix: str = "sa.") -> Code:
+    """Return the expression that gives ``type_`` again in a script that calls SQLAlchemy ``prefix``.
 
-    ``prefix`` is what a script calls SQLAlchemy.
+    A type that PostgreSQL stores by name (an enum, a domain) is written so that no table creates it: it is created
+    once, by a statement of its own.
 
     :raises CannotBeWritten: no expression gives the type again
     """
-    return _Writer(dialect, imports, prefix).type(type_)
-
-
-def compare_as_text(migration: MigrationContext) -> None:
-    """Make SQL expressions that are rendered from now on text that ``sa.text()`` reads as it was meant.
-
-    Alembic compiles them for the driver, which wants percent signs doubled, and takes the backslash from a colon.
-    """
-    impl = migration.impl
-    dialect = copy.copy(impl.dialect)
-    dialect.paramstyle = "named"
-    dialect.identifier_preparer = dialect.preparer(dialect)
-    impl.dialect = dialect
-    compiled = impl.render_ddl_sql_expr
-
-    def render_ddl_sql_expr(expression: Any, *arguments: Any, is_index: bool = False, **options: Any) -> str:
-        text = compiled(expression, *arguments, **options, **({"is_index": True} if is_index else {}))
-        return text if is_index else escape_colons(text)
-
-    impl.render_ddl_sql_expr = render_ddl_sql_expr  # type: ignore[method-assign]
+    return _type(type_, _Scope(dialect, prefix))
 
 
 def escape_colons(sql: str) -> str:
@@ -98,77 +97,346 @@ def escape_colons(sql: str) -> str:
     return _BIND.sub(r"\\:", sql)
 
 
-# --- values as code --------------------------------------------------------------------------------------------
+def render_sql_as_meant(migration: MigrationContext) -> None:
+    """Make the SQL expressions that Alembic renders from now on mean what they meant in the models.
+
+    Alembic compiles them for the driver, with doubled percent signs, and drops the backslash before a colon; the
+    text of the script is compiled for the driver again.
+    """
+    impl = migration.impl
+    impl.dialect = plain_dialect(impl.dialect)
+    compiled = impl.render_ddl_sql_expr
+
+    def render_ddl_sql_expr(expression: Any, is_server_default: bool = False, **options: Any) -> str:
+        text = compiled(expression, is_server_default=is_server_default, **options)
+        return text if options.get("is_index") else escape_colons(text)
+
+    impl.render_ddl_sql_expr = render_ddl_sql_expr  # type: ignore[assignment]
 
 
-class _Writer:
-    """Writes values for one script, and keeps the imports that they need in ``imports``."""
+def plain_dialect(dialect: Dialect) -> Any:
+    """Return a copy of ``dialect`` that compiles SQL for people to read, not for its driver."""
+    plain: Any = copy.copy(dialect)
+    plain.paramstyle, plain.positional = "named", False
+    plain.identifier_preparer = plain.preparer(plain)
+    return plain
 
-    def __init__(self, dialect: Dialect | None, imports: set[str], prefix: str) -> None:
-        self.dialect = dialect
-        self.imports = imports
-        self.prefix = prefix
 
-    def type(self, type_: TypeEngine[Any]) -> str:
-        base, variants = _split_variants(self._meant(type_))
-        text = self._plain_type(base)
-        for name, variant in sorted(variants.items()):
-            text += f".with_variant({self._plain_type(self._meant(variant))}, {name!r})"
-        return text
+# --- types and values as code ----------------------------------------------------------------------------------
 
-    def _meant(self, type_: TypeEngine[Any]) -> TypeEngine[Any]:
-        """Return the named type that PostgreSQL knows in place of one that would be created again with each table."""
-        if self.dialect is None or self.dialect.name != "postgresql":
-            return type_
-        return _uncreated(type_, self.dialect) or type_
 
-    def _plain_type(self, type_: TypeEngine[Any]) -> str:
-        reason = ""
-        for write in (self._repr, *self._calls) if _has_own_repr(type_) else (*self._calls, self._repr):
-            needed: set[str] = set()
-            try:
-                text = write(_Writer(self.dialect, needed, self.prefix), type_)
-                self._check(text, needed, type_)
-            except CannotBeWritten as error:
-                reason = reason or str(error)
-                continue
-            self.imports |= needed
-            return text
-        raise CannotBeWritten(reason)
+def _type(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    base, variants = _split_variants(_stored_by_name(type_, scope.dialect) or type_)
+    parts = [_plain_type(base, scope)]
+    for dialect, variant in sorted(variants.items()):
+        code = _plain_type(_stored_by_name(variant, scope.dialect) or variant, scope)
+        parts.append(Code(f".with_variant({code.text}, {dialect!r})", code.imports))
+    return _joined("", parts)
 
-    def _check(self, text: str, imports: set[str], type_: TypeEngine[Any]) -> None:
-        """Make sure that ``text`` evaluates to ``type_``."""
+
+def _plain_type(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    """Return the first of the ways to write ``type_`` that gives it again."""
+    written_by_sqlalchemy = type(type_).__repr__.__module__.startswith("sqlalchemy.")
+    ways: Sequence[Callable[[TypeEngine[Any], _Scope], Code]] = (_like_its_impl, _like_itself, _like_both, _as_repr)
+    if not written_by_sqlalchemy or isinstance(type_, sa.Enum):
+        ways = (_as_repr, *ways[:-1])
+    reason = ""
+    for way in ways:
         try:
-            value = eval(text, self._namespace(imports))
-        except Exception as error:
-            raise CannotBeWritten(f"{text} does not evaluate: {type(error).__name__}: {error}") from error
-        if type(value) is not type(type_) or _ddl(value, self.dialect) != _ddl(type_, self.dialect):
-            raise CannotBeWritten(f"{text} is not the same type; give the class a __repr__ that tells all its arguments")
+            code = way(type_, scope)
+            _require_same(code, type_, scope)
+        except CannotBeWritten as error:
+            reason = reason or str(error)
+        else:
+            return code
+    raise CannotBeWritten(reason)
 
-    def _namespace(self, imports: Iterable[str]) -> dict[str, Any]:
-        namespace = {self.prefix.rstrip("."): sa} if self.prefix else dict(vars(sa))
-        for statement in imports:
+
+def _as_repr(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    path = _path(type(type_), scope)
+    text = repr(type_)
+    if text.startswith(path.text + "("):
+        return Code(text, path.imports)
+    return Code(path.text.removesuffix(type(type_).__name__) + text, path.imports)
+
+
+def _like_its_impl(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    """Write a ``TypeDecorator`` that hands its arguments on to its ``impl``, as they do by default."""
+    return _call(type_, [type_.impl if isinstance(type_, TypeDecorator) else type_], scope)
+
+
+def _like_itself(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    return _call(type_, [type_], scope)
+
+
+def _like_both(type_: TypeEngine[Any], scope: _Scope) -> Code:
+    """Write a ``TypeDecorator`` that takes arguments of its own and hands the rest on."""
+    return _call(type_, [type_, type_.impl] if isinstance(type_, TypeDecorator) else [type_], scope)
+
+
+def _call(type_: TypeEngine[Any], inspected: Sequence[object], scope: _Scope) -> Code:
+    """Write a call of the class of ``type_`` with the arguments that the ``__init__`` of ``inspected`` names."""
+    arguments: dict[str, Code] = {}
+    for one in inspected:
+        for parameter in inspect.signature(type(one).__init__).parameters.values():
+            if parameter.name not in arguments:
+                arguments.update(_argument(type_, parameter, scope))
+    if getattr(type_, "create_type", None) is False:
+        arguments["create_type"] = Code("create_type=False")
+    return _joined(", ", list(arguments.values()), _path(type(type_), scope), "(", ")")
+
+
+def _argument(type_: TypeEngine[Any], parameter: inspect.Parameter, scope: _Scope) -> Iterator[tuple[str, Code]]:
+    name = parameter.name
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        yield from ((f"*{n}", _value(value, scope)) for n, value in enumerate(getattr(type_, name, ())))
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not hasattr(type_, name):
+        return
+    value = getattr(type_, name)
+    if name == "self" or name.startswith("_") or name in _LEFT_OUT or _is_default(value, parameter.default):
+        return
+    code = _value(value, scope)
+    positional = parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+    yield name, code if positional else Code(f"{name}={code.text}", code.imports)
+
+
+def _is_default(value: object, default: object) -> bool:
+    if value is None and not isinstance(default, (bool, int, str)):
+        return default is not inspect.Parameter.empty
+    try:
+        return bool(value == default)
+    except Exception:  # a value that cannot be compared is told
+        return False
+
+
+def _value(value: Any, scope: _Scope) -> Code:
+    """Write an argument of a type."""
+    match value:
+        case enum.Enum():
+            path = _path(type(value), scope)
+            return Code(f"{path.text}.{value.name}", path.imports)
+        case TypeEngine():
+            return _type(value, scope)
+        case ClauseElement():
+            sql = value.compile(dialect=plain_dialect(scope.dialect), compile_kwargs={"literal_binds": True})
+            return Code(f"{scope.prefix}text({escape_colons(str(sql))!r})")
+        case float() if not math.isfinite(value):
+            return Code(f"float({str(value)!r})")
+        case datetime.date() | datetime.time() | datetime.timedelta() | datetime.tzinfo():
+            return Code(repr(value), frozenset({"import datetime"}))
+        case tuple() | list() | set() | frozenset() | dict():
+            return _collection(value, scope)
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return Code(repr(value))
+    if inspect.ismodule(value):
+        return Code(value.__name__, frozenset({f"import {value.__name__}"}))
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return _path(value, scope)
+    # A value class, like Decimal or UUID, shows itself as a call of its class.
+    path = _path(type(value), scope)
+    return Code(path.text.removesuffix(type(value).__name__) + repr(value), path.imports)
+
+
+def _collection(value: Any, scope: _Scope) -> Code:
+    if type(value) not in (tuple, list, set, frozenset, dict):
+        raise CannotBeWritten(f"an argument is a {type(value).__name__}, which has no literal")
+    if isinstance(value, dict):
+        pairs = [_joined(": ", [_value(key, scope), _value(item, scope)]) for key, item in value.items()]
+        return _joined(", ", pairs, Code(""), "{", "}")
+    items = [_value(item, scope) for item in value]
+    if isinstance(value, (set, frozenset)):
+        items.sort(key=lambda code: code.text)
+        return _joined(", ", items, Code(type(value).__name__), "([", "])")
+    opening, closing = ("[", "]") if isinstance(value, list) else ("(", ",)" if len(items) == 1 else ")")
+    return _joined(", ", items, Code(""), opening, closing)
+
+
+def _joined(separator: str, parts: Sequence[Code], path: Code = Code(""), opening: str = "", closing: str = "") -> Code:
+    text = path.text + opening + separator.join(part.text for part in parts) + closing
+    return Code(text, path.imports.union(*(part.imports for part in parts)))
+
+
+def _path(thing: Any, scope: _Scope) -> Code:
+    """Return the name of a class or function as a script says it."""
+    module, name = thing.__module__, thing.__qualname__
+    if module == "builtins":
+        return Code(name)
+    if module == "__main__" or "<" in name:
+        where = "in the program that runs" if module == "__main__" else "inside a function"
+        raise CannotBeWritten(f"{module}.{name} is defined {where}; define it in a module")
+    dialect = _DIALECTS.match(module)
+    if dialect and getattr(importlib.import_module(dialect[0]), name, None) is thing:
+        return Code(f"{dialect[1]}.{name}", frozenset({f"from sqlalchemy.dialects import {dialect[1]}"}))
+    if module.startswith("sqlalchemy.") and getattr(sa, name, None) is thing:
+        return Code(scope.prefix + name)
+    if module.startswith("sqlalchemy.") and getattr(sa.types, name, None) is thing:
+        return Code(f"sqlalchemy.types.{name}", frozenset({"import sqlalchemy.types"}))
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not thing:
+        raise CannotBeWritten(f"{module} has no {name} that is this class; define it there")
+    return Code(f"{module}.{name}", frozenset({f"import {module}"}))
+
+
+def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
+    namespace = {scope.prefix.removesuffix("."): sa} if scope.prefix else dict(vars(sa))
+    try:
+        for statement in code.imports:
             exec(statement, namespace)
-        return namespace
+        value = eval(code.text, namespace)
+    except Exception as error:
+        raise CannotBeWritten(f"{code.text} does not run: {_one_line(error)}") from error
+    if type(value) is not type(type_) or _ddl(value, scope.dialect) != _ddl(type_, scope.dialect):
+        raise CannotBeWritten(f"{code.text} gives another type; give its class a __repr__ that tells all it needs")
 
-    @staticmethod
-    def _repr(writer: _Writer, type_: TypeEngine[Any]) -> str:
-        path = writer._class(type(type_))
-        text = repr(type_)
-        return text if text.startswith(path + "(") else path.removesuffix(type(type_).__name__) + text
 
-    @staticmethod
-    def _as_its_impl(writer: _Writer, type_: TypeEngine[Any]) -> str:
-        """Write a ``TypeDecorator`` without an ``__init__`` of its own, which hands its arguments to its ``impl``."""
-        inspected = type_.impl if isinstance(type_, TypeDecorator) else type_
-        return writer._call(type_, inspected)
+def _ddl(type_: TypeEngine[Any], dialect: Dialect) -> str:
+    try:
+        return type_.compile(dialect)
+    except Exception:  # of another database, or one that tells the reason when a column is made of it
+        return repr(type_)
 
-    @staticmethod
-    def _as_itself(writer: _Writer, type_: TypeEngine[Any]) -> str:
-        return writer._call(type_, type_)
 
-    @staticmethod
-    def _with_its_impl(writer: _Writer, type_: TypeEngine[Any]) -> str:
-        return writer._call(type_, type_, type_.impl if isinstance(type_, TypeDecorator) else type_)
+def _split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str, TypeEngine[Any]]]:
+    """Return ``type_`` without its variants, and those. SQLAlchemy has no public list of them."""
+    variants: Mapping[str, TypeEngine[Any]] = type_._variant_mapping
+    if not variants:
+        return type_, {}
+    base = copy.copy(type_)
+    base._variant_mapping = type(variants)()  # type: ignore[assignment]
+    return base, variants
 
-    _calls = (_as_its_impl.__func__, _as_itself.__func__, _with_its_impl.__func__)  # type: ignore[attr-defined]
+
+def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
+    """Yield the types in ``type_`` that PostgreSQL stores by name, as its ``ENUM`` and ``DOMAIN``."""
+    if dialect.name != "postgresql":
+        return
+    from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
+
+    try:
+        in_dialect = type_.dialect_impl(dialect)
+    except Exception:  # a type of another database, which PostgreSQL has not
+        return
+    inner = in_dialect.impl_instance if isinstance(in_dialect, TypeDecorator) else in_dialect
+    if isinstance(inner, ARRAY):
+        yield from named_types(inner.item_type, dialect)
+    elif isinstance(inner, (ENUM, DOMAIN)):
+        yield inner
+
+
+def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:
+    """Return the enum or domain that ``type_`` is on PostgreSQL, one that is not created together with a table."""
+    if isinstance(type_, ARRAY):
+        return None
+    for named in named_types(type_, dialect):
+        if isinstance(named, sa.Enum):
+            return type(named)(*named.enums, name=named.name, schema=named.schema, create_type=False)
+        domain = copy.copy(named)
+        domain.create_type = False
+        return domain  # type: ignore[no-any-return]
+    return None
+
+
+def _default_text(default: object) -> str | bool:
+    """Write a default that is plain text as it is: Alembic would take its quotes for those of SQL."""
+    text = default.arg if isinstance(default, sa.DefaultClause) else default
+    return repr(text) if isinstance(text, str) else False
+
+
+# --- the script that was written -------------------------------------------------------------------------------
+
+
+def check_script(path: Path) -> None:
+    """Make sure that the revision script ``path`` can be run: it compiles, its names are known, its types evaluate.
+
+    The functions of the script are not called.
+
+    :raises UnusableScript: it does not compile, an import fails, or a name is not defined
+    :raises UnrenderableType: the type of a column does not evaluate
+    """
+    source = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(source)
+        table = symtable.symtable(source, str(path), "exec")
+    except SyntaxError as error:
+        raise UnusableScript(path.name, error.lineno or 0, f"{error.msg}: {(error.text or '').strip()}") from error
+    for name in _undefined(table, _module_names(table)):
+        line = next((n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name), 0)
+        raise UnusableScript(path.name, line, f"the name {name!r} is not defined")
+    namespace = _imported(tree, path)
+    for table_name, column, expression in _typed_columns(tree):
+        text = ast.unparse(expression)
+        try:
+            eval(text, namespace)
+        except Exception as error:
+            raise UnrenderableType(table_name, column, text, f"it does not run: {_one_line(error)}") from error
+
+
+def _imported(tree: ast.Module, path: Path) -> dict[str, Any]:
+    namespace: dict[str, Any] = {}
+    for statement in tree.body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            try:
+                exec(compile(ast.Module([statement], []), str(path), "exec"), namespace)
+            except Exception as error:
+                raise UnusableScript(path.name, statement.lineno, _one_line(error)) from error
+    return namespace
+
+
+def _module_names(table: symtable.SymbolTable) -> frozenset[str]:
+    bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    return frozenset(bound | set(dir(builtins)) | _NAMES_OF_A_MODULE)
+
+
+def _undefined(table: symtable.SymbolTable, defined: frozenset[str]) -> Iterator[str]:
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and symbol.is_global() and symbol.get_name() not in defined:
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _undefined(child, defined)
+
+
+def _typed_columns(tree: ast.Module) -> Iterator[tuple[str, str, ast.expr]]:
+    """Yield table, column and type of each operation; those whose names are no literals are passed over."""
+    for operation, table, arguments, keywords in _operations(tree):
+        if operation == "alter_column" and arguments and isinstance(arguments[0], ast.Constant):
+            column = str(arguments[0].value)
+            yield from ((table, column, k.value) for k in keywords if k.arg in ("type_", "existing_type"))
+        if operation not in ("create_table", "add_column"):
+            continue
+        for argument in arguments:
+            match argument:
+                case ast.Call(func=ast.Attribute(attr="Column"), args=[ast.Constant(value=str(column)), type_, *_]):
+                    yield table, column, type_
+
+
+def _operations(
+    node: ast.AST, batch: str | None = None
+) -> Iterator[tuple[str, str, list[ast.expr], list[ast.keyword]]]:
+    """Yield the name of each operation below ``node``, its table, and the arguments after that."""
+    match node:
+        case ast.With(items=[ast.withitem(context_expr=ast.Call(args=[ast.Constant(value=str(table)), *_])), *_]):
+            batch = table
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="batch_op"), attr=name)) if batch is not None:
+            yield name, batch, node.args, node.keywords
+        case ast.Call(func=ast.Attribute(attr=name), args=[ast.Constant(value=str(table)), *arguments]):
+            yield name, table, _flat(arguments), node.keywords
+    for child in ast.iter_child_nodes(node):
+        yield from _operations(child, batch)
+
+
+def _flat(arguments: Sequence[ast.expr]) -> list[ast.expr]:
+    """Return ``arguments`` with ``*[...]``, in which Alembic puts more than 255, taken apart."""
+    flat: list[ast.expr] = []
+    for argument in arguments:
+        match argument:
+            case ast.Starred(value=ast.List(elts=items)):
+                flat += items
+            case _:
+                flat.append(argument)
+    return flat
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

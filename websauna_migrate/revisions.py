@@ -81,15 +81,14 @@ class CycleFound(Exception):
         super().__init__(path)
 
 
-def read_revisions(history: History, *, recursive: bool = False, sourceless: bool = False) -> tuple[Revision, ...]:
+def read_revisions(history: History) -> tuple[Revision, ...]:
     """Return the revisions of ``history``, each after those that it follows.
 
-    Reads what Alembic would load; ``recursive`` and ``sourceless`` are its options ``recursive_version_locations``
-    and ``sourceless``. A folder that does not exist holds no revisions. Raises a
+    Reads what Alembic would load. A folder that does not exist holds no revisions. Raises a
     :class:`~websauna_migrate.exceptions.RevisionError` for a script that is broken, and for a history that does not
     hold together.
     """
-    revisions = [_read(path) for path in _script_paths(history.version_locations, recursive, sourceless)]
+    revisions = [_read(path) for path in _script_paths(history)]
     _check_identifiers(history.package, revisions)
     _check_parents(history.package, revisions)
     try:
@@ -169,14 +168,14 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
     )
 
 
-def _script_paths(folders: Iterable[Path], recursive: bool, sourceless: bool) -> Iterator[Path]:
+def _script_paths(history: History) -> Iterator[Path]:
     """Yield the files that Alembic takes for revision scripts, each once."""
     seen: set[Path] = set()
-    for folder in folders:
-        for path in _listed_files(folder, recursive, sourceless):
+    for folder in history.version_locations:
+        for path in _listed_files(folder, history.recursive, history.sourceless):
             # The name of the file that a link leads to decides, as in Alembic.
             real = path.resolve() if path.is_symlink() else path
-            if real not in seen and _is_script(real, sourceless):
+            if real not in seen and _is_script(real, history.sourceless):
                 seen.add(real)
                 yield real
 

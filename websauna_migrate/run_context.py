@@ -6,6 +6,7 @@ takes it out. Neither knows anything else of the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from websauna_migrate.exceptions import DatabaseUnreachable, InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
+from websauna_migrate.exceptions import (
+    DatabaseUnreachable,
+    InvalidDatabaseUrl,
+    MissingDatabaseUrl,
+    MissingDriver,
+    UnsetVariable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "websauna_migrate"
 PREFIX = "sqlalchemy."
+_UNSET = re.compile(r"\$\{(\w+)\}")
 _BUSY_TIMEOUT = 60  # seconds that a SQLite connection waits for another one
 
 
@@ -82,6 +90,9 @@ def parse_url(value: str | URL, origin: str, setting: str) -> URL:
     try:
         return make_url(value)
     except (ArgumentError, ValueError, TypeError):
+        unset = _UNSET.search(str(value))
+        if unset:
+            raise UnsetVariable(origin, setting, unset[1]) from None
         raise InvalidDatabaseUrl(origin, setting=setting) from None  # the cause may show the password
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ class Folder:
         return History("acme.shop", ("acme.shop",), self.path, tuple(self.locations), "alembic_history_acme_shop")
 
     def read(self, **options):
-        return read_revisions(self.history, **options)
+        return read_revisions(replace(self.history, **options))
 
     def script_directory(self, **options) -> ScriptDirectory:
         return ScriptDirectory(str(self.path), version_locations=[str(path) for path in self.locations], **options)

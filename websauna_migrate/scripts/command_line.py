@@ -70,7 +70,7 @@ class CommandLine(alembic_config.CommandLine):
         if command == "list_templates":
             self.run_cmd(alembic_config.Config(cmd_opts=options), options)
             return 0
-        app, packages = application(options)
+        app, packages = application(options, needs_owners=_compares(options))
         selected = select(app.histories, packages)
         with contextlib.ExitStack() as stack:
             writes = command not in _READS_ONLY
@@ -148,16 +148,20 @@ class CommandLine(alembic_config.CommandLine):
         return 0
 
 
+def _compares(options: Namespace) -> bool:
+    """Tell whether the command compares the models with the database."""
+    return options.cmd[0].__name__ == "check" or getattr(options, "autogenerate", False)
+
+
 def _with_comparisons(
     app: Application, selected: Sequence[Selected], options: Namespace
 ) -> Iterator[tuple[Selected, Comparison | None]]:
     """Yield each history with the comparison to make there, and again those with foreign keys that had to wait."""
-    is_check = options.cmd[0].__name__ == "check"
-    if not (is_check or getattr(options, "autogenerate", False)):
+    if not _compares(options):
         yield from ((one, None) for one in selected)
         return
     comparisons = [(one, app.comparison(one.packages, one.history)) for one in selected]
-    if is_check:
+    if options.cmd[0].__name__ == "check":
         yield from comparisons
         return
     histories = {history.package: history for history in app.histories}

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import traceback
+import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -124,12 +125,19 @@ def settings_file(options: Namespace) -> str:
     return str(named[0])
 
 
-def application(options: Namespace) -> tuple[Application, tuple[str, ...]]:
-    """Load the application of ``-c`` and return it with the names of the packages that ``-x packages=`` selects."""
+def application(options: Namespace, *, needs_owners: bool = False) -> tuple[Application, tuple[str, ...]]:
+    """Load the application of ``-c`` and return it with the names of the packages that ``-x packages=`` selects.
+
+    A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other.
+    """
+    # Pyramid's own debt, which would stand among our lines on stderr.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     from websauna_migrate.bootstrap import load_application
 
     app = load_application(settings_file(options), options.name)
     packages = package_names(options.x or (), app.packages, app.current_package())
+    if needs_owners:
+        app.ownership.require()
     for problem in app.ownership.problems:
         warn(problem)
     return app, packages

@@ -40,8 +40,7 @@ def create_table(options: Namespace) -> int:
     from websauna_migrate.ddl import create_statements, find_tables
     from websauna_migrate.run_context import database_url
 
-    app, packages = application(options)
-    app.ownership.require()
+    app, packages = application(options, needs_owners=True)
     tables = find_tables(app.ownership, packages, options.tables)
     origin = str(app.ini.path)
     if tables:

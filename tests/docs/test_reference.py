@@ -1,0 +1,145 @@
+"""The reference has everything: it is built, and what the code offers is looked for in the text that a reader sees."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+import websauna_migrate
+from websauna_migrate import exceptions, package, selection
+from websauna_migrate.scripts import ws_alembic
+from websauna_migrate.scripts.command_line import CommandLine
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "websauna_migrate"
+
+# Where the registry of an application keeps something: no settings.
+REGISTRY_KEYS = {"websauna_migrate.engine", "websauna_migrate.packages"}
+SETTING = re.compile(r"websauna(_migrate)?\.[a-z_]+\.?")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The pages as text, by their names. The build is as strict as the one of ``make docs``."""
+    folder = tmp_path_factory.mktemp("text")
+    argv = [sys.executable, "-m", "sphinx", "-n", "-W", "-q", "-b", "text", ROOT / "docs", folder]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LANG": "C.UTF-8"})
+    assert done.returncode == 0, done.stderr
+    return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text() for path in folder.rglob("*.txt")}
+
+
+def modules() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if "cookiecutter-template" not in path.parts]
+
+
+def settings_in_the_code() -> set[str]:
+    """Return the strings of the package that are neither a module nor a key of the registry."""
+    nodes = (node for path in modules() for node in ast.walk(ast.parse(path.read_text())))
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    named = {string for string in strings if SETTING.fullmatch(string)} - REGISTRY_KEYS
+    return {name for name in named if name.startswith("websauna.") or not is_module(name)}
+
+
+def is_module(name: str) -> bool:
+    return not name.endswith(".") and importlib.util.find_spec(name) is not None
+
+
+def scripts() -> dict[str, str]:
+    """Return the modules of the installed scripts by the scripts' names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {name: target.partition(":")[0] for name, target in project["scripts"].items()}
+
+
+def subcommands(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    return next((dict(a.choices) for a in parser._actions if a.dest != "help" and isinstance(a.choices, dict)), {})
+
+
+def options(parser: ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings} - {"-h", "--help"}
+
+
+def documented(text: str) -> set[str]:
+    """Return the options that ``text`` has an entry for."""
+    entries = re.findall(r"^(-.*)$", text, re.MULTILINE)
+    return {word for entry in entries for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", entry)}
+
+
+def section(text: str, title: str) -> str:
+    """Return the part of ``text`` under ``title``."""
+    found = re.search(rf"^{title}\n[-=]+\n(.*?)(?=^\S+\n[-=]+\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no section {title}"
+    return found[1]
+
+
+def test_the_code_has_settings_for_the_test_to_find() -> None:
+    assert {"websauna.init", "websauna_migrate.app", "websauna_migrate.script_location."} <= settings_in_the_code()
+
+
+@pytest.mark.parametrize("setting", sorted(settings_in_the_code()))
+def test_each_setting_is_documented(text: dict[str, str], setting: str) -> None:
+    assert f'"{setting}' in text["reference/settings"]
+
+
+@pytest.mark.parametrize("option", selection.OPTIONS)
+def test_each_x_option_is_documented(text: dict[str, str], option: str) -> None:
+    assert f'"-x {option}="\n---' in text["reference/selection"]
+
+
+@pytest.mark.parametrize("command", sorted(subcommands(ws_alembic.build_parser()) | subcommands(CommandLine().parser)))
+def test_each_subcommand_and_each_of_its_options_is_documented(text: dict[str, str], command: str) -> None:
+    parser = {**subcommands(CommandLine().parser), **subcommands(ws_alembic.build_parser())}[command]
+    assert documented(section(text["reference/ws-alembic"], command)) >= options(parser)
+
+
+def test_each_option_that_stands_before_a_subcommand_is_documented(text: dict[str, str]) -> None:
+    wanted = options(ws_alembic.build_parser()) | options(CommandLine().parser)
+    assert documented(section(text["reference/ws-alembic"], "Usage")) >= wanted
+
+
+@pytest.mark.parametrize(("script", "module"), sorted(scripts().items()))
+def test_each_script_and_each_of_its_options_is_documented(text: dict[str, str], script: str, module: str) -> None:
+    pages = "\n".join(page for name, page in text.items() if name in ("reference/ws-alembic", "reference/scripts"))
+    assert f"   {script} " in pages
+    assert documented(pages) >= options(importlib.import_module(module).build_parser())
+
+
+@pytest.mark.parametrize("name", sorted([*websauna_migrate.__all__, "env.run_alembic"]))
+def test_each_public_name_is_documented(text: dict[str, str], name: str) -> None:
+    pages = text["reference/api"] + text["reference/registration"]
+    assert re.search(rf"(?m)^(class |exception |)websauna_migrate\.{name}\b|^(class |exception |){name}\b", pages)
+
+
+def errors() -> list[type[Exception]]:
+    return [e for e in vars(exceptions).values() if isinstance(e, type) and issubclass(e, exceptions.MigrateError)]
+
+
+def test_each_error_is_documented(text: dict[str, str]) -> None:
+    names = set(re.findall(r"(?m)^ *exception (?:[\w.]+\.)?(\w+)", text["reference/errors"] + text["reference/api"]))
+    assert {error.__name__ for error in errors()} <= names
+
+
+def test_the_rule_for_long_names_of_history_tables_is_the_one_described(text: dict[str, str]) -> None:
+    assert f"more than {package.MAX_TABLE_NAME} bytes" in text["reference/files"]
+
+
+def test_each_key_and_state_of_the_json_formats_is_documented(text: dict[str, str]) -> None:
+    from typing import get_args
+
+    from websauna_migrate import plan
+
+    for state in get_args(plan.State):
+        assert f'"{state}"\n' in text["reference/json"]
