@@ -188,13 +188,22 @@ def _beside(package: str, base: Path) -> Iterable[Path]:
             yield project / DEFAULT_FOLDER
 
 
+def import_paths(options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
+    """Return the folders of Alembic's ``prepend_sys_path``, those that are relative as seen from ``base``."""
+    return tuple((base / part).resolve() for part in _parts(options, "prepend_sys_path"))
+
+
 def _version_locations(location: Path, options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
-    text = options.get("version_locations", "").strip()
-    if not text:
-        return (location / "versions",)
+    parts = _parts(options, "version_locations")
+    return tuple(resolve_location("version_locations", part, base) for part in parts) or (location / "versions",)
+
+
+def _parts(options: Mapping[str, str], name: str) -> list[str]:
+    """Split an option that holds several paths as Alembic does."""
+    text = options.get(name, "")
     separator = options.get("path_separator") or options.get("version_path_separator")
     parts = text.split(_SEPARATORS[separator]) if separator in _SEPARATORS else _LEGACY_SEPARATOR.split(text)
-    return tuple(resolve_location("version_locations", part.strip(), base) for part in parts if part.strip())
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _refuse_shared_locations(locations: Mapping[str, Path]) -> None:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.alembic_config import DEFAULT_FOLDER, make_histories, order_histories, package_folders
+from websauna_migrate.alembic_config import (
+    DEFAULT_FOLDER,
+    import_paths,
+    make_histories,
+    order_histories,
+    package_folders,
+)
 from websauna_migrate.autogenerate import Comparison, make_comparison
 from websauna_migrate.directives import get_migration_packages, register_package
 from websauna_migrate.exceptions import (
@@ -142,6 +148,7 @@ def load_application(config_uri: str, section: str = "alembic") -> Application:
     :raises RegistrationError: its packages cannot be what they say
     """
     ini = read_app(config_uri)
+    sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
     registry, module = _start(ini)
     registered = get_migration_packages(registry)
     app_package = _app_package(ini, registered, module)

@@ -99,6 +99,11 @@ def current_package(folders: Mapping[str, Path], app_package: str, working_direc
 
 def project_folder(folder: Path) -> Path | None:
     """Return the nearest folder at or above ``folder`` that is a project, None for an installed package."""
-    if _INSTALLED.intersection(folder.parts):
+    if is_installed(folder):
         return None
     return next((f for f in (folder, *folder.parents) if any((f / name).is_file() for name in _PROJECT_FILES)), None)
+
+
+def is_installed(folder: Path) -> bool:
+    """Tell whether ``folder`` lies where pip puts packages, and not in a source checkout."""
+    return bool(_INSTALLED.intersection(folder.parts))

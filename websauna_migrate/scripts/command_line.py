@@ -35,7 +35,7 @@ from websauna_migrate.exceptions import (
 from websauna_migrate.requirements import Requirements
 from websauna_migrate.run_context import ATTRIBUTE, RunContext, database_url
 from websauna_migrate.scripts.common import FAILED, application, settings_file, tell, warn
-from websauna_migrate.selection import Selected, project_folder, select
+from websauna_migrate.selection import Selected, is_installed, select
 
 # These take a revision that only one of several histories may have.
 _OF_ONE_REVISION = ("show", "edit", "history", "merge")
@@ -199,7 +199,7 @@ def _may_write(one: Selected, options: Namespace) -> bool:
     command = f"ws-alembic -c {settings_file(options)} -x packages={history.package} init"
     if not history.script_location.is_dir():
         raise MissingScriptLocation(history.package, str(history.script_location), command)
-    if project_folder(history.script_location) is None and "site-packages" in folder.parts:
+    if is_installed(folder):
         warn(InstalledHistory(history.package, str(history.script_location)))
         return False
     template = history.script_location / "script.py.mako"
