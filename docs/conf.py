@@ -1,11 +1,15 @@
 """How Sphinx builds the documentation: ``sphinx-build -n -W docs docs/_build``. It needs no network."""
 
+import logging
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from websauna_migrate._version import __version__
+
+# Alembic tells of each plugin while it is imported, and Sphinx prints that.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 project = "websauna_migrate"
 author = "The websauna_migrate contributors"

@@ -74,6 +74,8 @@ def add_missing(parser: argparse.ArgumentParser, other: argparse.ArgumentParser)
             parser._add_action(action)
     ours, theirs = subparsers(parser), subparsers(other)
     if ours and theirs:
+        for entry in theirs._choices_actions:
+            theirs.choices[entry.dest].description = entry.help
         ours.choices.update({name: theirs.choices[name] for name in theirs.choices.keys() - ours.choices.keys()})
 
 
@@ -96,7 +98,7 @@ def parser_rst(parser: argparse.ArgumentParser, prog: str = "") -> Iterator[str]
     """Yield the description of one parser: usage, what it does, its arguments."""
     prog = prog or parser.prog
     yield from (f".. program:: {prog}", "", ".. code-block:: none", "", f"   {usage(parser, prog)}", "")
-    yield from (escaped(sentence(parser.description or "")), "")
+    yield from (escaped(sentence(" ".join((parser.description or "").split()))), "")
     for action in parser._actions:
         if not isinstance(action, argparse._SubParsersAction | argparse._HelpAction):
             yield from (f".. option:: {signature(action)}", "", f"   {explanation(action)}", "")
@@ -124,13 +126,14 @@ def explanation(action: argparse.Action) -> str:
     text = sentence(" ".join((action.help or "").split()))
     if action.choices is not None and action.default is not None:
         text += f" Default: {action.default}."
-    return escaped(text.strip()) or "As in Alembic."
+    return escaped(text) or "As in Alembic."
 
 
 def sentence(text: str) -> str:
-    """Return ``text`` with a capital first letter and a full stop."""
-    text = text.strip()
-    return text if not text else text[0].upper() + text[1:].rstrip(".") + "."
+    """Return ``text`` with a full stop, and with a capital first letter unless it begins with code."""
+    first, *_ = text.split() or [""]
+    start = text[:1].upper() if first.isalpha() else text[:1]
+    return f"{start}{text[1:].rstrip(' .')}." if text else ""
 
 
 def escaped(text: str) -> str:
@@ -143,7 +146,7 @@ def escaped(text: str) -> str:
 
 def errors_rst() -> Iterator[str]:
     """Yield the description of all errors, line by line, in the order of the module."""
-    yield from (".. py:module:: websauna_migrate.exceptions", "   :no-index-entry:", "")
+    yield from (".. py:currentmodule:: websauna_migrate.exceptions", "")
     for base in children(exceptions.MigrateError):
         yield from ("", base.__name__, "-" * len(base.__name__), "")
         yield from error_rst(base)
@@ -158,7 +161,7 @@ def error_rst(error: type[exceptions.MigrateError]) -> Iterator[str]:
     if "exit_code" in vars(error):
         yield from (f"   Exit code {error.exit_code}.", "")
     if facts(error):
-        yield from (f"   Keeps ``{'``, ``'.join(facts(error))}``.", "")
+        yield from (f"   Attributes: ``{'``, ``'.join(facts(error))}``.", "")
     for child in children(error):
         yield from error_rst(child)
 

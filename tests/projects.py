@@ -27,10 +27,18 @@ PACKAGES = Path(__file__).parent / "packages"
 WS_ALEMBIC = "websauna_migrate.scripts.ws_alembic:main"
 ALEMBIC = "alembic.config:main"
 
+_IMPORTED = [
+    "projects",
+    "psycopg2",
+    "pymysql",
+    "pyramid.config",
+    "sqlalchemy.orm",
+    "websauna_migrate.scripts.command_line",
+]
+_SLOW = ["inflect"]  # of pyramid_basemodel: takes longer than all the rest
+
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(
-    ["projects", "psycopg2", "pymysql", "pyramid.config", "sqlalchemy.orm", "websauna_migrate.scripts.command_line"]
-)
+_SERVER.set_forkserver_preload([*_IMPORTED, *_SLOW])
 
 INITIALIZER = """\
 import websauna_migrate

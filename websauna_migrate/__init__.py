@@ -11,19 +11,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
+    from websauna_migrate.data import data_session
     from websauna_migrate.dbsession import get_engine
     from websauna_migrate.directives import get_migration_packages
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.initializer import Initializer
     from websauna_migrate.package import History, MigrationPackage
 
-__all__ = ["History", "Initializer", "MigrateError", "MigrationPackage", "get_engine", "get_migration_packages"]
+__all__ = [
+    "History",
+    "Initializer",
+    "MigrateError",
+    "MigrationPackage",
+    "data_session",
+    "get_engine",
+    "get_migration_packages",
+]
 
 _HOMES = {
     "History": "package",
     "Initializer": "initializer",
     "MigrateError": "exceptions",
     "MigrationPackage": "package",
+    "data_session": "data",
     "get_engine": "dbsession",
     "get_migration_packages": "directives",
 }

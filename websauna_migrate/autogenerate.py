@@ -45,16 +45,22 @@ class Comparison:
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
+        from websauna_migrate.differences import plugins
+        from websauna_migrate.rendering import make_render_item
+
         default_schema = connection.dialect.default_schema_name if connection is not None else None
         tables = {TableName(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
         schemas = {key.schema for key in tables} | {None}
         is_sqlite = connection is not None and connection.dialect.name == "sqlite"
         return {
             "compare_type": True,
+            "compare_server_default": True,
             "render_as_batch": is_sqlite,
             **user,
             "target_metadata": self.metadata,
             "include_schemas": schemas != {None},
+            "autogenerate_plugins": plugins(user),
+            "render_item": make_render_item(user.get("render_item")),
             "include_name": _both(_name_filter(tables, schemas), user.get("include_name")),
             "include_object": _both(_object_filter(tables, default_schema), user.get("include_object")),
             "process_revision_directives": self._processor(user.get("process_revision_directives")),
@@ -62,10 +68,14 @@ class Comparison:
 
     def _processor(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
+            from websauna_migrate.operations import complete
+
             for script in scripts:
                 self._prepare(script)
             if theirs is not None:
                 theirs(migration, heads, scripts)
+            for script in scripts:
+                complete(script, migration, self.tables)
             if self.on_nothing is not None and all(_is_empty(script) for script in scripts):
                 scripts.clear()
                 self.on_nothing()

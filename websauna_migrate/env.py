@@ -10,20 +10,22 @@ Floor 4. It configures Alembic for one history, whether ``ws-alembic`` or plain 
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
-from alembic.util import CommandError
+from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
+from websauna_migrate.data import commit_joined, end_revision, joined_transaction
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
 from websauna_migrate.run_context import ATTRIBUTE, RunContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
 # What decides which database and which tables a run is about cannot be said in two places.
@@ -59,9 +61,13 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     run.on_configured(context.get_context())
     if run.only_configures:
         return
-    with warnings.catch_warnings(), context.begin_transaction():
+    joined = nullcontext() if connection is None else joined_transaction(connection)
+    with warnings.catch_warnings(), context.begin_transaction(), joined:
         # Tables that refer to each other in a circle are known: their foreign keys are made last.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+        # Indexes over expressions are compared by ours on SQLite.
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
+        warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
         context.run_migrations()
     if connection is not None:
         connection.rollback()  # the reads of Alembic began a transaction; what it wrote is committed
@@ -76,7 +82,21 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
         options["transactional_ddl"] = True
     if connection is None:
         return options | {"url": run.url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
+    if not run.only_configures:
+        options["on_version_apply"] = (*to_tuple(options.get("on_version_apply"), ()), _revision_ended(options))
     return options | {"connection": connection}
+
+
+def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
+    """Return what Alembic's own loop calls at the end of each revision, still inside its transaction."""
+
+    def revision_ended(ctx: MigrationContext, **_: object) -> None:
+        assert ctx.connection is not None
+        end_revision(ctx.connection)
+        if options["transaction_per_migration"] or not ctx.impl.transactional_ddl:
+            commit_joined(ctx.connection)
+
+    return revision_ended
 
 
 @contextmanager

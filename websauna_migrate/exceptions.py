@@ -117,6 +117,24 @@ class RelativeStepOverSeveral(UsageError):
         )
 
 
+class NobodyToAsk(UsageError):
+    """A command asks before it writes, and there is no terminal."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        super().__init__(f"{command} asks before it writes, and here is no terminal; say --yes")
+
+
+class AdoptionOfSeveral(UsageError):
+    """``adopt`` is for one history, and several are selected."""
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self.packages = packages
+        super().__init__(
+            f"adopt takes over one history, not {_listed(packages)}; say which with -x packages={packages[0]}"
+        )
+
+
 class SettingsError(MigrateError, ValueError):
     """A settings file or a value in it is wrong."""
 
@@ -864,8 +882,8 @@ class UnknownAppliedRevision(RevisionError):
         self.history_table = history_table
         super().__init__(
             f"{package}: the database is at revision {revision} (table {history_table}), which no script has: "
-            f"the code is older than the database, or the script was deleted or rewritten; "
-            f"look with 'ws-alembic doctor'"
+            f"the code is older than the database or on another branch, or the script was deleted or rewritten; "
+            f"look closer with 'ws-alembic -x packages={package} doctor'"
         )
 
 
@@ -880,6 +898,17 @@ class OverlappingRevisions(RevisionError):
             f"{package}: the database is said to be at {_listed(rows)}, but some of these come before others; "
             f"run 'ws-alembic -x packages={package} stamp --purge {' '.join(heads)}'"
         )
+
+
+class RebaseRefused(RevisionError):
+    """``rebase`` cannot put a revision after another one."""
+
+    def __init__(self, package: str, revision: str, reason: str, remedy: str) -> None:
+        self.package = package
+        self.revision = revision
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(f"{package} {revision} was not rebased: {reason}; {remedy}")
 
 
 class PlanError(MigrateError):
@@ -1104,6 +1133,84 @@ class BrokenForeignKeys(RunError):
         super().__init__(f"foreign keys lead nowhere: {', '.join(keys[:3])}{more}; move or delete those rows first")
 
 
+class NotConfirmed(RunError):
+    """Somebody was asked whether to go on, and did not say yes."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        super().__init__(f"{command}: nothing was changed; run it again and answer yes, or say --yes")
+
+
+class ReplayImpossible(RunError):
+    """The scripts of a history cannot be run in a scratch place."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the scripts cannot be run in a scratch place: {reason}; compare the schema by hand")
+
+
+class NoVersionTable(RunError):
+    """There is no table of this name to take over."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(f"adopt --from: the database has no table {table}; look which table the other tool uses")
+
+
+class NotDroppable(RunError):
+    """``--drop-old`` was asked for a table that holds more than revisions."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"adopt --drop-old: the table {table} holds more than the column version_num, and is not dropped here; "
+            f"run without --drop-old"
+        )
+
+
+class AlreadyAdopted(RunError):
+    """The history table holds revisions already, and others than those to adopt."""
+
+    def __init__(self, package: str, history_table: str, rows: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+        self.package = package
+        self.history_table = history_table
+        self.rows = rows
+        self.wanted = wanted
+        super().__init__(
+            f"{package}: the table {history_table} is at {_listed(rows)}, not at {', '.join(wanted) or 'base'}; "
+            f"to write it all the same: ws-alembic -x packages={package} stamp --purge {' '.join(wanted) or 'base'}"
+        )
+
+
+class NothingMatches(RunError):
+    """The schema of a database is that of no revision.
+
+    ``closest`` is the revision that comes nearest, None where no script could be run, ``differences`` what differs.
+    """
+
+    def __init__(
+        self, package: str, closest: str | None, differences: tuple[str, ...], stopped: str | None = None
+    ) -> None:
+        self.package = package
+        self.closest = closest
+        self.differences = differences
+        self.stopped = stopped
+        near = f"; the closest is {closest}, the database has {_summed(differences)}" if closest else ""
+        broken = f"; {stopped}" if stopped else ""
+        super().__init__(
+            f"{package}: the tables in the database are those of no revision{near}{broken}; "
+            f"change them, or name the revision with --revision"
+        )
+
+
+class ChangedMeanwhile(RunError):
+    """Between the question and the answer somebody else wrote to the table."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(f"somebody else wrote to {table} meanwhile, so nothing was changed; run the command again")
+
+
 class OpenTransaction(RunError):
     """A transaction was open before Alembic began its own, which it would then never commit."""
 
@@ -1147,6 +1254,60 @@ class EnvDidNotRun(RunError):
             f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done; "
             f"put that call at its end in place of its own set-up"
         )
+
+
+class DataSessionOutsideRevision(RunError):
+    """``data_session()`` was called where no revision runs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "websauna_migrate.data_session() was called outside of a revision; call it in upgrade() or downgrade()"
+        )
+
+
+class DataSessionOffline(RunError):
+    """``data_session()`` was called while ``--sql`` writes statements, where there are no rows to work on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "websauna_migrate.data_session() needs a database, and --sql has none; run this revision without --sql, "
+            "or write its work as op.execute()"
+        )
+
+
+class TransactionEndedInside(RunError):
+    """A revision committed or aborted the transaction that it shares with the run."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the revision ended its transaction by itself; take transaction.commit(), abort() and begin() and "
+            "session.rollback() out of it: the run commits when it is done, and an exception undoes it"
+        )
+
+
+class FailedAfterCommit(RunError):
+    """The database has committed a revision, and what had joined its transaction then failed."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(
+            f"the revision is applied, but what had joined its transaction failed after the commit: "
+            f"{type(error).__name__}: {_reason(error)}; do by hand what is missing, then run the same command again"
+        )
+
+
+class OfflineStepFailed(RunError):
+    """A revision raised while its SQL was written for ``--sql``."""
+
+    def __init__(self, package: str, revision: str, direction: str, path: str, error: BaseException) -> None:
+        self.package = package
+        self.revision = revision
+        self.direction = direction
+        self.path = path
+        self.error = error
+        known = isinstance(error, MigrateError)
+        said = str(error) if known else f"{type(error).__name__}: {_reason(error)}; see {path}"
+        super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {said}")
 
 
 class ClientError(MigrateError, OSError):

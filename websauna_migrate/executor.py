@@ -19,11 +19,13 @@ from websauna_migrate.exceptions import (
     BrokenForeignKeys,
     ConnectionLost,
     EnvDidNotRun,
+    FailedAfterCommit,
     HeadsDiffer,
     LockError,
     MigrateError,
     NotInOneTransaction,
     NoTransactionalDdl,
+    OfflineStepFailed,
     OpenTransaction,
     RunInterrupted,
     RunStopped,
@@ -170,10 +172,10 @@ def execute(
     if one_transaction:
         _refuse_what_needs_no_transaction(plan, connection)
     environments = _open_all(app, plan, rows, connection, None, cmd_opts)
-    together = connection.begin if one_transaction else nullcontext
+    together = _begin_together if one_transaction else nullcontext
     done = 0
     try:
-        with _sqlite_keys_unenforced(connection) as check_keys, together():
+        with _sqlite_keys_unenforced(connection) as check_keys, together(connection):
             for step in plan.steps:
                 on_progress(Progress(step, done + 1, len(plan.steps), "begins"))
                 started = time.monotonic()
@@ -184,6 +186,32 @@ def execute(
     except (KeyboardInterrupt, Exception) as error:
         raise _explained(app, plan, done, error, connection.dialect.name, together=one_transaction) from error
     _verify(app, plan, connection)
+
+
+def rehearse(
+    app: Application,
+    plan: Plan,
+    connection: Connection,
+    transaction: Callable[[], AbstractContextManager[object]],
+    after_step: Callable[[PlanStep], None],
+) -> None:
+    """Run the steps of ``plan`` in an empty place inside ``transaction``, which its caller ends as it likes.
+
+    ``after_step`` is called inside it.
+
+    :raises StepFailed: a revision raised
+    :raises RunInterrupted: on KeyboardInterrupt
+    """
+    environments = _open_all(app, plan, {}, connection, None, None)
+    done = 0
+    try:
+        with transaction():
+            for step in plan.steps:
+                _run_step(environments[step.package], step, connection, lambda: None, inside=True)
+                after_step(step)
+                done += 1
+    except (KeyboardInterrupt, Exception) as error:
+        raise _explained(app, plan, done, error, connection.dialect.name, together=True) from error
 
 
 def write_sql(
@@ -240,7 +268,11 @@ def _write_step(environment: _Environment, step: PlanStep, *, inside: bool) -> N
             history_table(environment.history.history_table).create(environment.migration.bind)
         note = f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}"
         environment.migration.impl.static_output(note)
-        _migrate(environment, step)
+        try:
+            _migrate(environment, step)
+        except Exception as error:  # whatever the script raises
+            where = (step.package, step.revision.id, step.direction, str(step.revision.path))
+            raise OfflineStepFailed(*where, error) from error
 
 
 def _write_heads(
@@ -322,7 +354,7 @@ def _run_step(
     """Run one step in a transaction of its own, or ``inside`` the one that is open."""
     if not inside and connection.in_transaction():
         raise OpenTransaction(step.package)
-    with nullcontext() if inside else _begin(environment.migration):
+    with nullcontext() if inside else _begin_step(environment.migration, connection):
         if not environment.heads.heads:
             history_table(environment.history.history_table).create(connection, checkfirst=True)
         _migrate(environment, step)
@@ -334,15 +366,35 @@ def _migrate(environment: _Environment, step: PlanStep) -> None:
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationStep
 
+    from websauna_migrate.data import end_revision
+
     migration = environment.migration
     script = environment.scripts.get_revision(step.revision.id)
     make = MigrationStep.upgrade_from_script if step.direction == "up" else MigrationStep.downgrade_from_script
     with environment.context, Operations.context(migration):
         alembic_step = make(environment.scripts.revision_map, script)
         alembic_step.migration_fn()
+        if migration.connection is not None:
+            end_revision(migration.connection)
         environment.heads.update_to_step(alembic_step)
         for callback in migration.on_version_apply_callbacks:
             callback(ctx=migration, step=alembic_step.info, heads=set(environment.heads.heads), run_args={})
+
+
+@contextmanager
+def _begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
+    from websauna_migrate.data import joined_transaction
+
+    with _begin(migration), joined_transaction(connection):
+        yield
+
+
+@contextmanager
+def _begin_together(connection: Connection) -> Iterator[None]:
+    from websauna_migrate.data import joined_transaction
+
+    with connection.begin(), joined_transaction(connection):
+        yield
 
 
 def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
@@ -361,7 +413,8 @@ def _explained(
     stays = _what_stays(step, dialect)
     interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
     # Either may have come between the server's commit and our taking note of it.
-    if (interrupted or lost) and _is_applied(app, plan.steps[-1] if together else step):
+    committed = isinstance(error, FailedAfterCommit)
+    if committed or ((interrupted or lost) and _is_applied(app, plan.steps[-1] if together else step)):
         done, stays = len(plan.steps) if together else plan.steps.index(step) + 1, None
     elif together:
         done = 0
@@ -370,7 +423,7 @@ def _explained(
         return RunInterrupted(ran, left, stays=stays)
     if lost:
         return ConnectionLost(error, ran, left, stays=stays)
-    if isinstance(error, LockError):
+    if committed or isinstance(error, LockError):
         return RunStopped(error, ran, left)
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
     return StepFailed(*where, error, applied=ran, left=left, stays=stays)

@@ -55,24 +55,30 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that is not as it should be and does not stop the run. ``detail`` is one line for a person."""
+    """Something that is not as it should be and does not stop the run. ``detail`` is one line for a person.
+
+    ``missing`` is the revision that would mend it if it were applied, where there is one.
+    """
 
     problem: Problem
     package: str
     revision: str
     detail: str
+    missing: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run does, in order.
 
-    ``heads_after`` are the rows that each history table touched must hold when all steps are done.
+    ``heads_before`` are the rows of each history table touched, ``heads_after`` those that it must hold when all steps
+    are done.
     """
 
     direction: Direction
     steps: tuple[PlanStep, ...]
     reports: tuple[Report, ...]
+    heads_before: Mapping[str, tuple[str, ...]]
     heads_after: Mapping[str, tuple[str, ...]]
 
 
@@ -118,6 +124,7 @@ def make_plan(
         direction,
         tuple(PlanStep(node.package, graph.revision(node), direction) for node in sequence),
         (*_reports(now), *(_late(now, sequence) if direction == "up" else ())),
+        {package: tuple(rows.get(package, ())) for package in sorted({node.package for node in nodes})},
         _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes),
     )
 
@@ -311,7 +318,7 @@ def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[R
             if other.package not in unclear:
                 remedy = f"run 'ws-alembic -x packages={other.package} upgrade {other.revision}'"
                 detail = f"{node} is applied, but not {other}, which it requires; {remedy}"
-                yield Report("unmet-requirement", *node, detail)
+                yield Report("unmet-requirement", *node, detail, other)
 
 
 def _late(now: _Database, sequence: Iterable[Node]) -> Iterator[Report]:

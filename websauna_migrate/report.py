@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,6 +81,17 @@ def status_text(histories: Iterable[History], states: Mapping[str, HistoryState]
     return table(("package", "state", "pending", "current", "heads", "adopted packages"), rows, colour=colour)
 
 
+def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> str:
+    """Return one row per history that ``plan`` touched; ``seconds`` are those that its revisions took."""
+    counts = Counter(step.package for step in plan.steps)
+    rows = (
+        (package, _rows(plan.heads_before[package]), _rows(plan.heads_after[package]), str(count), f"{took:.2f}")
+        for package, count in counts.items()
+        for took in (seconds[package],)
+    )
+    return table(("package", "from", "to", "revisions", "seconds"), rows, colour=colour)
+
+
 def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
     """Yield the applied revisions that no applied one follows, as ``alembic current`` prints them."""
     for revision in sorted(applied):
@@ -106,6 +118,10 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: boo
         grid.add_row(*row)
     Console(file=output, force_terminal=colour, no_color=not colour, width=1000).print(grid)
     return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+
+
+def _rows(heads: Iterable[str]) -> str:
+    return ", ".join(heads) or "base"
 
 
 def _head_mark(graph: HistoryGraph, revision: str) -> str:

@@ -81,13 +81,13 @@ class Requirements:
         for op in ops:
             if not _is(op, "CreateTableOp"):
                 continue
-            own = below.pop(0)
+            below.pop(0)
             for constraint in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
                 target = _target(constraint)
-                if target in below or (constraint.use_alter and target == own):
-                    at_end.append(_as_operation(op, constraint))
-                elif self._is_coming(target):
+                if self._is_coming(target):
                     elsewhere.append(_as_operation(op, constraint))
+                elif target in below or constraint.use_alter:  # create_table passes over use_alter
+                    at_end.append(_as_operation(op, constraint))
                 else:
                     continue
                 op.columns = [item for item in op.columns if item is not constraint]

@@ -32,6 +32,7 @@ from websauna_migrate.exceptions import (
     MissingTemplate,
     UnwritableHistory,
 )
+from websauna_migrate.rendering import check_script
 from websauna_migrate.requirements import Requirements
 from websauna_migrate.run_context import ATTRIBUTE, RunContext, database_url
 from websauna_migrate.scripts.common import FAILED, application, settings_file, tell, warn
@@ -215,10 +216,12 @@ def _may_write(one: Selected, options: Namespace) -> bool:
 
 @contextlib.contextmanager
 def _files_of_a_failure_removed(selected: Sequence[Selected]) -> Iterator[None]:
-    """Remove the scripts that a command wrote before it failed: all of them are written, or none."""
+    """Look at the scripts that a command wrote, and remove them if it failed: all of them are written, or none."""
     before = set(_scripts(selected))
     try:
         yield
+        for path in sorted(set(_scripts(selected)) - before):
+            check_script(path)
     except BaseException:
         for path in set(_scripts(selected)) - before:
             path.unlink()

@@ -92,15 +92,15 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     thread = threading.Thread(target=watch, daemon=True)
-    with reader:
-        with writer:
-            thread.start()
-            before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-            try:
-                yield
-            finally:
-                signal.set_wakeup_fd(before)
+    thread.start()
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()
         thread.join(_CANCEL_SECONDS)
+        reader.close()
 
 
 def message(error: BaseException) -> str:
@@ -144,8 +144,9 @@ def application(options: Namespace, *, needs_owners: bool = False) -> tuple[Appl
 
 
 def tell(text: str) -> None:
-    """Print a line about the work, which is no result, to stderr."""
-    print(text, file=sys.stderr)
+    """Print a line about the work, which is no result, to stderr. The work goes on though nobody reads it."""
+    with suppress(BrokenPipeError):
+        print(text, file=sys.stderr)
 
 
 def warn(text: object) -> None:

@@ -7,7 +7,6 @@ Alembic's, run once for each history by ``command_line``.
 from __future__ import annotations
 
 import sys
-import time
 from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.scripts.common import FAILED, application, ended_by_signals, run_script, tell, warn
+from websauna_migrate.scripts.progress import shown_progress
 from websauna_migrate.selection import select, x_option
 
 if TYPE_CHECKING:
@@ -202,23 +202,30 @@ def _migrate(options: Namespace, direction: Any) -> int:
     if options.sql:
         executor.write_sql(app, packages, options.revision, sys.stdout, **run_options)
         return 0
-    started = time.monotonic()
+    return _run(options, partial(executor.migrate, app, packages, options.revision, **run_options))
+
+
+def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
+    seconds: dict[str, float] = {}
+
+    def on_progress(progress: Progress) -> None:
+        seconds[progress.step.package] = seconds.get(progress.step.package, 0) + progress.seconds
+        show(progress)
+
     # What a revision prints is no result of ours.
-    with redirect_stdout(sys.stderr):
-        done = executor.migrate(
-            app,
-            packages,
-            options.revision,
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
+        done = migrate(
             on_wait=_say_who_holds(options),
             on_plan=_warn_of_reports,
-            on_progress=partial(_say_progress, options),
+            on_progress=on_progress,
             interruptible=ended_by_signals,
-            **run_options,
         )
-    if done.steps:
-        _say(options, f"done: {len(done.steps)} revision(s) in {time.monotonic() - started:.1f} s")
-    else:
+    if not done.steps:
         _say(options, "nothing to do")
+    elif not options.quiet:
+        from websauna_migrate.report import summary_text
+
+        tell(summary_text(done, seconds, colour=sys.stderr.isatty()).rstrip())
     return 0
 
 
@@ -247,13 +254,6 @@ def _print(text: str) -> None:
 def _say(options: Namespace, line: str) -> None:
     if not options.quiet:
         tell(line)
-
-
-def _say_progress(options: Namespace, progress: Progress) -> None:
-    if progress.state == "begins":
-        step = progress.step
-        what = f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}"
-        _say(options, f"[{progress.number}/{progress.total}] {what}")
 
 
 def _say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:

@@ -1,0 +1,236 @@
+"""A user's own ``env.py``: its hooks work besides ours. And plain ``alembic -c development.ini`` with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects import ALEMBIC, PACKAGES, Workspace, revise, write
+
+THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n    name = Column(String(20))\n"
+NOTE = "class Note(Base):\n    __tablename__ = 'note'\n    id = Column(Integer, primary_key=True)\n"
+TEMPLATE = (PACKAGES / "acme_shop" / "alembic" / "script.py.mako").read_text(encoding="utf-8")
+ALL = ("-x", "packages=all")
+PLAIN = "[alembic]\nscript_location = %(here)s/alembic\n"
+
+
+@pytest.fixture
+def here(tmp_path, database_url):
+    return Workspace(tmp_path, database_url)
+
+
+@pytest.fixture
+def lite(tmp_path, sqlite):
+    return Workspace(tmp_path, sqlite.new_database())
+
+
+def make_app(workspace, models=THING + NOTE, addons=(), hooks="", options="", settings=PLAIN):
+    """Write the application with an ``env.py`` that defines ``hooks`` and gives ``options`` to run_alembic()."""
+    package = workspace.add_app("shop", models, addons, settings)
+    head = "from websauna_migrate.env import run_alembic\n"
+    write(workspace.app / "alembic" / "env.py", f"{head}{hooks}\nrun_alembic(package='shop'{options})\n")
+    write(workspace.app / "alembic" / "script.py.mako", TEMPLATE)
+    return package
+
+
+# --- hooks -----------------------------------------------------------------------------------------------------
+
+
+def test_include_object_narrows_what_is_compared(lite):
+    hooks = "def mine(item, name, type_, reflected, other):\n    return name != 'note'\n"
+    make_app(lite, hooks=hooks, options=", include_object=mine")
+    lite.execute("CREATE TABLE nobodys (id INTEGER)")
+    lite.autogenerate()
+    assert lite.tables() == {"thing", "nobodys", "alembic_history_shop"}
+    lite.ok("check")
+
+
+def test_include_object_does_not_widen_what_is_compared(lite):
+    make_app(lite, hooks="def mine(*arguments):\n    return True\n", options=", include_object=mine, include_name=mine")
+    lite.execute("CREATE TABLE nobodys (id INTEGER)")
+    lite.autogenerate()
+    lite.ok("check")
+    assert "nobodys" in lite.tables()
+
+
+def test_include_name_narrows_what_is_read_from_the_database(lite):
+    hooks = "def mine(name, type_, parents):\n    return not (type_ == 'column' and name == 'extra')\n"
+    make_app(lite, hooks=hooks, options=", include_name=mine")
+    lite.autogenerate()
+    lite.execute("ALTER TABLE thing ADD COLUMN extra INTEGER")
+    lite.ok("check")
+    lite.execute("ALTER TABLE thing ADD COLUMN more INTEGER")
+    assert lite.run("check").code == 1
+
+
+def test_render_item_renders(lite):
+    hooks = (
+        "def mine(type_, item, context):\n"
+        "    import sqlalchemy\n"
+        "    if type_ == 'type' and isinstance(item, sqlalchemy.String):\n"
+        "        return 'sa.Unicode(99)'\n"
+        "    return False\n"
+    )
+    make_app(lite, hooks=hooks, options=", render_item=mine, compare_type=False")
+    (script,) = lite.autogenerate()
+    assert "sa.Unicode(99)" in script.read_text()
+
+
+def test_process_revision_directives_may_change_what_is_written(lite):
+    hooks = "def mine(context, revision, directives):\n    directives[0].message = 'renamed by me'\n"
+    make_app(lite, hooks=hooks, options=", process_revision_directives=mine")
+    (script,) = lite.autogenerate()
+    assert script.name.endswith("_renamed_by_me.py")
+
+
+def test_process_revision_directives_may_write_nothing(lite):
+    hooks = "def mine(context, revision, directives):\n    directives[:] = []\n"
+    make_app(lite, hooks=hooks, options=", process_revision_directives=mine")
+    ran = lite.run("revision", "--autogenerate")
+    assert (ran.code, ran.out) == (0, "")
+    assert not lite.scripts()
+
+
+def test_compare_type_may_be_switched_off(lite):
+    package = make_app(lite, options=", compare_type=False")
+    lite.autogenerate()
+    lite.models(package, THING.replace("String(20)", "String(40)") + NOTE)
+    lite.ok("check")
+    make_app(lite, THING.replace("String(20)", "String(40)") + NOTE)
+    assert lite.run("check").code == 1
+
+
+def test_compare_type_may_be_a_function_of_ones_own(lite):
+    hooks = "def mine(context, inspected, column, inspected_type, type_):\n    return False\n"
+    package = make_app(lite, hooks=hooks, options=", compare_type=mine")
+    lite.autogenerate()
+    lite.models(package, THING.replace("String(20)", "Integer") + NOTE)
+    lite.ok("check")
+
+
+def test_on_version_apply_is_called_for_each_revision(here):
+    hooks = "def mine(ctx, step, heads, run_args):\n    print('applied', step.up_revision_id, sorted(heads))\n"
+    make_app(here, hooks=hooks, options=", on_version_apply=mine")
+    revise(here.app / "alembic", "aaa1")
+    revise(here.app / "alembic", "bbb2", "aaa1")
+    ran = here.run("upgrade")
+    assert ran.code == 0, ran
+    assert [line for line in ran.err.splitlines() if line.startswith("applied")] == [
+        "applied aaa1 ['aaa1']",
+        "applied bbb2 ['bbb2']",
+    ]
+
+
+def test_x_arguments_and_tags_reach_the_env_py_and_the_revisions(lite):
+    hooks = "from alembic import context\nprint('got', context.get_x_argument(as_dictionary=True)['mine'])\n"
+    make_app(lite, hooks=hooks + "print('tag', context.get_tag_argument())\n")
+    revise(lite.app / "alembic", "aaa1", upgrade="print('here', op.get_context().config.cmd_opts.x)")
+    ran = lite.run("-x", "mine=yours", "upgrade", "--tag", "blue")
+    assert ran.code == 0, ran
+    assert "got yours\ntag blue\n" in ran.err
+    assert "here ['mine=yours']" in ran.err
+
+
+def test_an_env_py_may_read_the_options_of_the_ini(lite):
+    hooks = (
+        "from alembic import context\n"
+        "print('mine is', context.config.get_main_option('mine'), context.config.config_file_name)\n"
+    )
+    make_app(lite, hooks=hooks, settings=PLAIN + "mine = 50%% off\n")
+    revise(lite.app / "alembic", "aaa1")
+    assert f"mine is 50% off {lite.ini}" in lite.run("upgrade").err
+
+
+def test_a_file_template_of_the_ini_names_the_files(lite):
+    make_app(lite, settings=PLAIN + "file_template = %%(year)d_%%(slug)s\ntimezone = UTC\n")
+    (script,) = lite.autogenerate()
+    assert script.name.endswith("_autogenerated.py")
+    assert script.name.startswith("20")
+    assert "+00:00" in script.read_text()
+
+
+def test_post_write_hooks_of_the_ini_are_run(lite):
+    hooks = "[post_write_hooks]\nhooks = mine\nmine.type = exec\nmine.executable = touch\nmine.options = REVISION_SCRIPT_FILENAME.seen\n"
+    make_app(lite, settings=PLAIN + hooks)
+    (script,) = lite.autogenerate()
+    assert script.with_name(script.name + ".seen").exists()
+
+
+# --- plain alembic ---------------------------------------------------------------------------------------------
+
+
+def plain(workspace, *argv, **how):
+    """Run plain ``alembic`` and return what it printed; it has to succeed."""
+    ran = workspace.run(*argv, script=ALEMBIC, **how)
+    assert ran.code == 0, ran
+    return ran.out
+
+
+def test_plain_alembic_does_the_same_for_the_package_of_the_env_py(here):
+    make_app(here)
+    here.execute("CREATE TABLE nobodys (id INTEGER)")
+    plain(here, "revision", "--autogenerate", "-m", "first")
+    (script,) = here.scripts()
+    plain(here, "upgrade", "head")
+    assert here.tables() == {"thing", "note", "nobodys", "alembic_history_shop"}
+    id_ = script.name[:12]
+    assert plain(here, "current") == here.ok("current") == f"{id_} (head)\n"
+    assert plain(here, "check") == here.ok("check") == "No new upgrade operations detected.\n"
+    plain(here, "revision", "--autogenerate", "-m", "nothing")
+    assert here.scripts() == {script}
+    plain(here, "downgrade", "base")
+    assert here.tables() == {"nobodys", "alembic_history_shop"}
+
+
+def test_plain_alembic_and_ws_alembic_work_on_one_history_table_by_turns(here):
+    make_app(here)
+    revise(here.app / "alembic", "aaa1", upgrade='op.create_table("one", sa.Column("id", sa.Integer))')
+    revise(here.app / "alembic", "bbb2", "aaa1", 'op.create_table("two", sa.Column("id", sa.Integer))')
+    plain(here, "upgrade", "aaa1")
+    here.ok("upgrade", "head")
+    assert plain(here, "current") == "bbb2 (head)\n"
+    plain(here, "stamp", "aaa1")
+    assert here.ok("current") == "aaa1\n"
+
+
+def test_plain_alembic_leaves_the_tables_of_other_packages_alone(here):
+    here.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag"), history=True)
+    make_app(here, addons=["tags"])
+    here.autogenerate(*ALL)
+    plain(here, "check")
+    plain(here, "downgrade", "base")
+    assert here.tables() == {"tag", "alembic_history_tags", "alembic_history_shop"}
+
+
+def test_plain_alembic_reads_packages_too(lite):
+    lite.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag"))
+    make_app(lite, addons=["tags"])
+    plain(lite, "revision", "--autogenerate", "-m", "own")
+    (own,) = lite.scripts()
+    assert "tag" not in own.read_text()
+    plain(lite, "upgrade", "head")
+    plain(lite, "-x", "packages=all", "revision", "--autogenerate", "-m", "all")
+    (other,) = lite.scripts() - {own}
+    assert "create_table('tag'" in other.read_text()
+    assert "thing" not in other.read_text()
+
+
+@pytest.mark.parametrize("script", ["ours", "plain"])
+def test_sql_is_written_without_a_server(lite, script):
+    make_app(lite)
+    revise(lite.app / "alembic", "aaa1", upgrade='op.create_table("one", sa.Column("id", sa.Integer))')
+    lite.write_ini(PLAIN, "postgresql://scott:tiger@127.0.0.1:1/nowhere")
+    sql = plain(lite, "upgrade", "head", "--sql") if script == "plain" else lite.ok("upgrade", "head", "--sql")
+    assert "CREATE TABLE alembic_history_shop" in sql
+    assert "CREATE TABLE one" in sql
+    assert "INSERT INTO alembic_history_shop (version_num) VALUES ('aaa1')" in sql
+    assert "tiger" not in sql
+
+
+def test_plain_alembic_with_an_env_py_of_another_package_is_told(lite):
+    make_app(lite)
+    env_py = "from websauna_migrate.env import run_alembic\nrun_alembic(package='blog')\n"
+    write(lite.app / "alembic" / "env.py", env_py)
+    ran = lite.run("current", script=ALEMBIC)
+    assert ran.code != 0
+    assert "blog" in ran.err + ran.out
+    assert "Traceback" not in ran.err

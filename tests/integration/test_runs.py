@@ -1,0 +1,415 @@
+"""What a run does to real databases: its order, its transactions, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from scenarios import Revision, chain, write_project
+
+BREAKS = ["CREATE TABLE half (id INTEGER)", "INSERT INTO half VALUES (1)", "INSERT INTO missing VALUES (1)"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def atomic_backend(request):
+    """The databases that undo DDL."""
+    return request.getfixturevalue(request.param)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def steps(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the revisions that a run said it ran."""
+    return [line.split()[2] for line in said(done).splitlines() if line.startswith("[")]
+
+
+# --- transactions ----------------------------------------------------------------------------------------------
+
+
+def test_a_failing_revision_keeps_what_was_done_before_it_and_nothing_of_itself(backend, tmp_path, run):
+    histories = {"red": [*chain("red", 2), Revision("broken", up=BREAKS)], "blue": chain("blue", 2)}
+    project = write_project(tmp_path, backend.new_database(), histories)
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("FAILED: red broken (up) broke: ")
+    assert "applied in this run: red red1, red red2; not applied: red broken, blue blue1, blue blue2; mend" in line
+    assert project.heads() == {"red": ["red2"]}
+    if backend.name == "mariadb":
+        assert "; what broken had done before stays, because this database cannot undo DDL: " in line
+    else:
+        assert "; nothing of broken stays; " in line
+        assert project.tables() == {"red1_a", "red2_a"}
+
+    script = project.script("red", "broken")
+    script.write_text(script.read_text().replace("INTO missing", "INTO half").replace("TABLE half", "TABLE whole"))
+    if backend.name != "mariadb":
+        script.write_text(script.read_text().replace("TABLE whole", "TABLE half"))
+    assert steps(run(*project.argv("upgrade"), **project.options)) == ["broken", "blue1", "blue2"]
+
+
+def test_a_failing_downgrade_keeps_its_revision(atomic_backend, tmp_path, run):
+    histories = {"red": [Revision("red1", up=BREAKS[:1], down=["DROP TABLE half", "DROP TABLE missing"])]}
+    project = write_project(tmp_path, atomic_backend.new_database(), histories)
+    said(run(*project.argv("upgrade"), **project.options))
+
+    done = run(*project.argv("downgrade", "base"), **project.options)
+
+    assert done.returncode == 1
+    assert "red red1 (down) broke: " in done.stderr
+    assert project.heads() == {"red": ["red1"]}
+    assert project.tables() == {"half"}
+
+
+def test_in_one_transaction_a_failing_revision_leaves_nothing_at_all(atomic_backend, tmp_path, run):
+    histories = {"red": chain("red", 2), "blue": [*chain("blue", 1), Revision("broken", up=BREAKS)]}
+    project = write_project(tmp_path, atomic_backend.new_database(), histories)
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "applied in this run: none; not applied: red red1, red red2, blue blue1, blue broken; mend" in done.stderr
+    assert sa.inspect(project.engine()).get_table_names() == []
+
+
+def test_one_transaction_holds_over_all_packages_and_both_ways(atomic_backend, tmp_path, run):
+    project = write_project(tmp_path, atomic_backend.new_database(), {n: chain(n, 2) for n in ("red", "blue")})
+    alone = ["-x", "transaction=all"]
+
+    assert steps(run(*project.argv(*alone, "upgrade"), **project.options)) == ["red1", "red2", "blue1", "blue2"]
+    assert project.heads() == {"red": ["red2"], "blue": ["blue2"]}
+    assert len(steps(run(*project.argv(*alone, "downgrade", "base"), **project.options))) == 4
+    assert project.tables() == set()
+
+
+def test_what_breaks_at_the_commit_of_the_one_transaction_leaves_nothing(postgresql, tmp_path, run):
+    late = [
+        "CREATE TABLE child (id INTEGER REFERENCES red1_a DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO child VALUES (7)",
+    ]
+    project = write_project(tmp_path, postgresql.new_database(), {"red": [*chain("red", 1), Revision("late", up=late)]})
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "applied in this run: none; not applied: red red1, red late" in done.stderr
+    assert project.tables() == set()
+
+
+def test_one_transaction_is_refused_before_anything_where_a_revision_has_to_leave_it(postgresql, tmp_path, run):
+    outside = "with op.get_context().autocommit_block():\n    op.execute('VACUUM')"
+    histories = {"red": [*chain("red", 1), Revision("outside", up=outside)]}
+    project = write_project(tmp_path, postgresql.new_database(), histories)
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("FAILED: -x transaction=all: red outside uses autocommit_block() (")
+    assert sa.inspect(project.engine()).get_table_names() == []
+    assert steps(run(*project.argv("upgrade"), **project.options)) == ["red1", "outside"]
+
+
+def test_one_transaction_is_refused_before_anything_on_mariadb(mariadb, tmp_path, run):
+    project = write_project(tmp_path, mariadb.new_database(), {"red": chain("red", 1)})
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "mariadb commits each DDL statement by itself" in done.stderr
+    assert sa.inspect(project.engine()).get_table_names() == []
+
+
+def test_a_revision_that_breaks_after_its_autocommit_block_is_told_to_have_left_something(postgresql, tmp_path, run):
+    work = """
+        op.execute("CREATE TABLE kept (id INTEGER)")
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY i ON kept (id)")
+        op.execute("CREATE TABLE lost (id INTEGER)")
+        op.execute("SELECT 1 / 0")
+        """
+    project = write_project(tmp_path, postgresql.new_database(), {"red": [*chain("red", 1), Revision("odd", up=work)]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert "what odd had done before stays, because it leaves its transaction: undo it by hand" in done.stderr
+    assert project.tables() == {"red1_a", "kept"}
+    assert project.heads() == {"red": ["red1"]}
+
+
+def test_an_env_py_that_uses_the_connection_too_early_is_refused_before_anything_runs(backend, tmp_path, run):
+    project = write_project(tmp_path, backend.new_database(), {"red": chain("red", 1)})
+    env = tmp_path / "red" / "alembic" / "env.py"
+    early = "context.config.attributes['websauna_migrate'].connect().exec_driver_sql('SELECT 1')\n"
+    env.write_text(f"from alembic import context\n{early}{env.read_text()}")
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "env.py of red: a transaction is open on the connection, so that nothing would be committed" in done.stderr
+    assert project.heads() == {}
+
+
+def test_a_whole_run_has_one_connection_for_its_revisions(postgresql, tmp_path, run):
+    note = ["CREATE TABLE IF NOT EXISTS backends (pid INTEGER)", "INSERT INTO backends VALUES (pg_backend_pid())"]
+    histories = {name: [Revision(f"{name}{n}", up=note) for n in (1, 2)] for name in ("red", "blue")}
+    project = write_project(tmp_path, postgresql.new_database(), histories)
+
+    said(run(*project.argv("upgrade"), **project.options))
+
+    assert [row[0] for row in project.rows("SELECT count(*) FROM backends GROUP BY pid")] == [4]
+
+
+# --- order -----------------------------------------------------------------------------------------------------
+
+
+def interleaved() -> dict[str, list[Revision]]:
+    """Histories that need each other in turn: each revision fills the table that the one before it made."""
+    red, blue = chain("red", 3), chain("blue", 3)
+    red[1] = Revision(
+        "red2", up=["INSERT INTO blue1_a VALUES (2)", *red[1].up], down=red[1].down, requires={"blue": "blue1"}
+    )
+    blue[1] = Revision(
+        "blue2", up=["INSERT INTO red2_a VALUES (3)", *blue[1].up], down=blue[1].down, requires={"red": "red2"}
+    )
+    green = [
+        Revision(
+            "green1", up=["CREATE TABLE green (id INTEGER)"], down=["DROP TABLE green"], run_before={"blue": "blue3"}
+        )
+    ]
+    return {"red": red, "blue": blue, "green": green}
+
+
+def test_packages_that_require_each_other_are_interleaved_and_undone_in_reverse(backend, tmp_path, run):
+    project = write_project(tmp_path, backend.new_database(), interleaved())
+
+    planned = json.loads(run(*project.argv("plan", "--format", "json"), **project.options).stdout)
+    up = steps(run(*project.argv("upgrade"), **project.options))
+    down = steps(run(*project.argv("downgrade", "base"), **project.options))
+
+    assert [step["revision"] for step in planned] == up
+    place = {revision: index for index, revision in enumerate(up)}
+    assert sorted(place) == ["blue1", "blue2", "blue3", "green1", "red1", "red2", "red3"]
+    assert place["blue1"] < place["red2"] < place["blue2"]
+    assert place["green1"] < place["blue3"]
+    assert down == up[::-1]
+    assert project.tables() == set()
+
+
+def test_an_upgrade_of_one_package_takes_along_what_it_requires(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), interleaved())
+
+    up = steps(run(*project.argv("upgrade", packages="red"), **project.options))
+
+    assert sorted(up) == ["blue1", "red1", "red2", "red3"]
+    assert up.index("blue1") < up.index("red2")
+    assert project.heads() == {"red": ["red3"], "blue": ["blue1"]}
+
+
+def test_a_downgrade_that_breaks_others_is_refused_and_done_with_cascade(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), interleaved())
+    said(run(*project.argv("upgrade"), **project.options))
+
+    refused = run(*project.argv("downgrade", "red1", packages="red"), **project.options)
+
+    assert refused.returncode == 1
+    assert "the downgrade would undo what others need: blue blue2 requires red red2" in refused.stderr
+    assert len(project.tables()) == 7
+    done = run(*project.argv("-x", "cascade=yes", "downgrade", "red1", packages="red"), **project.options)
+    assert set(steps(done)) == {"red3", "red2", "blue3", "blue2"}
+    assert project.heads() == {"red": ["red1"], "blue": ["blue1"], "green": ["green1"]}
+
+
+def test_the_offline_sql_makes_the_same_database(atomic_backend, tmp_path, run):
+    project = write_project(tmp_path, atomic_backend.new_database(), interleaved())
+    script = run(*project.argv("upgrade", "--sql"), **project.options).stdout
+    assert sa.inspect(project.engine()).get_table_names() == []
+
+    connection = project.engine().raw_connection()
+    if atomic_backend.name == "sqlite":
+        connection.executescript(script)
+    else:
+        connection.driver_connection.autocommit = True
+        connection.cursor().execute(script)
+    connection.close()
+
+    assert "nothing to do" in said(run(*project.argv("upgrade"), **project.options))
+    assert len(project.tables()) == 7
+
+
+# --- SQLite's foreign keys -------------------------------------------------------------------------------------
+
+ENFORCED = """
+from sqlalchemy import Engine, event
+
+
+@event.listens_for(Engine, "connect")
+def enforce(connection, record):
+    connection.execute("PRAGMA foreign_keys = ON")
+"""
+FAMILY = [
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY, name VARCHAR(10))",
+    "CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent ON DELETE CASCADE)",
+    "INSERT INTO parent VALUES (1, 'a')",
+    "INSERT INTO child VALUES (5, 1)",
+]
+
+
+@pytest.fixture
+def family(sqlite, tmp_path):
+    """An application that enforces foreign keys, and two tables of which one refers to the other."""
+
+    def family(change: str):
+        revisions = [Revision("family", up=FAMILY), Revision("change", up=change)]
+        project = write_project(tmp_path, sqlite.new_database(), {"red": revisions})
+        with (tmp_path / "red" / "__init__.py").open("a") as file:
+            file.write(ENFORCED)
+        return project
+
+    return family
+
+
+@pytest.mark.parametrize("mode", ["each", "all"])
+def test_batch_mode_keeps_the_rows_that_refer_to_a_table_it_makes_anew(mode, family, run):
+    project = family("with op.batch_alter_table('parent') as batch:\n    batch.alter_column('name', nullable=False)")
+
+    said(run(*project.argv("-x", f"transaction={mode}", "upgrade"), **project.options))
+
+    assert project.rows("SELECT * FROM child") == [(5, 1)]
+    assert project.heads() == {"red": ["change"]}
+
+
+def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run):
+    project = family("op.execute('DELETE FROM parent')")
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "BrokenForeignKeys: foreign keys lead nowhere: child row 5 to parent; move or delete those" in done.stderr
+    assert project.heads() == {"red": ["family"]}
+    assert project.rows("SELECT id FROM parent") == [(1,)]
+
+
+# --- what is not imported --------------------------------------------------------------------------------------
+
+IMPORTED = """
+import sys
+from websauna_migrate.scripts.ws_alembic import run
+code = run(sys.argv[1:])
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+print(*sorted(name for name in sys.modules if name.startswith("pyramid")), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_what_only_reads_never_imports_alembic(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {name: chain(name, 2) for name in ("red", "blue")})
+    said(run(*project.argv("upgrade"), **project.options))
+
+    for command in (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"]):
+        argv = [sys.executable, "-c", IMPORTED, *map(str, project.argv(*command)[1:])]
+        env = {**os.environ, **project.options["env"]}
+        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        modules = done.stdout.splitlines()[-1].split()
+        assert not {"alembic", "mako", "cookiecutter", "psycopg2"}.intersection(modules), command
+        assert command[0] in ("status", "plan") or "rich" not in modules, command
+        assert "pyramid.paster" not in done.stderr, command
+
+
+# --- what a run says -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(sqlite, tmp_path):
+    return write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 2), "blue": chain("blue", 1)})
+
+
+def test_in_a_pipe_each_revision_is_one_plain_line_and_a_table_sums_up(project, run):
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.stdout == ""
+    lines = said(done).splitlines()
+    assert lines[:3] == [
+        "[1/3] red red1 up: Make red1",
+        "[2/3] red red2 up: Make red2",
+        "[3/3] blue blue1 up: Make blue1",
+    ]
+    assert [line.split()[:4] for line in lines[3:]] == [
+        ["package", "from", "to", "revisions"],
+        [lines[4]],
+        ["red", "base", "red2", "2"],
+        ["blue", "base", "blue1", "1"],
+    ]
+    assert "\x1b" not in done.stderr
+
+
+def test_quiet_says_nothing(project, run):
+    done = run(*project.argv("-q", "upgrade"), **project.options)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nobody_reading_the_progress_does_not_stop_the_run(project, start):
+    process = start(*project.argv("upgrade"), **project.options)
+    process.stderr.close()
+
+    assert process.wait(30) == 0
+    assert project.heads() == {"red": ["red2"], "blue": ["blue1"]}
+
+
+def on_terminal(project, start, *args: str, **env: str) -> str:
+    """Run ``ws-alembic`` with a terminal for its stderr, and return what came there."""
+    ours, theirs = pty.openpty()
+    options = {**project.options, "stderr": theirs}
+    options["env"] = {**options["env"], "TERM": "xterm", "COLUMNS": "100", **env}
+    process = start(*project.argv(*args), **options)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65536):
+            seen += part
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(30) == 0
+    return seen.decode()
+
+
+def test_on_a_terminal_one_line_moves_and_goes_when_the_run_is_done(project, start):
+    project.script("red", "red2").write_text(
+        project.script("red", "red2").read_text().replace("def upgrade():", "def upgrade():\n    time.sleep(0.4)")
+    )
+
+    seen = on_terminal(project, start, "upgrade")
+
+    assert "red red2 up: Make red2" in seen
+    assert "1/3" in seen
+    assert "0:00:00" in seen
+    assert "\x1b[2K" in seen
+    assert "[1/3]" not in seen
+    assert seen.count("package") == 1
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(project, start):
+    seen = on_terminal(project, start, "upgrade", TERM="dumb")
+
+    assert "[1/3] red red1 up: Make red1" in seen
+
+
+def test_what_a_revision_prints_goes_to_stderr(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": [Revision("red1", up="print('hello')")]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.stdout == ""
+    assert "hello" in said(done)

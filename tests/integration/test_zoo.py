@@ -1,0 +1,376 @@
+"""Every type and construct of SQLAlchemy, from the models into the database and back, with no difference left over.
+
+The models of the zoo are those that all three databases have, and for each what it has of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from projects import Workspace, write
+
+TYPES = '''
+"""Types of the zoo, in a module of their own."""
+
+import enum
+
+from sqlalchemy import Enum, Numeric, String, func
+from sqlalchemy.types import TypeDecorator, UserDefinedType
+
+
+class Mood(enum.Enum):
+    happy = 1
+    sad = 2
+
+
+class Priority(enum.Enum):
+    LOW = "low"
+    HIGH = "it's high: 100%"
+
+
+class Money(TypeDecorator):
+    impl = Numeric
+    cache_ok = True
+
+
+class Currency(TypeDecorator):
+    impl = String
+    cache_ok = True
+
+    def __init__(self, standard, **options):
+        self.standard = standard
+        super().__init__(**options)
+
+
+class EnumText(TypeDecorator):
+    impl = Enum
+    cache_ok = True
+
+
+class Point(UserDefinedType):
+    cache_ok = True
+
+    def __init__(self, srid=0):
+        self.srid = srid
+
+    def get_col_spec(self):
+        return "VARCHAR(40)"
+'''
+
+COMMON = '''
+import datetime
+import decimal
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from {name} import types as own
+
+CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Types(Base):
+    __tablename__ = "types"
+    id = Column(Integer, primary_key=True)
+    small = Column(SmallInteger)
+    big = Column(BigInteger)
+    flag = Column(Boolean, nullable=False)
+    flag_checked = Column(Boolean(create_constraint=True, name="flag_is_bool"))
+    number = Column(Numeric(10, 2))
+    plain_number = Column(Numeric)
+    real = Column(Float)
+    single = Column(Float(24))
+    double = Column(Double)
+    string = Column(String(50))
+    words = Column(Unicode(20))
+    long = Column(Text)
+    long_words = Column(UnicodeText)
+    blob = Column(LargeBinary)
+    day = Column(Date)
+    time_of_day = Column(Time)
+    moment = Column(DateTime)
+    moment_in_zone = Column(DateTime(timezone=True))
+    span = Column(Interval)
+    ident = Column(Uuid)
+    ident_text = Column(Uuid(as_uuid=False, native_uuid=False))
+    document = Column(JSON)
+    pickle = Column(PickleType)
+    mood = Column(Enum(own.Mood))
+    mood_text = Column(Enum(own.Mood, native_enum=False, length=30))
+    mood_checked = Column(Enum("a", "b", native_enum=False, create_constraint=True, name="mood_checked"))
+    priority = Column(Enum(own.Priority, name="priority", values_callable=lambda e: [m.value for m in e]))
+    mood_decorated = Column(own.EnumText(own.Mood))
+    price = Column(own.Money(12, 2))
+    currency = Column(own.Currency("ISO", length=3))
+    point = Column(own.Point(4326))
+    varying = Column(String(10).with_variant(Text(), "postgresql").with_variant(mysql.VARCHAR(12), "mysql", "mariadb"))
+    collated = Column(String(10, collation={"sqlite": "NOCASE", "postgresql": "C"}.get("{dialect}", "utf8mb4_bin")))
+
+
+class Defaults(Base):
+    __tablename__ = "defaults"
+    id = Column(Integer, primary_key=True)
+    word = Column(String(30), server_default="word")
+    empty = Column(String(30), server_default="")
+    quote = Column(String(30), server_default="it's")
+    quoted = Column(String(30), server_default="'quoted'")
+    colon = Column(String(30), server_default="a :b 12:30 100% \\\\ c")
+    as_text = Column(String(30), server_default=text("'text'"))
+    number = Column(Integer, server_default="7")
+    negative = Column(Integer, server_default=text("-7"))
+    amount = Column(Numeric(6, 2), server_default="1.50")
+    ratio = Column(Float, server_default="0.5")
+    yes = Column(Boolean, server_default=true())
+    no = Column(Boolean, server_default=false())
+    one = Column(Boolean, server_default="1")
+    nullish = Column(String(3), server_default=text("NULL"))
+    now = Column(DateTime, server_default=func.now())
+    stamp = Column(DateTime, server_default=text("CURRENT_TIMESTAMP"))
+    day = Column(Date, server_default="2020-02-29")
+    choice = Column(Enum("x", "y", name="choice"), server_default="x")
+    ident = Column(Uuid, server_default="00000000000000000000000000000000")
+    money = Column(own.Money(8, 2), server_default="9.99")
+    python_side = Column(DateTime, default=datetime.datetime.now, onupdate=datetime.datetime.now)
+    total = Column(Integer, Computed("number * 2"))
+    stored = Column(Integer, Computed("number + negative", persisted=True))
+
+
+class Identified(Base):
+    __tablename__ = "identified"
+    id = Column(Integer, Identity(start=10, increment=2), primary_key=True)
+
+
+class Indexes(Base):
+    __tablename__ = "indexes"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer, index=True)
+    b = Column(Integer, unique=True)
+    c = Column(Integer, index=True, unique=True)
+    d = Column(String(20))
+    e = Column(String(20))
+    __table_args__ = (
+        Index("ix_two", "a", "d"),
+        Index("ix_down", a.desc(), d),
+        UniqueConstraint("d", "e", name="uq_pair"),
+        UniqueConstraint("a", "e"),
+        CheckConstraint("a > 0", name="a_positive"),
+        CheckConstraint("d <> '50%' AND d <> 'a:b'", name="percent_and_colon"),
+        CheckConstraint(b > 5),
+        {"comment": "a table's \\"comment\\" 100%"},
+    )
+
+
+class Parent(Base):
+    __tablename__ = "parent"
+    x = Column(Integer, primary_key=True)
+    y = Column(Integer, primary_key=True, autoincrement=False)
+    kind = Column(String(10), comment="which 'kind': 100%")
+    __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "parent"}
+
+
+class Single(Parent):
+    extra = Column(Integer)
+    __mapper_args__ = {"polymorphic_identity": "single"}
+
+
+class Joined(Parent):
+    __tablename__ = "joined"
+    x = Column(Integer, primary_key=True)
+    y = Column(Integer, primary_key=True)
+    other = Column(Integer)
+    __table_args__ = (ForeignKeyConstraint(["x", "y"], ["parent.x", "parent.y"], ondelete="CASCADE"),)
+    __mapper_args__ = {"polymorphic_identity": "joined"}
+
+
+class Node(Base):
+    __tablename__ = "node"
+    id = Column(Integer, primary_key=True)
+    up_id = Column(ForeignKey("node.id", ondelete="SET NULL"), index=True)
+    leaf_id = Column(ForeignKey("leaf.id", name="fk_node_leaf", use_alter=True))
+
+
+class Leaf(Base):
+    __tablename__ = "leaf"
+    id = Column(Integer, primary_key=True)
+    node_id = Column(ForeignKey("node.id", onupdate="CASCADE"), nullable=False, index=True)
+
+
+links = Table(
+    "links",
+    Base.metadata,
+    Column("node_id", ForeignKey("node.id"), primary_key=True),
+    Column("leaf_id", ForeignKey("leaf.id"), primary_key=True),
+    info={"anything": object()},
+)
+
+
+class Quoted(Base):
+    __tablename__ = "Order Details"
+    id = Column("Id", Integer, primary_key=True)
+    select = Column("select", Integer, index=True)
+    mixed = Column("Mixed Case", String(5))
+    percent = Column("percent%", Integer)
+    __table_args__ = (Index("Index Of Mixed", "Mixed Case"),)
+
+
+class Named(Base):
+    __tablename__ = "named"
+    metadata = MetaData(naming_convention=CONVENTION)
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer, index=True)
+    b = Column(Integer, CheckConstraint("b > 0", name="positive"), unique=True)
+    parent_id = Column(ForeignKey("named.id"))
+    flag = Column(Boolean(create_constraint=True, name="flag"))
+
+
+Index("ix_lower", func.lower(Indexes.d))
+'''
+
+POSTGRESQL = '''
+class OfPostgres(Base):
+    __tablename__ = "of_postgres"
+    id = Column(BigInteger, Identity(always=True), primary_key=True)
+    serial = Column(Integer, Sequence("zoo_seq", start=5))
+    from_sequence = Column(Integer, Sequence("zoo_seq2"), server_default=Sequence("zoo_seq2").next_value())
+    jsonb = Column(postgresql.JSONB, server_default=text("'{}'::jsonb"))
+    jsonb_str = Column(postgresql.JSONB, server_default='{"a": 1}')
+    either = Column(JSON().with_variant(postgresql.JSONB(), "postgresql"))
+    array = Column(ARRAY(Integer), server_default=text("'{}'"))
+    matrix = Column(postgresql.ARRAY(String(5), dimensions=2))
+    moods = Column(ARRAY(Enum(own.Mood)))
+    own_enum = Column(postgresql.ENUM("p", "q:r", "it's 5%", name="pq"), nullable=False, server_default="p")
+    domain = Column(postgresql.DOMAIN("positive", Integer, check="VALUE > 0"))
+    uid = Column(postgresql.UUID, server_default=text("gen_random_uuid()"))
+    inet = Column(postgresql.INET)
+    cidr = Column(postgresql.CIDR)
+    mac = Column(postgresql.MACADDR)
+    bits = Column(postgresql.BIT(3))
+    varbits = Column(postgresql.BIT(5, varying=True))
+    span = Column(postgresql.INTERVAL(precision=3), server_default=text("'1 day'"))
+    year_span = Column(postgresql.INTERVAL(fields="YEAR"))
+    money = Column(postgresql.MONEY)
+    search = Column(postgresql.TSVECTOR, Computed("to_tsvector('english', coalesce(note, ''))", persisted=True))
+    note = Column(Text, server_default=text("'a' || 'b'"))
+    ints = Column(postgresql.INT4RANGE)
+    many = Column(postgresql.TSTZMULTIRANGE)
+    stamp = Column(postgresql.TIMESTAMP(timezone=True, precision=3), server_default=text("now() + interval '1 hour'"))
+    oid = Column(postgresql.OID)
+    during = Column(postgresql.TSRANGE)
+    utc = Column(DateTime, server_default=text("timezone('utc', now())"))
+    code = Column(CHAR(4))
+    __table_args__ = (
+        Index("ix_pg_partial", "note", unique=True, postgresql_where=text("note LIKE 'a%'")),
+        Index("ix_pg_ops", "note", postgresql_ops={"note": "text_pattern_ops"}),
+        Index("ix_pg_gin", "jsonb", postgresql_using="gin"),
+        Index("ix_pg_include", "code", postgresql_include=["inet"]),
+        Index("ix_pg_expression", func.upper(note), text("(code || '%')")),
+        Index("ix_pg_expression_ops", func.lower(note).label("low"), postgresql_ops={"low": "text_pattern_ops"}),
+        Index("ix_pg_nulls", code.desc().nulls_last()),
+        UniqueConstraint("code", name="uq_pg_deferred", deferrable=True, initially="DEFERRED"),
+        UniqueConstraint("inet", name="uq_pg_nulls", postgresql_nulls_not_distinct=True),
+        postgresql.ExcludeConstraint(("during", "&&"), name="ex_during"),
+        ForeignKeyConstraint(["serial"], ["types.id"], deferrable=True, initially="DEFERRED"),
+    )
+'''
+
+MARIADB = '''
+class OfMariadb(Base):
+    __tablename__ = "of_mariadb"
+    id = Column(mysql.INTEGER(unsigned=True), primary_key=True)
+    tiny = Column(mysql.TINYINT)
+    medium = Column(mysql.MEDIUMINT(unsigned=True), server_default="3")
+    wide = Column(mysql.BIGINT(display_width=20))
+    year = Column(mysql.YEAR)
+    bits = Column(mysql.BIT(4))
+    flags = Column(mysql.SET("a", "b"))
+    size = Column(mysql.ENUM("s", "m", "it's"), server_default="m")
+    medium_text = Column(mysql.MEDIUMTEXT)
+    long_text = Column(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"))
+    varbinary = Column(mysql.VARBINARY(16))
+    binary = Column(mysql.BINARY(4))
+    decimal = Column(mysql.DECIMAL(8, 3, unsigned=True))
+    changed = Column(DateTime, server_default=text("CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"))
+    stamp = Column(mysql.TIMESTAMP(fsp=3), server_default=text("CURRENT_TIMESTAMP(3)"))
+    uid = Column(String(36), server_default=func.uuid())
+    sum = Column(Integer, server_default=text("(1 + 2)"))
+    note = Column(Text)
+    __table_args__ = (
+        Index("ix_prefix", "note", mysql_length={"note": 10}, mariadb_length={"note": 10}),
+        Index("ix_full", "medium_text", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT"),
+        {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"},
+    )
+'''
+
+SQLITE = '''
+class OfSqlite(Base):
+    __tablename__ = "of_sqlite"
+    id = Column(Integer, primary_key=True)
+    expression = Column(String(20), server_default=text("(lower('A'))"))
+    bare = Column(Integer, server_default=text("1 + 2"))
+    doc = Column(sqlite.JSON)
+    __table_args__ = (
+        Index("ix_lite_partial", "expression", sqlite_where=text("expression LIKE 'a%'")),
+        {"sqlite_autoincrement": True},
+    )
+'''
+
+OWN = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE}
+
+
+def zoo(folder, backend, models=None) -> Workspace:
+    """Write the application of the zoo into ``folder``, for a fresh database of ``backend``."""
+    url = backend.new_database()
+    if backend.name == "mariadb":
+        url = url.set(drivername="mariadb+pymysql")
+    work = Workspace(folder, url)
+    name = "zoo"
+    common = COMMON.replace("{name}", name).replace("{dialect}", backend.name)
+    if backend.name == "mariadb":  # no indexes over expressions
+        common = common.replace('Index("ix_lower", func.lower(Indexes.d))', "")
+    package = work.add_app(name, history=True)
+    write(package / "types.py", TYPES)
+    write(package / "models.py", "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n" + (models or common + OWN[backend.name]))
+    return work
+
+
+def left_over(work: Workspace) -> dict[str, object]:
+    """Return all that is in the database, but for the history table."""
+    engine = create_engine(work.url)
+    try:
+        with engine.connect() as connection:
+            found = inspect(connection)
+            rest: dict[str, object] = {"tables": set(found.get_table_names()) - {"alembic_history_zoo"}}
+            if engine.dialect.supports_sequences:
+                rest["sequences"] = found.get_sequence_names()
+            if engine.dialect.name == "postgresql":
+                rest["enums"] = found.get_enums()
+                rest["domains"] = found.get_domains()
+            return {kind: names for kind, names in rest.items() if names}
+    finally:
+        engine.dispose()
+
+
+def test_the_zoo_goes_up_shows_no_difference_and_goes_down_without_a_trace(tmp_path, backend):
+    work = zoo(tmp_path, backend)
+    (script,) = work.autogenerate()
+    assert work.ok("check") == "No new upgrade operations detected.\n", script.read_text()
+    assert work.autogenerate() == []
+    work.ok("downgrade", "base")
+    assert left_over(work) == {}
+    work.ok("upgrade")
+    assert work.autogenerate() == []

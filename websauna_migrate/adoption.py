@@ -1,0 +1,173 @@
+"""Taking over a database that other means brought to where it is: what is to be written, and writing it.
+
+Floor 4. :func:`propose` only reads and returns an :class:`Adoption`, which can be shown before :func:`carry_out`
+writes it, all of it or nothing. Tables with data are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Table, column, inspect, select, table
+from sqlalchemy.schema import DropTable
+
+from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NothingMatches, NotDroppable, NoVersionTable
+from websauna_migrate.graph import HistoryGraph, applied, heads_of, resolve
+from websauna_migrate.package import TableName
+from websauna_migrate.replay import find_matches
+from websauna_migrate.run_context import history_table, read_heads
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.package import History
+    from websauna_migrate.replay import Replay
+
+PLAIN = "alembic_version"
+_COLUMN = "version_num"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTable:
+    """The table of another tool that says where a database stands.
+
+    ``rows`` is None where it is not of Alembic's form; ``only_rows`` tells whether it holds nothing else.
+    """
+
+    name: TableName
+    rows: tuple[str, ...] | None
+    only_rows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is to be written: ``rows`` in place of ``before`` into the history table of ``history``, and ``why``.
+
+    ``drop`` is the old table that goes with it.
+    """
+
+    history: History
+    source: VersionTable | None
+    before: tuple[str, ...]
+    rows: tuple[str, ...]
+    why: str
+    drop: TableName | None = None
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is changed in the database, one line each; nothing where all is as it should be."""
+        written = f"{self.history.history_table}: {', '.join(self.before) or 'empty'} -> {', '.join(self.rows)}"
+        changed = () if set(self.before) == set(self.rows) else (written,)
+        return changed if self.drop is None else (*changed, f"{self.drop}: dropped")
+
+
+def propose(
+    app: Application,
+    history: History,
+    *,
+    source: str | None = None,
+    revision: str | None = None,
+    drop_old: bool = False,
+) -> Adoption:
+    """Return what is to be written so that ``history`` stands where the database is.
+
+    That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
+    revision whose schema the database has.
+
+    :raises NoVersionTable: there is no table ``source``
+    :raises NotDroppable: ``drop_old``, and the table is none of Alembic's form
+    :raises NothingMatches: the schema is that of no revision
+    :raises AlreadyAdopted: the history table holds something else already
+    """
+    graph = app.graph().histories[history.package]
+    with app.connected(writes=False) as connection:
+        before = read_heads(connection, [history])[history.package]
+        old = read_version_table(connection, _named(source or PLAIN))
+        if old is None and source is not None:
+            raise NoVersionTable(source)
+        if drop_old and old is not None and not old.only_rows:
+            raise NotDroppable(str(old.name))
+        stands = bool(before) and graph.revisions.keys() >= set(before)
+        rows, why = _target(app, history, graph, connection, old, revision, before if stands and not source else ())
+    if stands and set(rows) != set(before):
+        raise AlreadyAdopted(history.package, history.history_table, before, rows)
+    return Adoption(history, old, before, rows, why, old.name if drop_old and old else None)
+
+
+def carry_out(
+    app: Application, adoption: Adoption, on_wait: Callable[[LockHolder | None, float], None] | None = None
+) -> None:
+    """Write ``adoption``, all of it or nothing, alone on the database.
+
+    :raises ChangedMeanwhile: a table holds other revisions than when it was proposed
+    """
+    with app.connected(writes=True) as connection, app.lock(connection, on_wait):
+        _refuse_what_changed(adoption, connection)
+        rows = history_table(adoption.history.history_table)
+        with connection.begin():
+            rows.create(connection, checkfirst=True)
+            for gone in set(adoption.before) - set(adoption.rows):
+                connection.execute(rows.delete().where(rows.c.version_num == gone))
+            for new in sorted(set(adoption.rows) - set(adoption.before)):
+                connection.execute(rows.insert().values(version_num=new))
+            if adoption.drop is not None:
+                connection.execute(DropTable(Table(adoption.drop.name, rows.metadata, schema=adoption.drop.schema)))
+
+
+def read_version_table(connection: Connection, name: TableName) -> VersionTable | None:
+    """Return what the version table ``name`` holds, None where there is none. Ends the transaction that it began."""
+    inspector = inspect(connection)
+    found = None
+    if inspector.has_table(name.name, name.schema):
+        columns = [item["name"] for item in inspector.get_columns(name.name, name.schema)]
+        query = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
+        rows = tuple(sorted(map(str, connection.scalars(query)))) if _COLUMN in columns else None
+        found = VersionTable(name, rows, columns == [_COLUMN])
+    connection.rollback()
+    return found
+
+
+def _named(text: str) -> TableName:
+    schema, _, name = text.rpartition(".")
+    return TableName(schema or None, name)
+
+
+def _target(
+    app: Application,
+    history: History,
+    graph: HistoryGraph,
+    connection: Connection,
+    old: VersionTable | None,
+    revision: str | None,
+    stands: Sequence[str],
+) -> tuple[tuple[str, ...], str]:
+    """Return the rows to write, and why these."""
+    if revision is not None:
+        return resolve(graph, revision), f"{revision} was named"
+    if stands:
+        return tuple(stands), f"{history.history_table} says so already"
+    if old is not None and old.rows and graph.revisions.keys() >= set(old.rows):
+        return heads_of(graph, applied(graph, old.rows)), f"{old.name} says so"
+    replay = find_matches(app, history, connection)
+    if not replay.exact:
+        raise nothing_matches(history, replay)
+    said = f"{old.name} is at {', '.join(old.rows)}, which no script has; " if old and old.rows else ""
+    return replay.exact[0].revisions, f"{said}the tables in the database are those of {replay.exact[0]}"
+
+
+def nothing_matches(history: History, replay: Replay) -> NothingMatches:
+    """Return the error that says what comes closest."""
+    closest = replay.matches[0]
+    return NothingMatches(history.package, str(closest), closest.differences, replay.stopped)
+
+
+def _refuse_what_changed(adoption: Adoption, connection: Connection) -> None:
+    history, source = adoption.history, adoption.source
+    if read_heads(connection, [history])[history.package] != adoption.before:
+        raise ChangedMeanwhile(history.history_table)
+    if source is not None and read_version_table(connection, source.name) != source:
+        raise ChangedMeanwhile(str(source.name))

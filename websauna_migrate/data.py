@@ -1,0 +1,162 @@
+"""Rows that a revision moves, together with what else has to happen with it or not at all: mail, files and the like.
+
+Floor 3. :func:`data_session` is for revision scripts; the rest is for what runs them. They make one of the transaction
+of the ``transaction`` package and that of the database. The database commits when all others have agreed, as the last
+one that is asked: whoever refuses undoes the revision, and where the commit fails, nobody goes on.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import transaction
+from sqlalchemy.orm import Session
+
+from websauna_migrate.exceptions import (
+    DataSessionOffline,
+    DataSessionOutsideRevision,
+    FailedAfterCommit,
+    TransactionEndedInside,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+
+def data_session() -> Session:
+    """Return the ORM session of the revision that runs; to be called in its ``upgrade()`` or ``downgrade()``.
+
+    The session works on the connection of the revision, in its transaction. From its first call on, what joins
+    ``transaction.get()`` commits when the revision does, and aborts when it fails. The session is flushed and closed
+    by itself when the script has ended; ``session.flush()`` before an ``op.`` call that needs what was changed.
+
+    :raises DataSessionOutsideRevision: no revision is running
+    :raises DataSessionOffline: ``--sql`` only writes statements
+    """
+    connection = _connection_of_revision()
+    if connection not in _joined:
+        _joined[connection] = _RevisionManager(connection)
+    return _joined[connection].open_session()
+
+
+@contextmanager
+def joined_transaction(connection: Connection) -> Iterator[None]:
+    """End what the revisions of the block joined together with their transaction on ``connection``.
+
+    It stands inside the block of that transaction. What an application left in the transaction of the ``transaction``
+    package while it started is dropped.
+
+    :raises TransactionEndedInside: a revision ended the transaction by itself
+    :raises FailedAfterCommit: the database has committed, and somebody then did not go on
+    """
+    transaction.begin()
+    try:
+        yield
+        commit_joined(connection)
+    finally:
+        if _joined.pop(connection, None):
+            transaction.abort()
+
+
+def end_revision(connection: Connection) -> None:
+    """Write what the session of a revision still holds, and close it: the next revision gets one of its own."""
+    if connection in _joined:
+        _joined[connection].end_session()
+
+
+def commit_joined(connection: Connection) -> None:
+    """Commit, where a revision called :func:`data_session`, what was joined and the transaction on ``connection``."""
+    if connection in _joined:
+        _joined[connection].end()
+        del _joined[connection]
+
+
+class _RevisionManager:
+    """The data manager that stands for the revisions of one transaction of the database."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.transaction_manager = transaction.manager
+        self._connection = connection
+        self._transaction = transaction.get()
+        self._session: Session | None = None
+        self._is_ending = self._is_committed = False
+        self._transaction.join(self)
+
+    def open_session(self) -> Session:
+        if self._session is None:
+            # Its rollback() undoes the revision. Its commit() only flushes.
+            self._session = Session(self._connection, join_transaction_mode="rollback_only")
+        return self._session
+
+    def end_session(self) -> None:
+        if self._session is not None:
+            self._session.commit()
+            self._close()
+
+    def end(self) -> None:
+        if transaction.get() is not self._transaction:
+            raise TransactionEndedInside
+        self._is_ending = True
+        try:
+            self._transaction.commit()
+        except Exception as error:
+            if self._is_committed:
+                raise FailedAfterCommit(error) from error
+            raise
+
+    def _close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # What the `transaction` package calls: the first four in this order when it commits.
+
+    def tpc_begin(self, _transaction: object) -> None:
+        if not self._is_ending:
+            raise TransactionEndedInside
+        self.end_session()
+
+    def commit(self, _transaction: object) -> None:
+        pass
+
+    def tpc_vote(self, _transaction: object) -> None:
+        current = self._connection.get_transaction()
+        if current is None:
+            raise TransactionEndedInside
+        current.commit()
+        self._is_committed = True
+
+    def tpc_finish(self, _transaction: object) -> None:
+        pass
+
+    def tpc_abort(self, _transaction: object) -> None:
+        self._close()
+
+    def abort(self, _transaction: object) -> None:
+        self._close()
+
+    def savepoint(self) -> object:
+        return self.open_session().begin_nested()
+
+    def sortKey(self) -> str:  # noqa: N802
+        # zope.sqlalchemy's own managers begin with one tilde, to be the last to vote.
+        return "~~websauna_migrate"
+
+
+_joined: WeakKeyDictionary[Connection, _RevisionManager] = WeakKeyDictionary()
+
+
+def _connection_of_revision() -> Connection:
+    from alembic import op
+
+    try:
+        migration = op.get_context()
+    except NameError as error:  # Alembic's proxy stands for nothing
+        raise DataSessionOutsideRevision from error
+    if migration.as_sql or migration.connection is None:
+        raise DataSessionOffline
+    return migration.connection

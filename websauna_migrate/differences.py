@@ -1,0 +1,260 @@
+"""Which differences between the models and the database are real.
+
+Floor 2. Alembic compares the text of a type or a default with what the database shows of it, and a database spells
+much otherwise. Here a text that is not the same at once is given to the database in a temporary table, and what it
+makes of it is compared: the database is the judge of its own spelling.
+
+The comparators are a plugin of Alembic, which replaces what it does for types and defaults and adds what it lacks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
+import sqlalchemy as sa
+from alembic.operations.ops import CreateIndexOp, ExecuteSQLOp
+from alembic.runtime.plugins import Plugin
+from alembic.util import PriorityDispatchResult
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql.elements import UnaryExpression
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
+    from sqlalchemy import Column, Index, Table
+    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.types import TypeEngine
+
+PLUGIN = "websauna_migrate.differences"
+_TEMPORARY = "websauna_migrate_compared"
+_INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::[\w .\"]+(?:\(\d+\))?")
+_ONLY_SPELLING = re.compile(r"\s+")
+
+
+class Sql(ExecuteSQLOp):
+    """``op.execute(sql)``, and ``op.execute(undo)`` on the way back."""
+
+    def __init__(self, sql: str, undo: str) -> None:
+        super().__init__(sql)
+        self.undo = undo
+
+    def reverse(self) -> MigrateOperation:
+        """Return the operation of the other direction."""
+        return Sql(self.undo, str(self.sqltext))
+
+
+def plugins(user: Mapping[str, Any]) -> list[str]:
+    """Return the comparators that Alembic is to use: those that the ``user`` of the options asked for, and ours."""
+    return [*user.get("autogenerate_plugins", ["alembic.autogenerate.*"]), PLUGIN]
+
+
+def compare_type(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Decide whether the type of a column changed."""
+    if isinstance(found.type, sa.types.NullType) or isinstance(wanted.type, sa.types.NullType):
+        return PriorityDispatchResult.STOP
+    assert context.connection is not None
+    dialect = context.connection.dialect
+    if type_text(found.type, dialect) != type_text(wanted.type, dialect):
+        stored = as_stored(context, wanted, with_default=False)
+        if stored is None and not _makes_temporary_tables(context.connection):
+            return PriorityDispatchResult.CONTINUE  # Alembic compares the names
+        if stored is None or type_text(stored.type, dialect) != type_text(found.type, dialect):
+            alter.modify_type = wanted.type
+    return PriorityDispatchResult.STOP
+
+
+def compare_server_default(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Decide whether the default of a column changed. Computed and identity columns are left to Alembic."""
+    defaults = (found.server_default, wanted.server_default)
+    if not all(default is None or isinstance(default, sa.DefaultClause) for default in defaults):
+        return PriorityDispatchResult.CONTINUE
+    assert context.connection is not None
+    before, after = default_text(found, context.connection.dialect), default_text(wanted, context.connection.dialect)
+    if before != after and not (after is None and wanted.table.autoincrement_column is wanted):
+        if after is not None and _is_stored_as(context, wanted, before):
+            return PriorityDispatchResult.STOP
+        # False stands for "no change", None for "drop it"
+        alter.modify_server_default = wanted.server_default
+    return PriorityDispatchResult.STOP
+
+
+def pass_over_identity(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Stop the comparison of an identity where the database has none: it made an ordinary column of it."""
+    if not isinstance(wanted.server_default, sa.Identity):
+        return PriorityDispatchResult.CONTINUE
+    if wanted.table.autoincrement_column is wanted:
+        alter.kw["autoincrement"] = True
+    return PriorityDispatchResult.STOP
+
+
+def compare_expression_indexes(
+    context: AutogenContext,
+    modify: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Compare indexes over expressions on SQLite by their SQL: SQLAlchemy does not reflect them, Alembic skips them."""
+    assert context.connection is not None
+    stored = _stored_expression_indexes(context.connection, name) if found is not None and schema is None else {}
+    of_models = wanted.indexes if wanted is not None else ()
+    indexes = {str(index.name): index for index in of_models if is_expression_index(index)}
+    dialect = context.connection.dialect
+    wanted_sql = {key: _spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
+    same = {key for key, sql in stored.items() if wanted_sql.get(key) == _spelled(sql)}
+    for key in sorted(stored.keys() - same):
+        modify.ops.append(Sql(f"DROP INDEX {dialect.identifier_preparer.quote(key)}", stored[key]))
+    modify.ops.extend(CreateIndexOp.from_index(indexes[key]) for key in sorted(indexes.keys() - same))
+    return PriorityDispatchResult.CONTINUE
+
+
+def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
+    """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
+
+    It is made in a temporary table, and nothing of it stays.
+    """
+    connection = context.connection
+    assert connection is not None
+    default: Any = column.server_default if with_default else None
+    made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
+    hook = context.migration_context.impl.autogen_column_reflect
+    savepoint = connection.begin_nested()
+    try:
+        sa.Table(_TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"]).create(connection, checkfirst=False)
+        listeners = [("column_reflect", hook)]
+        shown = sa.Table(_TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
+        return next(iter(shown.c))
+    except SQLAlchemyError:
+        return None
+    finally:
+        if connection.dialect.name in ("mysql", "mariadb"):  # where a table outlives the savepoint
+            connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
+        savepoint.rollback()
+
+
+def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
+    """Return what stands for ``type_`` in the DDL of ``dialect``, None when it has none."""
+    try:
+        text = type_.compile(dialect)
+    except SQLAlchemyError:
+        return None
+    return _INTEGER_WIDTH.sub(r"\1", text)  # how wide MySQL shows an integer is no part of what it stores
+
+
+def default_text(column: Column[Any], dialect: Dialect) -> str | None:
+    """Return the default of ``column`` as SQL, as far as it can be brought to one spelling without the database."""
+    default = column.server_default
+    if not isinstance(default, sa.DefaultClause):
+        return None
+    if isinstance(default.arg, str):
+        text = str(sa.literal(default.arg).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    elif isinstance(default.arg, sa.TextClause):
+        text = default.arg.text
+    else:
+        text = str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    text = _CAST_LITERAL.sub(r"\1", text.strip())
+    while text.startswith("(") and _closes_at_end(text):
+        text = text[1:-1].strip()
+    return None if text.upper() == "NULL" else text
+
+
+def is_expression_index(index: Index) -> bool:
+    """Tell whether ``index`` is over something else than columns."""
+    return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
+
+
+def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | None) -> bool:
+    """Tell whether the database, asked for the default of ``wanted``, shows ``before``."""
+    assert context.connection is not None
+    stored = as_stored(context, wanted, with_default=True)
+    if stored is None:  # where it cannot be asked, defaults are not compared
+        return not _makes_temporary_tables(context.connection)
+    return default_text(stored, context.connection.dialect) == before
+
+
+def _makes_temporary_tables(connection: Connection) -> bool:
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_TEMPORARY} (a INTEGER)")
+    except SQLAlchemyError:
+        return False
+    else:
+        if connection.dialect.name in ("mysql", "mariadb"):
+            connection.exec_driver_sql(f"DROP TEMPORARY TABLE {_TEMPORARY}")
+        return True
+    finally:
+        savepoint.rollback()
+
+
+def _closes_at_end(text: str) -> bool:
+    """Tell whether the parenthesis that opens ``text`` is closed by its last character."""
+    depth = 0
+    plain = _LITERAL.sub(lambda match: "_" * len(match[0]), text)
+    for position, character in enumerate(plain):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return position == len(plain) - 1
+    return False
+
+
+def _sorted(part: Any) -> Any:
+    while isinstance(part, UnaryExpression):
+        part = part.element
+    return part
+
+
+def _stored_expression_indexes(connection: Connection, table: str) -> dict[str, str]:
+    # The number of a column that is an expression is -2: https://www.sqlite.org/pragma.html#pragma_index_xinfo
+    query = (
+        "SELECT name, sql FROM sqlite_master AS m WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM pragma_index_xinfo(m.name) WHERE cid = -2)"
+    )
+    return {row.name: row.sql for row in connection.execute(sa.text(query), {"table": table})}
+
+
+def _spelled(sql: str) -> str:
+    return _ONLY_SPELLING.sub("", sql).lower()
+
+
+def _register() -> None:
+    plugin = Plugin(PLUGIN)
+    plugin.add_autogenerate_comparator(compare_type, "column", "types")
+    plugin.add_autogenerate_comparator(compare_server_default, "column", "server_default")
+    for dialect in ("sqlite", "mysql", "mariadb"):
+        plugin.add_autogenerate_comparator(pass_over_identity, "column", "server_default", qualifier=dialect)
+    plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
+
+
+_register()

@@ -1,0 +1,114 @@
+"""What a database holds of some tables, as texts that can be compared with those of another database.
+
+Floor 2. Reads, and changes nothing. Both sides of a comparison are read from databases of one kind, so that equal
+tables have equal texts; what is only a name (of an index, of a constraint) is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect
+from sqlalchemy.exc import CompileError
+
+from websauna_migrate.package import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from sqlalchemy.engine import Connection, Dialect
+
+Facts = frozenset[str]
+
+_OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
+
+
+def table_names(connection: Connection, schemas: Iterable[str | None] = (None,)) -> frozenset[TableName]:
+    """Return the tables in ``schemas`` of the database; None is the default one."""
+    inspector = inspect(connection)
+    existing = {*inspector.get_schema_names(), None}
+    wanted = [schema for schema in dict.fromkeys(schemas) if schema in existing and schema not in _OWN_SCHEMAS]
+    return frozenset(TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema))
+
+
+def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[TableName, Facts]:
+    """Return the facts of those of ``tables`` that exist."""
+    existing = table_names(connection, {table.schema for table in tables}).intersection(tables)
+    facts: dict[TableName, set[str]] = {table: set() for table in existing}
+    for schema in {table.schema for table in existing}:
+        names = [table.name for table in existing if table.schema == schema]
+        for name, texts in _facts(connection, schema, names):
+            facts[TableName(schema, name)] |= set(texts)
+    return {table: frozenset(texts) for table, texts in facts.items()}
+
+
+def differences(here: Mapping[TableName, Facts], there: Mapping[TableName, Facts]) -> tuple[tuple[str, ...], int]:
+    """Return what ``here`` has and lacks against ``there``, one text each, and how far apart the two are."""
+    texts: list[str] = []
+    distance = 0
+    for table in sorted({*here, *there}, key=str):
+        mine, theirs = here.get(table), there.get(table)
+        distance += len((mine or frozenset()) ^ (theirs or frozenset())) + ((mine is None) != (theirs is None))
+        if theirs is None:
+            texts.append(f"table {table} besides")
+        elif mine is None:
+            texts.append(f"no table {table}")
+        else:
+            texts += (f"{table}: {fact} besides" for fact in sorted(mine - theirs))
+            texts += (f"{table}: no {fact}" for fact in sorted(theirs - mine))
+    return tuple(texts), distance
+
+
+def _facts(connection: Connection, schema: str | None, names: list[str]) -> Iterator[tuple[str, Iterator[str]]]:
+    inspector, dialect = inspect(connection), connection.dialect
+    for (_, name), columns in inspector.get_multi_columns(schema, names).items():
+        yield str(name), (_column(column, dialect) for column in columns)
+    for (_, name), key in inspector.get_multi_pk_constraint(schema, names).items():
+        yield str(name), (f"primary key ({', '.join(k['constrained_columns'])})" for k in [key] if k)
+    for (_, name), keys in inspector.get_multi_foreign_keys(schema, names).items():
+        yield str(name), (_foreign_key(key) for key in keys)
+    for (_, name), constraints in inspector.get_multi_unique_constraints(schema, names).items():
+        yield str(name), (f"unique ({', '.join(c['column_names'])})" for c in constraints)
+    for (_, name), indexes in inspector.get_multi_indexes(schema, names).items():
+        yield str(name), (_index(index) for index in indexes if not index.get("duplicates_constraint"))
+    for (_, name), checks in inspector.get_multi_check_constraints(schema, names).items():
+        yield str(name), (f"check {_one_line(check['sqltext'])}" for check in checks)
+
+
+def _column(column: Any, dialect: Dialect) -> str:
+    parts = [f"column {column['name']} {_type(column['type'], dialect)}"]
+    if not column["nullable"]:
+        parts.append("NOT NULL")
+    default = column.get("default")
+    if default is not None:
+        # The name of a sequence follows that of the table, which may have been renamed since.
+        parts.append("from a sequence" if re.match(r"nextval\(", default) else f"default {_one_line(default)}")
+    parts += (f"{what} {column[what]}" for what in ("identity", "computed") if column.get(what))
+    return " ".join(parts)
+
+
+def _type(type_: Any, dialect: Dialect) -> str:
+    try:
+        text = str(type_.compile(dialect=dialect))
+    except CompileError:  # a type of an extension that SQLAlchemy does not know
+        text = repr(type_)
+    values = getattr(type_, "enums", None)
+    return f"{text} of {', '.join(values)}" if values and dialect.name == "postgresql" else text
+
+
+def _foreign_key(key: Any) -> str:
+    target = TableName(key["referred_schema"], key["referred_table"])
+    rules = "".join(f" {name} {rule}" for name, rule in sorted(key["options"].items()) if rule)
+    here, there = (", ".join(key[columns]) for columns in ("constrained_columns", "referred_columns"))
+    return f"foreign key ({here}) to {target} ({there}){rules}"
+
+
+def _index(index: Any) -> str:
+    columns = index.get("expressions") or index["column_names"]
+    options = "".join(f" {name} {value}" for name, value in sorted(index.get("dialect_options", {}).items()) if value)
+    return f"{'unique ' if index['unique'] else ''}index ({', '.join(map(str, columns))}){options}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

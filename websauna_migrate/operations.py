@@ -1,0 +1,243 @@
+"""What a generated revision has to say besides what Alembic found.
+
+Floor 2. Works on the operations of a script before they are written: schemas, types and sequences that have to be
+there first and to go last, an order that the database accepts, and types that cannot be written at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
+
+from websauna_migrate.differences import Sql
+from websauna_migrate.exceptions import UnrenderableType
+from websauna_migrate.package import TableName
+from websauna_migrate.rendering import CannotBeWritten, escape_colons, named_types, plain_dialect, render_sql_as_meant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Column
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.types import TypeEngine
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A column that an operation makes or changes, and the type that it gets."""
+
+    table: TableName
+    column: str
+    type: TypeEngine[Any]
+
+
+def complete(script: ops.MigrationScript, migration: MigrationContext, tables: Collection[TableName]) -> None:
+    """Make the operations of ``script`` run as they are, both ways, on the database of ``migration``.
+
+    ``tables`` are those that the comparison was about.
+
+    :raises UnrenderableType: the type of a column cannot be written, or the database has no such type
+    """
+    connection = migration.bind
+    for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+        if upgrade.is_empty() or connection is None:
+            continue
+        first, last = _besides(upgrade, downgrade, tables, connection)
+        for container in (upgrade, downgrade):
+            container.ops[:] = _in_order(container.ops, connection.dialect.name)
+        upgrade.ops[:] = [*first, *upgrade.ops, *last]
+        downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
+        downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]
+        _require_types(upgrade, downgrade, migration)
+    render_sql_as_meant(migration)
+
+
+def _in_order(operations: list[Any], dialect: str) -> list[Any]:
+    """Return ``operations`` in an order that the ``dialect`` accepts."""
+    dropped = {_table(op) for op in operations if isinstance(op, ops.DropTableOp)}
+    ordered: list[Any] = []
+    for op in operations:
+        if isinstance(op, ops.CreateTableOp):
+            op.info = {}  # what the models say to the application is nothing to a revision
+        if not isinstance(op, ops.ModifyTableOps):
+            ordered.append(op)
+            continue
+        # An index goes with its table, and MariaDB does not drop one that a foreign key needs.
+        inner = [o for o in op.ops if not (_is_index_drop(o) and _table(op) in dropped)]
+        inner.sort(key=lambda o: not (isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"))
+        ordered += _out_of_batch(op, inner) if dialect == "sqlite" else [_with_ops(op, inner)]
+    return [op for op in ordered if not isinstance(op, ops.ModifyTableOps) or op.ops]
+
+
+def _out_of_batch(modify: ops.ModifyTableOps, inner: list[Any]) -> list[Any]:
+    """Take the indexes out of a batch, which makes them over columns only, and forgets their order."""
+    drops = [op for op in inner if _is_index_drop(op)]
+    creates = [op for op in inner if isinstance(op, (ops.CreateIndexOp, Sql)) and op not in drops]
+    rest = [op for op in inner if op not in drops and op not in creates]
+    return [*drops, _with_ops(modify, rest), *creates]
+
+
+def _is_index_drop(op: object) -> bool:
+    return isinstance(op, ops.DropIndexOp) or (isinstance(op, Sql) and str(op.sqltext).startswith("DROP INDEX"))
+
+
+def _with_ops(modify: ops.ModifyTableOps, inner: list[Any]) -> ops.ModifyTableOps:
+    return ops.ModifyTableOps(modify.table_name, inner, schema=modify.schema)
+
+
+def _table(op: Any) -> TableName:
+    return TableName(op.schema, op.table_name)
+
+
+# --- what has to be there first, and to go last ----------------------------------------------------------------
+
+
+def _besides(
+    upgrade: ops.OpContainer, downgrade: ops.OpContainer, tables: Collection[TableName], connection: Connection
+) -> tuple[list[Sql], list[Sql]]:
+    """Return what ``upgrade`` has to begin and to end with; on the way back it is undone in reverse."""
+    first = _schemas(upgrade, tables, connection) + _sequences(upgrade, connection)
+    last: list[Sql] = []
+    if connection.dialect.name == "postgresql":
+        existing = _existing_types(connection)
+        made, gone = list(_places(upgrade)), list(_places(downgrade))
+        for key, type_ in _named(made, connection).items():
+            if key not in existing:
+                first.append(Sql(*_type_sql(type_, connection)))
+        for key, type_ in _named(gone, connection).items():
+            if key in existing and not _users_left(key, {(p.table, p.column) for p in gone}, connection):
+                last.append(Sql(*reversed(_type_sql(type_, connection))))
+    return first, last
+
+
+def _schemas(upgrade: ops.OpContainer, tables: Collection[TableName], connection: Connection) -> list[Sql]:
+    """Return ``CREATE SCHEMA`` for the schemas that this revision puts the first of the ``tables`` into.
+
+    The way back leaves a schema: it may hold what others put there.
+    """
+    if connection.dialect.name != "postgresql":
+        return []
+    needed = dict.fromkeys(op.schema for op in upgrade.ops if isinstance(op, ops.CreateTableOp) and op.schema)
+    created = []
+    for schema in needed:
+        there = sa.inspect(connection).get_table_names(schema)
+        if not any(TableName(schema, name) in tables for name in there):
+            created.append(Sql(_sql(CreateSchema(schema, if_not_exists=True), connection), ""))
+    return created
+
+
+def _sequences(upgrade: ops.OpContainer, connection: Connection) -> list[Sql]:
+    if not connection.dialect.supports_sequences:
+        return []
+    found: list[Sql] = []
+    for column in _new_columns(upgrade):
+        sequence: Any = column.default
+        if not isinstance(sequence, sa.Sequence) or sequence.optional:
+            continue
+        if not sa.inspect(connection).has_sequence(sequence.name, schema=sequence.schema):
+            create = _sql(CreateSequence(sequence), connection)
+            found.append(Sql(create, _sql(DropSequence(sequence), connection)))
+    return found
+
+
+def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]:
+    named: dict[TableName, Any] = {}
+    for place in places:
+        for type_ in named_types(place.type, connection.dialect):
+            schema = None if type_.schema == connection.dialect.default_schema_name else type_.schema
+            named.setdefault(TableName(schema, type_.name), type_)
+    return named
+
+
+def _existing_types(connection: Connection) -> set[TableName]:
+    inspector: Any = sa.inspect(connection)
+    default = connection.dialect.default_schema_name
+    found = inspector.get_enums(schema="*") + inspector.get_domains(schema="*")
+    return {TableName(None if t["schema"] == default else t["schema"], t["name"]) for t in found}
+
+
+def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: Connection) -> bool:
+    """Tell whether a column that does not go is of ``type_``, or of an array of it."""
+    default = connection.dialect.default_schema_name
+    query = sa.text(
+        "SELECT tn.nspname, c.relname, a.attname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
+        " JOIN pg_attribute AS a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped"
+        " JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " JOIN pg_namespace AS tn ON tn.oid = c.relnamespace WHERE t.typname = :name AND n.nspname = :schema"
+    )
+    rows = connection.execute(query, {"name": type_.name, "schema": type_.schema or default})
+    users = {(TableName(None if schema == default else schema, table), column) for schema, table, column in rows}
+    return not users <= gone
+
+
+def _type_sql(type_: Any, connection: Connection) -> tuple[str, str]:
+    """Return the SQL that creates an enum or a domain of PostgreSQL, and the SQL that drops it."""
+    from sqlalchemy.dialects.postgresql import CreateDomainType, CreateEnumType, DropDomainType, DropEnumType
+
+    create, drop = (CreateEnumType, DropEnumType) if isinstance(type_, sa.Enum) else (CreateDomainType, DropDomainType)
+    return _sql(create(type_), connection), _sql(drop(type_), connection)
+
+
+def _sql(statement: Any, connection: Connection) -> str:
+    return escape_colons(" ".join(str(statement.compile(dialect=plain_dialect(connection.dialect))).split()))
+
+
+# --- types that cannot be written ------------------------------------------------------------------------------
+
+
+def _require_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, migration: MigrationContext) -> None:
+    for place in _places(upgrade):
+        _require_written(place, migration)
+        try:
+            place.type.compile(migration.dialect)
+        except SQLAlchemyError as error:
+            raise _unrenderable(place, " ".join(str(error).split())) from error
+    for place in _places(downgrade):
+        _require_written(place, migration)
+
+
+def _require_written(place: _Place, migration: MigrationContext) -> None:
+    render_item = migration.opts["render_item"]
+    try:
+        render_item("type", place.type, AutogenContext(migration, autogenerate=False))
+    except CannotBeWritten as error:
+        raise _unrenderable(place, str(error)) from error
+
+
+def _unrenderable(place: _Place, reason: str) -> UnrenderableType:
+    kind = type(place.type)
+    return UnrenderableType(str(place.table), place.column, f"{kind.__module__}.{kind.__qualname__}", reason)
+
+
+def _places(operations: Any) -> Iterator[_Place]:
+    """Yield each column that ``operations`` make or change, with the type that it gets."""
+    for op in _walk(operations):
+        if isinstance(op, ops.CreateTableOp):
+            yield from (_Place(_table(op), c.name, c.type) for c in op.columns if isinstance(c, sa.Column))
+        elif isinstance(op, ops.AddColumnOp):
+            yield _Place(_table(op), op.column.name, op.column.type)
+        elif isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+            yield _Place(_table(op), op.column_name, op.modify_type)
+
+
+def _new_columns(operations: Any) -> Iterator[Column[Any]]:
+    for op in _walk(operations):
+        if isinstance(op, ops.CreateTableOp):
+            yield from (item for item in op.columns if isinstance(item, sa.Column))
+        elif isinstance(op, ops.AddColumnOp):
+            yield op.column
+
+
+def _walk(container: Any) -> Iterator[Any]:
+    for op in container.ops:
+        yield op
+        if isinstance(op, ops.ModifyTableOps):
+            yield from op.ops

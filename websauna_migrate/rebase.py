@@ -1,0 +1,107 @@
+"""Putting a revision that nobody has applied after another one, by rewriting one value of its script.
+
+Floor 3. The text outside that value stays as it is, byte by byte, and the file is replaced in one go.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import RebaseRefused
+from websauna_migrate.graph import HistoryGraph, applied, closure, resolve
+from websauna_migrate.plan import known_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websauna_migrate.revisions import Revision
+
+
+def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str]) -> tuple[Revision, str | None]:
+    """Return the script to rewrite and its new ``down_revision``, None for base.
+
+    ``rows`` are those of the history table in the database of the settings.
+
+    :raises RevisionError: there is no such revision, or it cannot go there
+    """
+    script = history.revisions[_one(history, revision, revision)]
+    target = None if onto == "base" else _one(history, onto, revision)
+    if script.id in applied(history, known_rows(history, rows)):
+        back = f"ws-alembic -x packages={history.package} downgrade {script.down[0] if script.down else 'base'}"
+        raise RebaseRefused(history.package, script.id, "this database has applied it", f"undo it there first: {back}")
+    if len(script.down) > 1:
+        raise RebaseRefused(history.package, script.id, "it is a merge", "write a new one with 'ws-alembic merge'")
+    if target in closure([script.id], history.after.__getitem__):
+        reason = f"{target} itself comes after it" if target != script.id else "it cannot follow itself"
+        raise RebaseRefused(history.package, script.id, reason, "name a revision that does not")
+    return script, target
+
+
+def with_down_revision(source: bytes, value: str | None) -> bytes | None:
+    """Return the text of a script with ``value`` as its ``down_revision``; None where it is not one plain value."""
+    values = [found for statement in ast.parse(source).body if (found := _value(statement)) is not None]
+    node = values[0] if len(values) == 1 else None
+    if not isinstance(node, ast.Constant) or node.end_lineno != node.lineno:
+        return None
+    lines = source.splitlines(keepends=True)
+    line = lines[node.lineno - 1]
+    old = line[node.col_offset : node.end_col_offset].decode()
+    if ast.literal_eval(old) != node.value:  # in an encoding where a column is no byte
+        return None
+    quote = "'" if old.startswith("'") else '"'
+    new = "None" if value is None else f"{quote}{value}{quote}"
+    lines[node.lineno - 1] = line[: node.col_offset] + new.encode() + line[node.end_col_offset :]
+    return b"".join(lines)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Make ``content`` that of ``path``, or leave it as it is when that fails on the way."""
+    # A name that is no revision script while it is half-written.
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str]) -> tuple[Revision, str | None]:
+    """Rewrite the script of ``revision`` so that it follows ``onto``; return it as it was and what it follows now.
+
+    :raises RevisionError: it cannot be
+    """
+    script, target = decide(history, revision, onto, rows)
+    content = with_down_revision(script.path.read_bytes(), target)
+    if content is None:
+        raise RebaseRefused(history.package, script.id, "down_revision is not one plain value", f"change it in {script.path}")
+    replace_file(script.path, content)
+    return script, target
+
+
+def _one(history: HistoryGraph, text: str, revision: str) -> str:
+    found = resolve(history, text)
+    if len(found) != 1:
+        raise RebaseRefused(history.package, revision, f"{text} is not one revision", "name one")
+    return found[0]
+
+
+def _value(statement: ast.stmt) -> ast.expr | None:
+    """Return what ``statement`` sets ``down_revision`` to, None where it does not."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id="down_revision")], value=value):
+            return value
+        case ast.AnnAssign(target=ast.Name(id="down_revision"), value=value):
+            return value
+    return None

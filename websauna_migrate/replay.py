@@ -1,0 +1,237 @@
+"""Which revision a database looks like: the scripts are run in a scratch place, and compared after each revision.
+
+Floor 4. The database itself is only read. The scratch place is gone afterwards:
+
+* SQLite: a database in memory.
+* PostgreSQL: a schema made in a transaction that is rolled back, so that nobody sees it and a killed process leaves
+  nothing. A history that leaves its transaction, or names schemas, is run in a scratch database.
+* MySQL and MariaDB: a scratch database. Only a killed process leaves one behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from websauna_migrate import executor
+from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
+from websauna_migrate.facts import Facts, differences, read_facts, table_names
+from websauna_migrate.graph import HistoryGraph, heads_of
+from websauna_migrate.package import TABLE_PREFIX, TableName
+from websauna_migrate.revisions import created_tables, uses_autocommit_block
+from websauna_migrate.run_context import PREFIX, connected, database_url
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.package import History
+    from websauna_migrate.plan import Plan, PlanStep
+
+SCRATCH = "websauna_migrate_scratch_"
+_LOCK_SECONDS = 2  # a replay waits for nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How much a database looks like one at ``revisions``, () for base.
+
+    ``differences`` say what the database has besides and what it lacks; without any the two are equal.
+    """
+
+    revisions: tuple[str, ...]
+    differences: tuple[str, ...]
+    distance: int
+
+    def __str__(self) -> str:
+        return ", ".join(self.revisions) or "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The ``matches``, the best first and of equal ones the latest, and why the scripts did not run to their end."""
+
+    matches: tuple[Match, ...]
+    stopped: str | None = None
+
+    @property
+    def exact(self) -> tuple[Match, ...]:
+        """The matches that differ in nothing."""
+        return tuple(match for match in self.matches if not match.distance)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tables of a history right after one of its revisions was run."""
+
+    revisions: tuple[str, ...]
+    facts: Mapping[TableName, Facts]
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """Takes a snapshot after each revision of one history. Tables that the others make are left out."""
+
+    history: HistoryGraph
+    schemas: frozenset[str | None]
+    foreign: frozenset[TableName] = frozenset()
+    done: set[str] = field(default_factory=set)
+    snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot((), {})])
+
+    def take(self, connection: Connection, step: PlanStep) -> None:
+        names = {name for name in table_names(connection, self.schemas) if not name.name.startswith(TABLE_PREFIX)}
+        if step.package != self.history.package:
+            self.foreign |= names - self.snapshots[-1].facts.keys()
+            return
+        self.done.add(step.revision.id)
+        facts = read_facts(connection, names - self.foreign)
+        self.snapshots.append(Snapshot(heads_of(self.history, self.done), facts))
+
+
+def find_matches(app: Application, history: History, connection: Connection) -> Replay:
+    """Return which revisions the tables of ``history`` look like in the database of ``connection``.
+
+    They are compared with what its scripts make of an empty database.
+    """
+    owned = app.ownership.of(history.packages)
+    stopped = None
+    graph = app.graph().histories[history.package]
+    recorder = _Recorder(graph, frozenset({None, *(table.schema for table in owned)}))
+    try:
+        _replay(app, app.plan({}, (history.package,)), connection.dialect.name, recorder)
+    except RunInterrupted:
+        raise
+    except StepFailed as error:
+        reason = str(getattr(error.error, "orig", None) or error.error)
+        stopped = f"{error.package} {error.revision} breaks on an empty database: {' '.join(reason.split())}"
+    except MigrateError as error:
+        stopped = str(error)
+    tables = {table for snapshot in recorder.snapshots for table in snapshot.facts} | owned
+    here = read_facts(connection, tables)
+    connection.rollback()
+    return Replay(ranked(here, recorder.snapshots), stopped)
+
+
+def ranked(here: Mapping[TableName, Facts], snapshots: Sequence[Snapshot]) -> tuple[Match, ...]:
+    """Return how much ``here`` looks like each of ``snapshots``, the best first and of equal ones the latest."""
+    matches = (Match(snapshot.revisions, *differences(here, snapshot.facts)) for snapshot in reversed(snapshots))
+    return tuple(sorted(matches, key=lambda match: match.distance))
+
+
+def _replay(app: Application, plan: Plan, dialect: str, recorder: _Recorder) -> None:
+    if not plan.steps:
+        return
+    if dialect == "sqlite":
+        _in_memory(app, plan, recorder)
+    elif dialect == "postgresql" and recorder.schemas == {None} and _fits_into_one_schema(plan):
+        _in_scratch_schema(app, plan, recorder)
+    elif dialect in ("postgresql", "mysql", "mariadb"):
+        _in_scratch_database(app, plan, recorder)
+    else:
+        raise ReplayImpossible(f"no scratch place is known for {dialect}")
+
+
+def _fits_into_one_schema(plan: Plan) -> bool:
+    revisions = [step.revision for step in plan.steps]
+    schemas = {table.schema for table in created_tables(revisions)}
+    return schemas <= {None} and not any(uses_autocommit_block(revision, "up") for revision in revisions)
+
+
+def _in_memory(app: Application, plan: Plan, recorder: _Recorder) -> None:
+    with _connected(app, lambda url: url.set(database=None, query={})) as scratch:
+        _run(app, plan, scratch, recorder)
+
+
+def _in_scratch_database(app: Application, plan: Plan, recorder: _Recorder) -> None:
+    name = SCRATCH + secrets.token_hex(4)
+    with _scratch_database(app, name), _connected(app, lambda url: url.set(database=name)) as scratch:
+        schemas = recorder.schemas | {table.schema for table in created_tables(step.revision for step in plan.steps)}
+        recorder.schemas = schemas
+        if scratch.dialect.name == "postgresql":
+            _create_schemas(scratch, {schema for schema in schemas if schema}, plan)
+        _run(app, plan, scratch, recorder)
+
+
+def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder) -> None:
+    def take(progress: executor.Progress) -> None:
+        if progress.state == "done":
+            recorder.take(scratch, progress.step)
+            scratch.rollback()
+
+    executor.execute(app, plan, {}, scratch, on_progress=take)
+
+
+def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> None:
+    name = SCRATCH + secrets.token_hex(4)
+
+    def take(step: PlanStep) -> None:
+        _refuse_other_tables(scratch, name, step)
+        recorder.take(scratch, step)
+
+    with _connected(app, lambda url: url) as scratch:
+        scratch.dialect.default_schema_name = name
+        executor.rehearse(app, plan, scratch, partial(_scratch_schema, scratch, name), take)
+
+
+@contextmanager
+def _scratch_schema(scratch: Connection, name: str) -> Iterator[None]:
+    with scratch.begin() as transaction:
+        scratch.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+        scratch.execute(CreateSchema(name))
+        scratch.execute(text(f"SET LOCAL search_path TO {name}"))
+        yield
+        transaction.rollback()
+
+
+def _refuse_other_tables(scratch: Connection, schema: str, step: PlanStep) -> None:
+    """Stop a script that names tables of the real schemas: its locks would keep others waiting until the end."""
+    found = scratch.scalar(_OTHER_TABLES, {"schema": schema})
+    if found is not None:
+        raise ReplayImpossible(f"it names the table {found} with its schema")
+
+
+_OTHER_TABLES = text(
+    "SELECT nspname || '.' || relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation"
+    " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock' AND relkind IN ('r', 'p')"
+    " AND nspname NOT IN ('pg_catalog', 'pg_toast', :schema) LIMIT 1"
+)
+
+
+@contextmanager
+def _scratch_database(app: Application, name: str) -> Iterator[None]:
+    with _connected(app, lambda url: url) as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        except SQLAlchemyError as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise ReplayImpossible(f"no scratch database can be made: {reason}") from error
+        try:
+            yield
+        finally:
+            connection.execute(text(f"DROP DATABASE {name}"))
+
+
+def _create_schemas(scratch: Connection, schemas: set[str], plan: Plan) -> None:
+    """Create the schemas, which are usually made by hand, unless the scripts do."""
+    if not any(b"create schema" in step.revision.path.read_bytes().lower() for step in plan.steps):
+        with scratch.begin():
+            for schema in sorted(schemas):
+                scratch.execute(CreateSchema(schema, if_not_exists=True))
+
+
+@contextmanager
+def _connected(app: Application, place: Callable[[URL], URL]) -> Iterator[Connection]:
+    origin = str(app.ini.path)
+    url = place(database_url(app.ini.settings, origin))
+    with connected({**app.ini.settings, PREFIX + "url": url}, origin, writes=True) as connection:
+        yield connection

@@ -1,0 +1,65 @@
+"""What a run says about itself: a moving line on a terminal, plain lines elsewhere, a table at its end. Floor 6."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from websauna_migrate.scripts.common import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from websauna_migrate.executor import Progress
+
+
+@contextmanager
+def shown_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows each :class:`~websauna_migrate.executor.Progress` on stderr, or nothing when ``quiet``."""
+    with ExitStack() as stack:
+        if quiet:
+            yield lambda progress: None
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            yield _moving_line(stack)
+        else:
+            yield _say
+
+
+def _moving_line(stack: ExitStack) -> Callable[[Progress], None]:
+    """Return what moves a line on the terminal, which appears with the first step and goes with ``stack``."""
+
+    @cache
+    def line(total: int) -> tuple[Any, Any]:
+        bar = stack.enter_context(_bar())
+        return bar, bar.add_task("", total=total)
+
+    def show(progress: Progress) -> None:
+        bar, task = line(progress.total)
+        bar.update(task, completed=progress.number - (progress.state == "begins"), description=_what(progress))
+
+    return show
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
+
+    what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), what)
+    return Bar(*columns, console=Console(stderr=True), transient=True)
+
+
+def _say(progress: Progress) -> None:
+    if progress.state == "begins":
+        tell(f"[{progress.number}/{progress.total}] {_what(progress)}")
+
+
+def _what(progress: Progress) -> str:
+    step = progress.step
+    return f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}"
