@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Table, column, inspect, select, table
+from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
-from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NothingMatches, NotDroppable, NoVersionTable
+from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDroppable, NothingMatches, NoVersionTable
 from websauna_migrate.graph import HistoryGraph, applied, heads_of, resolve
 from websauna_migrate.package import TableName
 from websauna_migrate.replay import find_matches
@@ -124,7 +124,7 @@ def read_version_table(connection: Connection, name: TableName) -> VersionTable 
     found = None
     if inspector.has_table(name.name, name.schema):
         columns = [item["name"] for item in inspector.get_columns(name.name, name.schema)]
-        query = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
+        query: Select[tuple[str]] = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
         rows = tuple(sorted(map(str, connection.scalars(query)))) if _COLUMN in columns else None
         found = VersionTable(name, rows, columns == [_COLUMN])
     connection.rollback()

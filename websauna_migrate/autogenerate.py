@@ -34,7 +34,8 @@ class Comparison:
     """The models to compare with, and the only tables that a comparison may see.
 
     The rest is for writing revisions: ``requirements`` finds what they require, ``given`` are the operations to write
-    in place of comparing, ``on_nothing`` is called in place of writing a revision that would be empty.
+    in place of comparing, ``on_nothing`` is called in place of writing a revision that would be empty, ``on_loss`` gets
+    a line for each table and column that is dropped.
     """
 
     metadata: list[MetaData]
@@ -42,6 +43,7 @@ class Comparison:
     requirements: Requirements | None = None
     given: tuple[MigrateOperation, ...] = ()
     on_nothing: Callable[[], None] | None = None
+    on_loss: Callable[[str], None] = lambda line: None
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
@@ -68,14 +70,17 @@ class Comparison:
 
     def _processor(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
+            from websauna_migrate.drops import losses
             from websauna_migrate.operations import complete
 
             for script in scripts:
-                self._prepare(script)
+                self._prepare(script, migration.dialect.name)
             if theirs is not None:
                 theirs(migration, heads, scripts)
             for script in scripts:
                 complete(script, migration, self.tables)
+                for line in losses(script):
+                    self.on_loss(line)
             if self.on_nothing is not None and all(_is_empty(script) for script in scripts):
                 scripts.clear()
                 self.on_nothing()
@@ -85,12 +90,15 @@ class Comparison:
 
         return process
 
-    def _prepare(self, script: MigrationScript) -> None:
+    def _prepare(self, script: MigrationScript, dialect: str) -> None:
+        from websauna_migrate.drops import order_drops
+
         if self.given:
             script.upgrade_ops_list[0].ops[:] = self.given
             script.upgrade_ops_list[0].reverse_into(script.downgrade_ops_list[0])
         if self.requirements is not None:
             self.requirements.split(script)
+        order_drops(script, dialect)
 
 
 def make_comparison(

@@ -31,8 +31,8 @@ def data_session() -> Session:
     """Return the ORM session of the revision that runs; to be called in its ``upgrade()`` or ``downgrade()``.
 
     The session works on the connection of the revision, in its transaction. From its first call on, what joins
-    ``transaction.get()`` commits when the revision does, and aborts when it fails. The session is flushed and closed
-    by itself when the script has ended; ``session.flush()`` before an ``op.`` call that needs what was changed.
+    ``transaction.get()`` commits when the revision does, and aborts when it fails. The session is flushed when the
+    script has ended; call ``session.flush()`` before an ``op.`` call that needs what was changed.
 
     :raises DataSessionOutsideRevision: no revision is running
     :raises DataSessionOffline: ``--sql`` only writes statements
@@ -63,7 +63,7 @@ def joined_transaction(connection: Connection) -> Iterator[None]:
 
 
 def end_revision(connection: Connection) -> None:
-    """Write what the session of a revision still holds, and close it: the next revision gets one of its own."""
+    """Write what the session of a revision still holds, and forget it: the next revision gets one of its own."""
     if connection in _joined:
         _joined[connection].end_session()
 
@@ -94,8 +94,8 @@ class _RevisionManager:
 
     def end_session(self) -> None:
         if self._session is not None:
-            self._session.commit()
-            self._close()
+            self._session.flush()
+            self._session = None  # not closed: a manager of zope.sqlalchemy may have it too
 
     def end(self) -> None:
         if transaction.get() is not self._transaction:
@@ -108,12 +108,7 @@ class _RevisionManager:
                 raise FailedAfterCommit(error) from error
             raise
 
-    def _close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    # What the `transaction` package calls: the first four in this order when it commits.
+    # What the `transaction` package calls; when it commits, the first four in this order.
 
     def tpc_begin(self, _transaction: object) -> None:
         if not self._is_ending:
@@ -134,10 +129,10 @@ class _RevisionManager:
         pass
 
     def tpc_abort(self, _transaction: object) -> None:
-        self._close()
+        pass  # whoever began the transaction of the database rolls it back
 
     def abort(self, _transaction: object) -> None:
-        self._close()
+        pass
 
     def savepoint(self) -> object:
         return self.open_session().begin_nested()

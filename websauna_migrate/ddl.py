@@ -1,21 +1,21 @@
-"""The SQL that creates tables, as text in the dialect of a database that need not be there. Floor 2."""
+"""The SQL that creates tables, as text in the dialect of a database that need not be there. Floor 2.
+
+SQLAlchemy says what has to be created and in which order; what belongs to tables that are not asked for is left out.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_mock_engine
-from sqlalchemy.exc import CompileError, NoSuchModuleError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.exc import CompileError
 
-from websauna_migrate.autogenerate import merged_metadata
-from websauna_migrate.exceptions import InvalidDatabaseUrl, NotInThisDialect, UnknownTable
+from websauna_migrate.exceptions import NotInThisDialect, UnknownTable
 from websauna_migrate.selection import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import Table
     from sqlalchemy.engine import URL
 
     from websauna_migrate.ownership import Ownership
@@ -33,36 +33,25 @@ def find_tables(ownership: Ownership, packages: Collection[str], names: Sequence
     return [owned[name] for name in names or owned]
 
 
-def create_statements(ownership: Ownership, tables: Sequence[Table], url: URL, origin: str) -> Iterator[str]:
-    """Yield the statements that create ``tables`` in the dialect of ``url``, in an order that runs.
+def create_statements(ownership: Ownership, tables: Sequence[Table], url: URL, origin: str) -> list[str]:
+    """Return the statements that create ``tables`` in the dialect of ``url``, in an order that runs.
 
     Schemas, types, sequences, indexes, comments, and the foreign keys of a circle are among them. ``origin`` names
-    the settings file in errors.
+    the settings file in errors. Nothing connects, and the driver of the URL need not be installed.
 
+    :raises InvalidDatabaseUrl: the URL names no dialect
     :raises NotInThisDialect: the dialect has no way to say what a table asks for
     """
-    statements: list[str] = []
-
-    def keep(statement: Any, *_arguments: Any, **_options: Any) -> None:
-        statements.append(str(statement.compile(dialect=engine.dialect)).strip() + ";")
-
-    try:
-        # A named parameter style keeps percent signs as they are.
-        engine = create_mock_engine(url, keep, paramstyle="named")
-    except NoSuchModuleError as error:
-        raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
-    if engine.dialect.name != "sqlite":
-        for schema in dict.fromkeys(table.schema for table in tables if table.schema):
-            keep(CreateSchema(schema, if_not_exists=True))
     metadata = _one_metadata(ownership, tables)
+    chosen = [metadata.tables[table.key] for table in tables]
+    ddl: list[Any] = []
+    engine = _mock_engine(url, origin, ddl.append)
+    dialect = engine.dialect
+
+    def text(element: Any) -> str:
+        return str(element.compile(dialect=dialect)).strip() + ";"
+
     try:
-        metadata.create_all(engine, tables=[metadata.tables[table.key] for table in tables], checkfirst=False)
+        ...
     except CompileError as error:
-        raise NotInThisDialect(engine.dialect.name, " ".join(str(error).split())) from error
-    yield from statements
-
-
-def _one_metadata(ownership: Ownership, tables: Sequence[Table]) -> MetaData:
-    """Return the metadata of all ``tables``, a copy where they come from several or refer to another one."""
-    found = {table.metadata for table in ownership.tables.values()}
-    return tables[0].metadata if len(found) == 1 else merged_metadata(ownership)
+        raise NotInThisDialect(dialect.name, " ".join(str(error).split())) from error

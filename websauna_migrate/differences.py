@@ -34,7 +34,7 @@ PLUGIN = "websauna_migrate.differences"
 _TEMPORARY = "websauna_migrate_compared"
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::[\w .\"]+(?:\(\d+\))?")
+_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()]+")
 _ONLY_SPELLING = re.compile(r"\s+")
 
 
@@ -184,7 +184,8 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
         text = default.arg.text
     else:
         text = str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    text = _CAST_LITERAL.sub(r"\1", text.strip())
+    cast = _CAST_LITERAL.fullmatch(text.strip())
+    text = cast[1] if cast else text.strip()
     while text.startswith("(") and _closes_at_end(text):
         text = text[1:-1].strip()
     return None if text.upper() == "NULL" else text

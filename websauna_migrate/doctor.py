@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import column, select, table
-
 from websauna_migrate import selection
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.alembic_config import DEFAULT_FOLDER, package_folders
-from websauna_migrate.exceptions import MigrateError, RunInterrupted
-from websauna_migrate.facts import table_names
+from websauna_migrate.exceptions import BrokenModels, MigrateError, RunInterrupted
+from websauna_migrate.facts import row_count, table_names
 from websauna_migrate.graph import Graph, HistoryGraph, applied, heads_of
 from websauna_migrate.package import TABLE_PREFIX, History, TableName, history_table_name
 from websauna_migrate.replay import Match, Replay, find_matches
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.revisions import Revision
 
 Problem = Literal[
     "unknown-revision",
@@ -68,6 +67,11 @@ class Finding:
     package: str | None
     detail: str
     remedy: str
+
+    @property
+    def reason(self) -> str:
+        """Why it matters."""
+        return REASONS[self.problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,9 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
     if case.rows[history.package] or not tables:
         return
     replay = find_matches(case.app, history, case.connection)
-    detail = f"{history.history_table} holds no revision, but there are the tables {_listed(tables)}; "
+    detail = (
+        f"{history.history_table} holds no revision, but there are the tables {', '.join(sorted(map(str, tables)))}; "
+    )
     exact = next((match for match in replay.exact if match.revisions), None)
     if not case.graph.histories[history.package].revisions:
         remedy = (
@@ -190,14 +196,18 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
         done = applied(graph, case.rows[history.package])
         heads = "; ".join(_described(graph, head, done) for head in graph.heads)
         remedy = case.run(history.package, "merge", "-m", "Merge heads", *graph.heads)
-        yield Finding("several-heads", history.package, f"{history.package} has {len(graph.heads)} heads: {heads}", remedy)
+        yield Finding(
+            "several-heads", history.package, f"{history.package} has {len(graph.heads)} heads: {heads}", remedy
+        )
 
 
 def _described(graph: HistoryGraph, id_: str, done: Collection[str]) -> str:
     revision = graph.revisions[id_]
     date = revision.create_date or "a day that the script does not say"
     state = "applied" if id_ in done else "not applied"
-    return f"{id_} {revision.message!r} of {date}, after {', '.join(revision.down) or 'base'}, {state} ({revision.path})"
+    return (
+        f"{id_} {revision.message!r} of {date}, after {', '.join(revision.down) or 'base'}, {state} ({revision.path})"
+    )
 
 
 def _outcome(replay: Replay) -> str:
@@ -227,7 +237,7 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
     """Find an ``alembic_version`` that this history has yet to take over."""
     rows = _plain_rows(case)
     graph = case.graph.histories[history.package]
-    known = bool(rows) and graph.revisions.keys() >= set(rows)
+    known = bool(rows) and graph.revisions.keys() >= set(rows or ())
     waits = history.package == case.app.app_package and not case.rows[history.package] and case.own_tables(history)
     if rows is None or not (known or (waits and not _known_anywhere(case, rows))):
         return
@@ -288,9 +298,11 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
     whose = package or f"a package like {_dotted(name)}"
     left, certain = _left_behind(case, package)
     counted = ", ".join(f"{table} ({row_count(case.connection, table)} rows)" for table in left)
-    tables = f"its tables are {counted or 'gone'}" if certain else f"tables of no registered package: {counted or 'none'}"
+    tables = (
+        f"its tables are {counted or 'gone'}" if certain else f"tables of no registered package: {counted or 'none'}"
+    )
     where = "registered without revisions of its own" if known else "not registered"
-    detail = f"{name} is at {', '.join(rows) or 'nothing'}, the history of {whose}, which is {where}; {tables}"
+    detail = f"{name} is at {', '.join(rows) or 'nothing'}, the history of {whose}, which is {where}; {kind}: {counted or 'none'}"
     if not rows and not (certain and left):
         return Finding("orphan-history", package, detail, f"Nothing is left but the table: DROP TABLE {name}.")
     back = "say where its revisions are (script_location)" if known else "install and register it again"
@@ -322,7 +334,9 @@ def _package_of(case: _Case, name: TableName) -> str | None:
     words = name.name.removeprefix(TABLE_PREFIX).split("_")
     if registered or len(words) > _SHOWN:
         return registered[0] if registered else None
-    names = ("".join(map("".join, zip(words, (*gaps, ""), strict=True))) for gaps in product("._", repeat=len(words) - 1))
+    names = (
+        "".join(map("".join, zip(words, (*gaps, ""), strict=True))) for gaps in product("._", repeat=len(words) - 1)
+    )
     return next((package for package in names if package_folders(package)), None)
 
 
@@ -334,13 +348,16 @@ def _is_history(name: TableName) -> bool:
     return name.schema is None and name.name.startswith(TABLE_PREFIX)
 
 
-def row_count(connection: Connection, name: TableName) -> int:
-    """Return how many rows the table ``name`` has. Ends the transaction that it began."""
-    from sqlalchemy import func
-
-    count = connection.scalar(select(func.count(column("*", is_literal=True))).select_from(_table(name)))
-    connection.rollback()
-    return int(count or 0)
+def tables_to_lose(app: Application, packages: Sequence[str], *, cascade: bool = False) -> list[tuple[TableName, int]]:
+    """Return the tables that ``downgrade base`` of ``packages`` drops, and how many rows each has."""
+    with app.connected(writes=False) as connection:
+        plan = app.plan(read_heads(connection, app.histories), packages, "base", direction="down", cascade=cascade)
+        revisions: dict[str, list[Revision]] = {}
+        for step in plan.steps:
+            revisions.setdefault(step.package, []).append(step.revision)
+        created = {name for undone in revisions.values() for name in created_tables(undone)}
+        existing = table_names(connection, {name.schema for name in created} | {None})
+        return [(name, row_count(connection, name)) for name in sorted(created & existing, key=str)]
 
 
 # --- models and requirements -------------------------------------------------------------------------------------
@@ -348,8 +365,10 @@ def row_count(connection: Connection, name: TableName) -> int:
 
 def _ownerless_tables(case: _Case) -> Iterator[Finding]:
     for problem in case.app.ownership.problems:
-        detail, _, remedy = str(problem).partition("; ")
-        yield Finding("ownerless-table", None, detail, f"{remedy[:1].upper()}{remedy[1:]}.")
+        remedy = "Register the package of its model, or set Table.info['package'] to a registered one."
+        if isinstance(problem, BrokenModels):
+            remedy = "Mend the model that is named there."
+        yield Finding("ownerless-table", None, str(problem), remedy)
 
 
 def _unmet_requirements(case: _Case, packages: Collection[str]) -> Iterator[Finding]:

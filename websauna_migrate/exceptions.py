@@ -580,6 +580,17 @@ class MissingScriptLocation(RevisionError):
         super().__init__(f"the folder of the revisions of {package} does not exist: {folder}; make it with: {command}")
 
 
+class NotUpToDate(RevisionError):
+    """Models are to be compared with a database that is behind its scripts."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(
+            f"{package}: the database is not up to date with its scripts, so models cannot be compared with it; "
+            f"run: ws-alembic -x packages={package} upgrade"
+        )
+
+
 class RequiredTableMissing(RevisionError):
     """A foreign key leads to a table that no revision creates."""
 

@@ -337,7 +337,8 @@ def _open(
         history, app.ini, section=app.section, cmd_opts=cmd_opts, stdout=output, attributes={ATTRIBUTE: run}
     )
     scripts = ScriptDirectory.from_config(config)
-    options = {"as_sql": connection is None, "destination_rev": "heads", "starting_rev": None}
+    tag = getattr(cmd_opts, "tag", None)
+    options = {"as_sql": connection is None, "destination_rev": "heads", "starting_rev": None, "tag": tag}
     context = EnvironmentContext(config, scripts, fn=lambda heads, migration: [], **options)
     with context:
         scripts.run_env()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select, table
 from sqlalchemy.exc import CompileError
 
 from websauna_migrate.package import TableName
@@ -34,29 +34,36 @@ def table_names(connection: Connection, schemas: Iterable[str | None] = (None,))
 
 def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[TableName, Facts]:
     """Return the facts of those of ``tables`` that exist."""
-    existing = table_names(connection, {table.schema for table in tables}).intersection(tables)
-    facts: dict[TableName, set[str]] = {table: set() for table in existing}
-    for schema in {table.schema for table in existing}:
-        names = [table.name for table in existing if table.schema == schema]
+    existing = table_names(connection, {name.schema for name in tables}).intersection(tables)
+    facts: dict[TableName, set[str]] = {name: set() for name in existing}
+    for schema in {name.schema for name in existing}:
+        names = [name.name for name in existing if name.schema == schema]
         for name, texts in _facts(connection, schema, names):
             facts[TableName(schema, name)] |= set(texts)
-    return {table: frozenset(texts) for table, texts in facts.items()}
+    return {name: frozenset(texts) for name, texts in facts.items()}
+
+
+def row_count(connection: Connection, name: TableName) -> int:
+    """Return how many rows the table ``name`` has. Ends the transaction that it began."""
+    count = connection.scalar(select(func.count()).select_from(table(name.name, schema=name.schema)))
+    connection.rollback()
+    return int(count or 0)
 
 
 def differences(here: Mapping[TableName, Facts], there: Mapping[TableName, Facts]) -> tuple[tuple[str, ...], int]:
     """Return what ``here`` has and lacks against ``there``, one text each, and how far apart the two are."""
     texts: list[str] = []
     distance = 0
-    for table in sorted({*here, *there}, key=str):
-        mine, theirs = here.get(table), there.get(table)
+    for name in sorted({*here, *there}, key=str):
+        mine, theirs = here.get(name), there.get(name)
         distance += len((mine or frozenset()) ^ (theirs or frozenset())) + ((mine is None) != (theirs is None))
         if theirs is None:
-            texts.append(f"table {table} besides")
+            texts.append(f"table {name} besides")
         elif mine is None:
-            texts.append(f"no table {table}")
+            texts.append(f"no table {name}")
         else:
-            texts += (f"{table}: {fact} besides" for fact in sorted(mine - theirs))
-            texts += (f"{table}: no {fact}" for fact in sorted(theirs - mine))
+            texts += (f"{name}: {fact} besides" for fact in sorted(mine - theirs))
+            texts += (f"{name}: no {fact}" for fact in sorted(theirs - mine))
     return tuple(texts), distance
 
 

@@ -231,12 +231,13 @@ def _check_rows(now: _Database, packages: Iterable[str]) -> None:
 
 def known_rows(history: HistoryGraph, rows: Sequence[str]) -> tuple[str, ...]:
     """Return ``rows``; raises :class:`UnknownAppliedRevision` when no script has one of them."""
-    for error in _unknown_rows(history, rows):
+    for error in unknown_rows(history, rows):
         raise error
     return tuple(rows)
 
 
-def _unknown_rows(history: HistoryGraph, rows: Sequence[str]) -> list[UnknownAppliedRevision]:
+def unknown_rows(history: HistoryGraph, rows: Sequence[str]) -> list[UnknownAppliedRevision]:
+    """Return the error for each of ``rows`` that no script has."""
     table = history_table_name(history.package)
     unknown = sorted(set(rows) - history.revisions.keys())
     return [UnknownAppliedRevision(history.package, row, table) for row in unknown]
@@ -298,7 +299,7 @@ def _heads_after(graph: Graph, touched: Iterable[Node], done: Iterable[Node]) ->
 
 
 def _reports(now: _Database) -> Iterator[Report]:
-    unknown = [error for package in now.graph.histories for error in _unknown_rows(*now.of(package))]
+    unknown = [error for package in now.graph.histories for error in unknown_rows(*now.of(package))]
     for error in unknown:
         yield Report("unknown-revision", error.package, error.revision, str(error))
     # What is applied of a history with an unknown revision, nobody knows.

@@ -85,7 +85,9 @@ def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     script, target = decide(history, revision, onto, rows)
     content = with_down_revision(script.path.read_bytes(), target)
     if content is None:
-        raise RebaseRefused(history.package, script.id, "down_revision is not one plain value", f"change it in {script.path}")
+        raise RebaseRefused(
+            history.package, script.id, "down_revision is not one plain value", f"change it in {script.path}"
+        )
     replace_file(script.path, content)
     return script, target
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from websauna_migrate.doctor import Finding
     from websauna_migrate.graph import HistoryGraph
     from websauna_migrate.package import History
     from websauna_migrate.plan import HistoryState, Plan
@@ -92,6 +93,32 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
     return table(("package", "from", "to", "revisions", "seconds"), rows, colour=colour)
 
 
+def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Return what ``doctor`` found as plain values."""
+    return [
+        {
+            "problem": finding.problem,
+            "package": finding.package,
+            "detail": finding.detail,
+            "remedy": finding.remedy,
+        }
+        for finding in findings
+    ]
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Return what ``doctor`` found: for each what it is, why it matters, and what mends it."""
+    if not findings:
+        return "Nothing is wrong.\n"
+    return "\n".join(
+        f"{finding.problem}{f' in {finding.package}' if finding.package else ''}\n"
+        f"  what: {finding.detail}\n"
+        f"  why:  {finding.reason}\n"
+        f"  mend: {finding.remedy}\n"
+        for finding in findings
+    )
+
+
 def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
     """Yield the applied revisions that no applied one follows, as ``alembic current`` prints them."""
     for revision in sorted(applied):
@@ -102,7 +129,7 @@ def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
 def head_lines(graph: HistoryGraph) -> Iterator[str]:
     """Yield the heads as ``alembic heads`` prints them."""
     for revision in graph.branch_heads:
-        labels = graph.revisions[revision].branch_labels
+        labels = sorted(_labels(graph, revision))
         yield revision + (f" ({', '.join(labels)})" if labels else "") + _head_mark(graph, revision)
 
 
@@ -122,6 +149,20 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: boo
 
 def _rows(heads: Iterable[str]) -> str:
     return ", ".join(heads) or "base"
+
+
+def _labels(graph: HistoryGraph, head: str) -> set[str]:
+    """Return the labels of all branches that end in ``head``."""
+    labels: set[str] = set()
+    seen = {head}
+    todo = [head]
+    while todo:
+        revision = todo.pop()
+        labels.update(graph.revisions[revision].branch_labels)
+        new = set(graph.parents[revision]) - seen
+        seen |= new
+        todo += new
+    return labels
 
 
 def _head_mark(graph: HistoryGraph, revision: str) -> str:

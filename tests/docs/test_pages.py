@@ -370,7 +370,7 @@ def test_python_and_ini_blocks_can_be_read(page: str) -> None:
             configparser.RawConfigParser().read_string(block.text)
 
 
-# Their commands need a server, a terminal or an answer, or are not there yet to be run.
+# These pages show commands in plain blocks. They are not run here; of those, our own scripts are only parsed.
 NOT_RUN = {
     "how-to/back-up.rst",
     "how-to/look-into-the-database.rst",
@@ -378,12 +378,22 @@ NOT_RUN = {
     "how-to/write-an-addon.rst",
     "reference/settings.rst",
 }
-PROGRAM = re.compile(r"::\n\n(?: +.*\n|\n)*? +(?:\S*/)?(alembic|cookiecutter|make|pip|pserve|pshell|ws-[a-z-]+) ")
+PROGRAM = re.compile(r"(\S*/)?(alembic|cookiecutter|make|pip|pserve|pshell|ws-[a-z-]+) ")
+
+
+def literal_lines(text: str) -> Iterator[str]:
+    """Yield the lines of the blocks that a ``::`` at the end of a paragraph begins."""
+    inside = False
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            inside = line.endswith("::") and not line.startswith("..")
+        elif inside and line:
+            yield line.strip()
 
 
 @pytest.mark.parametrize("page", sorted(set(PAGES) - NOT_RUN))
 def test_commands_stand_in_blocks_that_are_run(page: str) -> None:
-    assert not PROGRAM.search(re.sub(BLOCK, "", (DOCS / page).read_text()))
+    assert [line for line in literal_lines((DOCS / page).read_text()) if PROGRAM.match(line)] == []
 
 
 PARSERS = {

@@ -176,6 +176,7 @@ def test_the_mail_is_not_sent_where_sqlite_refuses_the_commit(tmp_path, sqlite):
     shop = make_shop(tmp_path, sqlite)
     reads = f"""
     import sqlite3
+    global reader, rows
     session.execute(text("PRAGMA busy_timeout = 0"))
     reader = sqlite3.connect({shop.url.database!r})
     rows = reader.execute("SELECT * FROM person")
@@ -220,7 +221,7 @@ def test_in_one_transaction_all_count_as_applied_where_a_mailer_fails_after_the_
     revision(shop, RENAME, "bbb2", "aaa1")
     ran = shop.run("-q", "-x", "transaction=all", "upgrade")
     assert "applied in this run: shop aaa1, shop bbb2; not applied: none" in ran.err
-    assert state(shop) == (["Ann", "Bob"], ["Ann", "Bob"], ["bbb2"])
+    assert state(shop) == (["Ann", "Bob"], [], ["bbb2"])
 
 
 # --- revisions among others ------------------------------------------------------------------------------------
@@ -288,16 +289,15 @@ def test_helpers_of_an_application_that_know_zope_sqlalchemy_work(small):
 def test_a_savepoint_undoes_a_part_of_a_revision(small):
     body = """
     session = data_session()
-    send("ann")
     session.add(Person(id=3, name="eve"))
-    savepoint = transaction.savepoint(optimistic=True)
+    savepoint = transaction.savepoint()
     session.add(Person(id=4, name="mallory"))
     session.flush()
     savepoint.rollback()
     """
     revision(small, body)
     small.ok("upgrade")
-    assert state(small) == (["ann", "bob", "eve"], ["ann"], ["aaa1"])
+    assert state(small) == (["ann", "bob", "eve"], [], ["aaa1"])
 
 
 def test_what_the_application_left_joined_while_it_started_is_dropped(small):
@@ -309,9 +309,9 @@ def test_what_the_application_left_joined_while_it_started_is_dropped(small):
 
 
 def test_a_revision_without_a_session_may_use_the_transaction_package_by_itself(small):
-    revision(small, "with transaction.manager:\n    send('by itself')")
+    revision(small, "with transaction.manager:\n    send('alone')")
     small.ok("upgrade")
-    assert state(small) == (["ann", "bob"], ["by itself"], ["aaa1"])
+    assert state(small) == (["ann", "bob"], ["alone"], ["aaa1"])
 
 
 # --- misuse ----------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import pytest
 
 from projects import ALEMBIC, PACKAGES, Workspace, revise, write
 
-THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n    name = Column(String(20))\n"
 NOTE = "class Note(Base):\n    __tablename__ = 'note'\n    id = Column(Integer, primary_key=True)\n"
+THING = NOTE.replace("Note", "Thing").replace("note", "thing") + "    name = Column(String(20))\n"
 TEMPLATE = (PACKAGES / "acme_shop" / "alembic" / "script.py.mako").read_text(encoding="utf-8")
 ALL = ("-x", "packages=all")
 PLAIN = "[alembic]\nscript_location = %(here)s/alembic\n"
@@ -149,7 +149,8 @@ def test_a_file_template_of_the_ini_names_the_files(lite):
 
 
 def test_post_write_hooks_of_the_ini_are_run(lite):
-    hooks = "[post_write_hooks]\nhooks = mine\nmine.type = exec\nmine.executable = touch\nmine.options = REVISION_SCRIPT_FILENAME.seen\n"
+    hooks = "[post_write_hooks]\nhooks = mine\nmine.type = exec\nmine.executable = touch\n"
+    hooks += "mine.options = REVISION_SCRIPT_FILENAME.seen\n"
     make_app(lite, settings=PLAIN + hooks)
     (script,) = lite.autogenerate()
     assert script.with_name(script.name + ".seen").exists()

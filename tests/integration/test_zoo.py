@@ -5,11 +5,7 @@ The models of the zoo are those that all three databases have, and for each what
 
 from __future__ import annotations
 
-import re
-from textwrap import dedent
-
-import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect
 
 from projects import Workspace, write
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.lock import LockHolder
 
 FAILED = 1
 USAGE = 2
@@ -147,6 +148,25 @@ def tell(text: str) -> None:
     """Print a line about the work, which is no result, to stderr. The work goes on though nobody reads it."""
     with suppress(BrokenPipeError):
         print(text, file=sys.stderr)
+
+
+def say(options: Namespace, line: str) -> None:
+    """Print a line about the work to stderr, unless ``-q`` says otherwise."""
+    if not options.quiet:
+        tell(line)
+
+
+def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
+    """Return a function that tells, once for each, who holds the lock that a run waits for."""
+    said: list[str] = []
+
+    def say_holder(holder: LockHolder | None, _waited: float) -> None:
+        line = f"waiting for another run on this database: {holder or 'not known which'}"
+        if line not in said:
+            said.append(line)
+            say(options, line)
+
+    return say_holder
 
 
 def warn(text: object) -> None:

@@ -14,13 +14,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.scripts.common import FAILED, application, ended_by_signals, run_script, tell, warn
+from websauna_migrate._version import __version__
+from websauna_migrate.scripts.common import (
+    FAILED,
+    application,
+    ended_by_signals,
+    run_script,
+    say,
+    say_who_holds,
+    tell,
+    warn,
+)
 from websauna_migrate.scripts.progress import shown_progress
+from websauna_migrate.scripts.repair import (
+    add_adopt_arguments,
+    add_doctor_arguments,
+    add_rebase_arguments,
+    adopt,
+    confirm_removal,
+    doctor,
+    rebase,
+)
 from websauna_migrate.selection import select, x_option
 
 if TYPE_CHECKING:
     from websauna_migrate.executor import Progress
-    from websauna_migrate.lock import LockHolder
     from websauna_migrate.plan import Plan
     from websauna_migrate.selection import Selected
 
@@ -39,6 +57,8 @@ def run(argv: Sequence[str]) -> int:
         options = build_parser().parse_args(argv)
         if not _needs_alembic(command, options):
             return run_script(lambda: COMMANDS[command](options), raise_errors=options.raiseerr)
+    if command is None and "--version" in argv:
+        build_parser().parse_args(["--version"])
     from websauna_migrate.scripts.command_line import CommandLine
 
     line = CommandLine(tuple(COMMANDS.values()))
@@ -63,6 +83,7 @@ def command_of(argv: Sequence[str]) -> str | None:
 def build_parser() -> ArgumentParser:
     """Return the parser of the commands that are our own, with Alembic's options where it has the command too."""
     parser = ArgumentParser(PROG, description="Alembic's commands for all packages of a Pyramid application.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     _add_global_options(parser)
     commands = parser.add_subparsers(required=True)
     for name, add_arguments in _ARGUMENTS.items():
@@ -88,9 +109,9 @@ def stamp(options: Namespace) -> int:
     from websauna_migrate import executor
 
     app, packages = application(options)
-    heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=_say_who_holds(options))
+    heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
     for package, rows in heads.items():
-        _say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
+        say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
     return 0
 
 
@@ -131,7 +152,7 @@ def heads(options: Namespace) -> int:
 
 def status(options: Namespace) -> int:
     """Tell where each history stands; with --check exit with 1 unless all are up to date."""
-    from websauna_migrate.plan import history_state
+    from websauna_migrate.plan import history_state, unknown_rows
     from websauna_migrate.report import as_json, status_json, status_text
     from websauna_migrate.run_context import read_heads
 
@@ -140,6 +161,8 @@ def status(options: Namespace) -> int:
     graph = app.graph()
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, histories)
+    for error in (error for h in histories for error in unknown_rows(graph.histories[h.package], rows[h.package])):
+        warn(error)
     states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
     if options.format == "json":
         _print(as_json(status_json(histories, states)))
@@ -178,14 +201,15 @@ def init(options: Namespace) -> int:
         usual = app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual
         for path in write_scaffold(folder, name):
-            _say(options, f"wrote {path}")
+            say(options, f"wrote {path}")
         if folder != usual:
             tell(f"now say where the revisions of {name} are: websauna_migrate.script_location.{name} = {folder}")
     return 0
 
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
-    command.__name__: command for command in (upgrade, downgrade, stamp, current, heads, status, plan, init)
+    command.__name__: command
+    for command in (upgrade, downgrade, stamp, current, heads, status, plan, doctor, adopt, rebase, init)
 }
 
 
@@ -202,6 +226,8 @@ def _migrate(options: Namespace, direction: Any) -> int:
     if options.sql:
         executor.write_sql(app, packages, options.revision, sys.stdout, **run_options)
         return 0
+    if direction == "down" and options.revision == "base":
+        confirm_removal(options, app, packages)
     return _run(options, partial(executor.migrate, app, packages, options.revision, **run_options))
 
 
@@ -215,13 +241,13 @@ def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
     # What a revision prints is no result of ours.
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
         done = migrate(
-            on_wait=_say_who_holds(options),
+            on_wait=say_who_holds(options),
             on_plan=_warn_of_reports,
             on_progress=on_progress,
             interruptible=ended_by_signals,
         )
     if not done.steps:
-        _say(options, "nothing to do")
+        say(options, "nothing to do")
     elif not options.quiet:
         from websauna_migrate.report import summary_text
 
@@ -251,23 +277,6 @@ def _print(text: str) -> None:
     print(text, end="")
 
 
-def _say(options: Namespace, line: str) -> None:
-    if not options.quiet:
-        tell(line)
-
-
-def _say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
-    said: list[str] = []
-
-    def say(holder: LockHolder | None, _waited: float) -> None:
-        line = f"waiting for another run on this database: {holder or 'not known which'}"
-        if line not in said:
-            said.append(line)
-            _say(options, line)
-
-    return say
-
-
 def _warn_of_reports(plan: Plan) -> None:
     for report in plan.reports:
         warn(report.detail)
@@ -290,6 +299,11 @@ def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
     parser.add_argument("revision", nargs=nargs, default=default, help="revision identifier, heads or base")
     parser.add_argument("--sql", action="store_true", help="write the SQL to stdout; needs no server")
     parser.add_argument("--tag", help="a tag that an env.py may ask for")
+
+
+def _add_downgrade_arguments(parser: ArgumentParser) -> None:
+    _add_run_arguments(parser, default=None)
+    parser.add_argument("--yes", action="store_true", help="do not ask before all is undone")
 
 
 def _add_stamp_arguments(parser: ArgumentParser) -> None:
@@ -330,11 +344,14 @@ def _add_init_arguments(parser: ArgumentParser) -> None:
 
 _ARGUMENTS: dict[str, Callable[[ArgumentParser], None]] = {
     "upgrade": partial(_add_run_arguments, default="heads"),
-    "downgrade": partial(_add_run_arguments, default=None),
+    "downgrade": _add_downgrade_arguments,
     "stamp": _add_stamp_arguments,
     "current": _add_current_arguments,
     "heads": _add_heads_arguments,
     "status": _add_status_arguments,
     "plan": _add_plan_arguments,
+    "doctor": add_doctor_arguments,
+    "adopt": add_adopt_arguments,
+    "rebase": add_rebase_arguments,
     "init": _add_init_arguments,
 }

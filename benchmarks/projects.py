@@ -1,0 +1,307 @@
+"""The same packages, models and revisions as projects of each peer, written into a folder.
+
+Each revision creates one table with its index. The first table of a package refers to that of the package before it,
+except for stillhead, which allows no foreign keys between its modules.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(sys.executable).parent
+URL = "DATABASE_URL"  # the environment variable that every project reads
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many packages, each with how many revisions."""
+
+    packages: int
+    revisions: int
+
+    def __str__(self) -> str:
+        return f"{self.packages} x {self.revisions}"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"p{number:02}" for number in range(self.packages)]
+
+
+def write_packages(folder: Path, size: Size) -> None:
+    """Write the packages with models and revisions, and the Pyramid application ``bench`` that registers them."""
+    before = None
+    for name in size.names:
+        versions = folder / name / "alembic" / "versions"
+        versions.mkdir(parents=True)
+        _write(folder / name / "__init__.py", "")
+        _write(folder / name / "models.py", _models(name, size, before))
+        _write(folder / name / "alembic" / "env.py", _OUR_ENV.format(name=name))
+        for number in range(size.revisions):
+            _write(versions / f"{name}r{number:04}.py", _revision(name, number, before))
+        before = name
+    _write(folder / "bench.py", _APPLICATION.format(names=size.names))
+    _write(folder / "bench.ini", _INI)
+
+
+def our_command(folder: Path, *args: str) -> list[str]:
+    """Return the command line of ws-alembic for all packages."""
+    return [str(SCRIPTS / "ws-alembic"), "-q", "-c", str(folder / "bench.ini"), "-x", "packages=all", *args]
+
+
+def write_alembic(folder: Path, size: Size, env: str) -> None:
+    """Write a plain Alembic environment for each package, with ``env.py`` as one of :data:`ENVS`."""
+    for name in size.names:
+        home = folder / env / name
+        home.mkdir(parents=True)
+        _write(home / "env.py", ENVS[env].format(name=name))
+        versions = folder / name / "alembic" / "versions"
+        ini = f"[alembic]\nscript_location = %(here)s\nversion_locations = {versions}\npath_separator = newline\n"
+        _write(home / "alembic.ini", ini)
+
+
+def alembic_commands(folder: Path, size: Size, env: str, *args: str) -> list[list[str]]:
+    """Return the command lines of plain Alembic, one for each package."""
+    program = str(SCRIPTS / "alembic")
+    return [[program, "-q", "-c", str(folder / env / name / "alembic.ini"), *args] for name in size.names]
+
+
+def alembic_in_one_process(folder: Path, size: Size, env: str) -> list[str]:
+    """Return the command line of a program that upgrades all packages with plain Alembic."""
+    inis = [str(folder / env / name / "alembic.ini") for name in size.names]
+    program = (
+        "import sys; from alembic import command, config\n"
+        "for ini in sys.argv[1:]: command.upgrade(config.Config(ini), 'heads')"
+    )
+    return [sys.executable, "-c", program, *inis]
+
+
+def write_stillhead(folder: Path, size: Size) -> list[str]:
+    """Write the packages as modules of stillhead, and return the command line that upgrades them all."""
+    home = folder / "stillhead"
+    for name in size.names:
+        versions = home / name / "versions"
+        versions.mkdir(parents=True)
+        _write(home / name / "__init__.py", "")
+        _write(home / name / "models.py", _models(name, size, None))
+        for number in range(size.revisions):
+            _write(versions / f"{name}r{number:04}.py", _revision(name, number, None))
+    _write(home / "run.py", _STILLHEAD.format(names=size.names))
+    return [sys.executable, str(home / "run.py")]
+
+
+def write_django(folder: Path, size: Size) -> list[str]:
+    """Write the packages as applications of Django, and return the command line that migrates them all."""
+    home = folder / "django"
+    before = None
+    for name in size.names:
+        migrations = home / name / "migrations"
+        migrations.mkdir(parents=True)
+        _write(home / name / "__init__.py", "")
+        _write(migrations / "__init__.py", "")
+        _write(home / name / "models.py", _django_models(name, size, before))
+        for number in range(size.revisions):
+            _write(migrations / f"{number + 1:04}_t.py", _django_migration(name, number, before))
+        before = name
+    _write(home / "settings.py", _DJANGO_SETTINGS.format(names=size.names))
+    return [sys.executable, "-m", "django", "migrate", "-v", "0", "--pythonpath", str(home), "--settings", "settings"]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _models(name: str, size: Size, before: str | None) -> str:
+    classes = []
+    for number in range(size.revisions):
+        target = f"ForeignKey('{before}_t0000.id')" if before and number == 0 else "Integer"
+        classes.append(_MODEL.format(name=name, number=number, target=target))
+    imports = f"import {before}.models\nBase = {before}.models.Base\n" if before else _BASE
+    return "from sqlalchemy import Column, ForeignKey, Integer, String\n" + imports + "".join(classes)
+
+
+def _revision(name: str, number: int, before: str | None) -> str:
+    refers = bool(before) and number == 0
+    return _REVISION.format(
+        name=name,
+        number=number,
+        down=repr(f"{name}r{number - 1:04}") if number else None,
+        requires=repr({before: f"{before}r0000"}) if refers else "{}",
+        target=f"sa.ForeignKey('{before}_t0000.id')" if refers else "sa.Integer",
+    )
+
+
+def _django_models(name: str, size: Size, before: str | None) -> str:
+    lines = ["from django.db import models\n"]
+    for number in range(size.revisions):
+        other = (
+            f"models.ForeignKey('{before}.T0000', models.CASCADE, null=True)" if before and number == 0 else _INTEGER
+        )
+        lines.append(f"class T{number:04}(models.Model):\n    name = {_CHAR}\n    other = {other}\n")
+    return "\n".join(lines)
+
+
+def _django_migration(name: str, number: int, before: str | None) -> str:
+    needed = [(name, f"{number:04}_t")] if number else [(before, "0001_t")] if before else []
+    other = f"models.ForeignKey('{before}.T0000', models.CASCADE, null=True)" if before and not number else _INTEGER
+    return _DJANGO_MIGRATION.format(needed=needed, number=number, char=_CHAR, other=other)
+
+
+_INTEGER = "models.IntegerField(null=True)"
+_CHAR = "models.CharField(max_length=50, null=True, db_index=True)"
+
+_BASE = textwrap.dedent("""
+    from sqlalchemy.orm import DeclarativeBase
+
+    class Base(DeclarativeBase):
+        pass
+    """)
+
+_MODEL = textwrap.dedent("""
+    class T{number:04}(Base):
+        __tablename__ = "{name}_t{number:04}"
+        __module__ = "{name}.models"
+        id = Column(Integer, primary_key=True)
+        name = Column(String(50), index=True)
+        other = Column({target})
+    """)
+
+_REVISION = textwrap.dedent('''
+    """Make {name}_t{number:04}"""
+
+    import sqlalchemy as sa
+    from alembic import op
+
+    revision = "{name}r{number:04}"
+    down_revision = {down}
+    requires = {requires}
+
+
+    def upgrade():
+        op.create_table(
+            "{name}_t{number:04}",
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("name", sa.String(50)),
+            sa.Column("other", {target}),
+        )
+        op.create_index("ix_{name}_t{number:04}_name", "{name}_t{number:04}", ["name"])
+
+
+    def downgrade():
+        op.drop_table("{name}_t{number:04}")
+    ''')
+
+_APPLICATION = textwrap.dedent("""
+    import websauna_migrate
+
+
+    class Initializer(websauna_migrate.Initializer):
+        def configure_models(self):
+            for name in {names}:
+                self.config.add_migration_package(name, name + ".models:Base")
+
+        def configure_views(self):
+            self.config.add_route("home", "/")
+
+
+    def main(global_config, **settings):
+        return Initializer(global_config, settings).make_wsgi_app()
+    """)
+
+_INI = textwrap.dedent("""
+    [app:main]
+    use = call:bench:main
+    websauna.init = bench.Initializer
+    websauna_migrate.app = p00
+    sqlalchemy.url = ${DATABASE_URL}
+    """)
+
+_OUR_ENV = 'from websauna_migrate.env import run_alembic\n\nrun_alembic(package="{name}")\n'
+
+_PLAIN_ENV = textwrap.dedent("""
+    import os
+
+    from alembic import context
+    from sqlalchemy import create_engine, pool
+
+    {{models}}
+
+    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            version_table="alembic_version_{name}",
+            transaction_per_migration=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    """)
+
+# How an env.py comes by its models: it imports them, or it starts the Pyramid application, as Pyramid's docs have it.
+ENVS = {
+    "plain": _PLAIN_ENV.replace("{{models}}", "from {name}.models import Base\nmetadata = Base.metadata"),
+    "boots": _PLAIN_ENV.replace(
+        "{{models}}",
+        "import pathlib\n"
+        "from pyramid.paster import bootstrap\n"
+        'bootstrap(str(pathlib.Path(__file__).parents[2] / "bench.ini") )\n'
+        "from {name}.models import Base\nmetadata = Base.metadata",
+    ),
+}
+
+_STILLHEAD = textwrap.dedent("""
+    import importlib
+    import os
+
+    from stillhead import apply_pending, define_module, versions_dir
+
+    modules = [
+        define_module(
+            name=name,
+            metadata=importlib.import_module(name + ".models").Base.metadata,
+            versions_path=versions_dir(name),
+        )
+        for name in {names}
+    ]
+    apply_pending(modules, os.environ["DATABASE_URL"])
+    """)
+
+_DJANGO_SETTINGS = textwrap.dedent("""
+    import os
+    from urllib.parse import urlsplit
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    INSTALLED_APPS = {names}
+    DATABASES = {{
+        "default": {{
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": url.path[1:],
+            "USER": url.username,
+            "HOST": url.hostname,
+            "PORT": url.port,
+        }}
+    }}
+    DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+    """)
+
+_DJANGO_MIGRATION = textwrap.dedent("""
+    from django.db import migrations, models
+
+
+    class Migration(migrations.Migration):
+        initial = {needed} == []
+        dependencies = {needed}
+        operations = [
+            migrations.CreateModel(
+                "T{number:04}",
+                [
+                    ("id", models.AutoField(primary_key=True, serialize=False)),
+                    ("name", {char}),
+                    ("other", {other}),
+                ],
+            )
+        ]
+    """)

@@ -1,0 +1,229 @@
+"""Measure ws-alembic beside its peers, and print one table of ratios::
+
+    python benchmarks/run.py            # the sizes of the goals, some fifteen minutes
+    python benchmarks/run.py --quick    # small sizes, about a minute
+    python benchmarks/run.py no-op      # only the cases whose names have that in them
+
+Both sides of a ratio run in turn, so that a noisy machine is noisy for both; a time is the median of its runs, from
+the start of the first process to the end of the last. Believe the ratios, not the seconds. A peer that is not
+installed is left out: ``pip install websauna_migrate[benchmark]`` brings Django and stillhead.
+
+The peers, and what they do in the same time:
+
+* ``alembic, boots the app``: plain Alembic, whose ``env.py`` starts the same Pyramid application for its models.
+* ``alembic, processes``: plain Alembic with an ``env.py`` that only imports the models, one process a package.
+* ``alembic, one process``: the same in one process, by ``alembic.command``.
+* ``stillhead``, ``django``: in one process; they start no Pyramid application, and stillhead knows no foreign keys
+  between its modules.
+
+PostgreSQL is a private server without fsync, as in the tests; SQLite a file in the temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+from measure import Result, Work, measured, run_once, successes
+from projects import (
+    Size,
+    alembic_commands,
+    alembic_in_one_process,
+    our_command,
+    write_alembic,
+    write_django,
+    write_packages,
+    write_stillhead,
+)
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from keeper import Keeper
+from servers import PostgreSQL
+
+PROCESSES, ROUNDS = 8, 5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work the cases are."""
+
+    many: Size
+    one: Sequence[int]
+    rounds: int
+
+
+FULL = Sizes(Size(20, 20), (1000, 5000), 5)
+QUICK = Sizes(Size(4, 5), (200,), 3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of work and who does it: ours first. ``goals`` are the largest ratios ours/peer that we allow."""
+
+    works: dict[str, Work]
+    goals: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where projects and databases come from."""
+
+    folder: Path
+    server: PostgreSQL
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def new_folder(self) -> Path:
+        folder = self.folder / f"project{next(self.numbers)}"
+        folder.mkdir()
+        return folder
+
+    def sqlite(self) -> str:
+        return f"sqlite:///{self.folder}/{next(self.numbers)}.db"
+
+    def postgresql(self) -> str:
+        return self.server.create_database().render_as_string()
+
+
+def main() -> None:
+    """Run the cases and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="run only the cases with one of these in their names")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
+    parser.add_argument("--rounds", type=int, help="how often each side runs")
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else FULL
+    keeper = Keeper()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(Path(folder), PostgreSQL(keeper))
+            wanted = [
+                (name, make)
+                for name, make in cases(bench, sizes).items()
+                if not options.names or any(part in name for part in options.names)
+            ]
+            _print_table(wanted, options.rounds or sizes.rounds)
+            if not options.names or "at once" in options.names:
+                _print_at_once(bench)
+    finally:
+        keeper.close()
+
+
+def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
+    """Return the cases by name; calling one writes its projects."""
+    found: dict[str, Callable[[], Case]] = {
+        "current, one package": partial(_one_package, bench, "current"),
+        "no-op upgrade, one package": partial(_one_package, bench, "upgrade", "head"),
+        f"no-op upgrade, {sizes.many}, PostgreSQL": partial(_many, bench, sizes.many, no_op=True),
+        f"upgrade from base, {sizes.many}, PostgreSQL": partial(_many, bench, sizes.many, no_op=False),
+    }
+    for revisions in sizes.one:
+        size = Size(1, revisions)
+        found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
+        found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
+    size = Size(1, sizes.one[0])
+    for backend in ("sqlite", "postgresql"):
+        found[f"upgrade from base, {size.revisions} revisions, {backend}"] = partial(_from_base, bench, size, backend)
+    return found
+
+
+def _one_package(bench: Bench, *args: str) -> Case:
+    folder, size = bench.new_folder(), Size(1, 10)
+    write_packages(folder, size)
+    write_alembic(folder, size, "boots")
+    commands = {
+        "ours": ([our_command(folder, *args)], [our_command(folder, "upgrade")]),
+        "alembic, boots the app": (
+            alembic_commands(folder, size, "boots", *args),
+            alembic_commands(folder, size, "boots", "upgrade", "head"),
+        ),
+    }
+    works = {
+        name: _on_the_result(Work(before, bench.sqlite, str(folder)), now) for name, (now, before) in commands.items()
+    }
+    return Case(works, {"alembic, boots the app": 0.5})
+
+
+def _many(bench: Bench, size: Size, *, no_op: bool) -> Case:
+    folder = bench.new_folder()
+    write_packages(folder, size)
+    write_alembic(folder, size, "plain")
+    commands = {
+        "ours": [our_command(folder, "upgrade")],
+        "alembic, one process": [alembic_in_one_process(folder, size, "plain")],
+        "alembic, processes": alembic_commands(folder, size, "plain", "upgrade", "head"),
+    }
+    paths = dict.fromkeys(commands, str(folder))
+    if find_spec("stillhead"):
+        commands["stillhead"], paths["stillhead"] = [write_stillhead(folder, size)], str(folder / "stillhead")
+    if find_spec("django"):
+        commands["django"] = [write_django(folder, size)]
+        paths["django"] = str(folder / "django")
+    works = {name: Work(argv, bench.postgresql, paths[name]) for name, argv in commands.items()}
+    if no_op:
+        return Case({name: _on_the_result(work, work.commands) for name, work in works.items()}, {"stillhead": 0.55})
+    return Case(works, {"alembic, one process": 0.65})
+
+
+def _long(bench: Bench, size: Size, *args: str) -> Case:
+    case = _from_base(bench, size, "sqlite")
+    commands = {"ours": [our_command(Path(case.works["ours"].path), *args)]}
+    commands["alembic, processes"] = alembic_commands(Path(case.works["ours"].path), size, "plain", *args)
+    # One of both is enough to make the database: the revisions are the same, and so would be the time.
+    url = run_once(case.works["ours"])
+    stamp = alembic_commands(Path(case.works["ours"].path), size, "plain", "stamp", "head")
+    run_once(Work(stamp, lambda: url, case.works["ours"].path))
+    works = {name: Work(argv, lambda: url, case.works["ours"].path) for name, argv in commands.items()}
+    return Case(works, {"alembic, processes": 0.1})
+
+
+def _from_base(bench: Bench, size: Size, backend: str) -> Case:
+    folder = bench.new_folder()
+    write_packages(folder, size)
+    write_alembic(folder, size, "plain")
+    commands = {
+        "ours": [our_command(folder, "upgrade")],
+        "alembic, processes": alembic_commands(folder, size, "plain", "upgrade", "head"),
+    }
+    works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
+    return Case(works, {"alembic, processes": {"sqlite": 0.3, "postgresql": 1.05}[backend]})
+
+
+def _on_the_result(before: Work, commands: Sequence[Sequence[str]]) -> Work:
+    """Return the work of ``commands`` on the database that ``before`` makes, once."""
+    url = run_once(before)
+    return Work(commands, lambda: url, before.path)
+
+
+def _print_table(wanted: Sequence[tuple[str, Callable[[], Case]]], rounds: int) -> None:
+    print(f"{'':<72}{'ours':>9}{'peer':>9}{'':>8}{'':>7}{'ours':>9}{'peer':>9}")
+    print(f"{'case':<46}{'peer':<26}{'s':>9}{'s':>9}{'ratio':>8}{'goal':>7}{'MiB':>9}{'MiB':>9}")
+    for name, make in wanted:
+        case = make()
+        results = measured(case.works, rounds)
+        for peer in list(results)[1:]:
+            _print_row(name, peer, results["ours"], results[peer], case.goals.get(peer))
+
+
+def _print_row(name: str, peer: str, ours: Result, theirs: Result, goal: float | None) -> None:
+    ratio, mark = ours.seconds / theirs.seconds, "" if goal is None else f"{goal:.2f}"
+    times = f"{ours.seconds:>9.2f}{theirs.seconds:>9.2f}{ratio:>8.2f}{mark:>7}"
+    print(f"{name:<46}{peer:<26}{times}{ours.mebibytes:>9.0f}{theirs.mebibytes:>9.0f}", flush=True)
+
+
+def _print_at_once(bench: Bench) -> None:
+    case = _from_base(bench, Size(1, 10), "postgresql")
+    print(f"\n{PROCESSES} processes upgrade a fresh PostgreSQL database at once, {ROUNDS} times; so many succeed:")
+    for name, work in case.works.items():
+        print(f"  {name}: {successes(work, PROCESSES, ROUNDS)} of {PROCESSES * ROUNDS}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

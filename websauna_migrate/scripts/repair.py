@@ -1,0 +1,135 @@
+"""The commands for a history that is wrong: ``doctor``, ``adopt``, ``rebase``, and what ``downgrade base`` asks.
+
+Floor 6. ``ws_alembic`` registers them.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed
+from websauna_migrate.scripts.common import (
+    FAILED,
+    application,
+    ended_by_signals,
+    say,
+    say_who_holds,
+    settings_file,
+    tell,
+)
+from websauna_migrate.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websauna_migrate.bootstrap import Application
+
+_DEFAULT_SECTION = "alembic"
+
+
+def doctor(options: Namespace) -> int:
+    """Find what is wrong between scripts, models and database; reads only, and exits with 1 when it found something."""
+    from websauna_migrate.doctor import examine
+    from websauna_migrate.report import as_json, findings_json, findings_text
+
+    app, packages = application(options)
+    # What a script prints while it is replayed is no result of ours.
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
+        findings = examine(app, packages, _command(options))
+    print(as_json(findings_json(findings)) if options.format == "json" else findings_text(findings), end="")
+    return FAILED if findings else 0
+
+
+def adopt(options: Namespace) -> int:
+    """Take an existing database over: write the revision that it stands at into the history table; asks first."""
+    from websauna_migrate.adoption import carry_out, propose
+
+    app, packages = application(options)
+    selected = select(app.histories, packages)
+    if len(selected) > 1:
+        raise AdoptionOfSeveral(tuple(one.history.package for one in selected))
+    history = selected[0].history
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
+        adoption = propose(app, history, source=options.source, revision=options.revision, drop_old=options.drop_old)
+    if not adoption.changes:
+        say(options, f"{history.package}: nothing to adopt, {adoption.why}")
+        return 0
+    if not (options.yes and options.quiet):
+        tell(f"{history.package}: {adoption.why}. This would be written:")
+        for change in adoption.changes:
+            tell(f"  {change}")
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise NobodyToAsk("adopt")
+        _ask("adopt")
+    carry_out(app, adoption, say_who_holds(options))
+    say(options, f"{history.package}: adopted at {', '.join(adoption.rows) or 'base'}")
+    return 0
+
+
+def rebase(options: Namespace) -> int:
+    """Let a revision that nobody has applied follow another one: rewrites down_revision in its script."""
+    from websauna_migrate import rebase
+    from websauna_migrate.plan import packages_meant
+    from websauna_migrate.run_context import read_heads
+
+    app, packages = application(options)
+    graph = app.graph()
+    selected = [one.history.package for one in select(app.histories, packages)]
+    (package,) = packages_meant(graph, selected, options.revision)
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, [app.history(package)])[package]
+    script, onto = rebase.rebase(graph.histories[package], options.revision, options.onto, rows)
+    say(options, f"{package}: {script.id} follows {onto or 'nothing'} now ({script.path})")
+    return 0
+
+
+def confirm_removal(options: Namespace, app: Application, packages: Sequence[str]) -> None:
+    """Tell what ``downgrade base`` would drop and, on a terminal, ask; without one the command goes on.
+
+    :raises NotConfirmed: the answer was not yes
+    """
+    from websauna_migrate.doctor import tables_to_lose
+
+    losses = tables_to_lose(app, packages, cascade="cascade=yes" in (options.x or ()))
+    for table, rows in losses:
+        say(options, f"this drops {table} with {rows} row(s)")
+    if losses and not options.yes and sys.stdin.isatty():
+        _ask("downgrade")
+
+
+def add_doctor_arguments(parser: ArgumentParser) -> None:
+    """Add the options of ``doctor``."""
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def add_adopt_arguments(parser: ArgumentParser) -> None:
+    """Add the options of ``adopt``."""
+    parser.add_argument("--from", dest="source", metavar="TABLE", help="the version table; default: alembic_version")
+    parser.add_argument("--revision", metavar="REV", help="write this one, whatever the tables look like")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--drop-old", action="store_true", help="drop the version table that was taken over")
+
+
+def add_rebase_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``rebase``."""
+    parser.add_argument("revision", metavar="REV", help="the revision whose script is rewritten")
+    parser.add_argument("onto", metavar="ONTO", help="the revision that it is to follow, or base")
+
+
+def _command(options: Namespace) -> tuple[str, ...]:
+    section = ("-n", options.name) if options.name != _DEFAULT_SECTION else ()
+    return ("ws-alembic", "-c", settings_file(options), *section)
+
+
+def _ask(command: str) -> None:
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotConfirmed(command)
+
+
+def _nothing() -> None:
+    """End no statement: a replay waits for none that is long."""
