@@ -46,7 +46,7 @@ def run_once(work: Work) -> str:
     """Run ``work`` on a database and return that database's URL."""
     url = work.database()
     for argv in work.commands:
-        subprocess.run(argv, env=_environment(work, url), check=True)
+        subprocess.run(argv, env=_environment(work, url), check=True, stdout=subprocess.DEVNULL)
     return url
 
 
@@ -67,7 +67,7 @@ def _timed(work: Work) -> tuple[float, float]:
     memory = 0.0
     start = time.perf_counter()
     for argv in work.commands:
-        process = subprocess.Popen(argv, env=environment)
+        process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

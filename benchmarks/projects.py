@@ -27,11 +27,15 @@ class Size:
 
     @property
     def names(self) -> list[str]:
+        """The names of the packages."""
         return [f"p{number:02}" for number in range(self.packages)]
 
 
 def write_packages(folder: Path, size: Size) -> None:
-    """Write the packages with models and revisions, and the Pyramid application ``bench`` that registers them."""
+    """Write the packages with models and revisions, and the Pyramid application ``bench`` that registers them.
+
+    The application includes what Pyramid's own cookiecutter does for SQLAlchemy and Jinja2.
+    """
     before = None
     for name in size.names:
         versions = folder / name / "alembic" / "versions"
@@ -129,7 +133,7 @@ def _revision(name: str, number: int, before: str | None) -> str:
         number=number,
         down=repr(f"{name}r{number - 1:04}") if number else None,
         requires=repr({before: f"{before}r0000"}) if refers else "{}",
-        target=f"sa.ForeignKey('{before}_t0000.id')" if refers else "sa.Integer",
+        target=f"sa.Integer, sa.ForeignKey('{before}_t0000.id')" if refers else "sa.Integer",
     )
 
 
@@ -203,6 +207,8 @@ _APPLICATION = textwrap.dedent("""
                 self.config.add_migration_package(name, name + ".models:Base")
 
         def configure_views(self):
+            for addon in ("pyramid_jinja2", "pyramid_retry", "pyramid_debugtoolbar", "websauna_migrate.dbsession"):
+                self.config.include(addon)
             self.config.add_route("home", "/")
 
 

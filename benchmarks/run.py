@@ -6,7 +6,7 @@
 
 Both sides of a ratio run in turn, so that a noisy machine is noisy for both; a time is the median of its runs, from
 the start of the first process to the end of the last. Believe the ratios, not the seconds. A peer that is not
-installed is left out: ``pip install websauna_migrate[benchmark]`` brings Django and stillhead.
+installed is left out: ``pip install websauna_migrate[benchmark]`` brings them all.
 
 The peers, and what they do in the same time:
 
@@ -31,7 +31,9 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
+from crowd import crowded
 from measure import Result, Work, measured, run_once, successes
+
 from projects import (
     Size,
     alembic_commands,
@@ -58,10 +60,11 @@ class Sizes:
     many: Size
     one: Sequence[int]
     rounds: int
+    crowd: int
 
 
-FULL = Sizes(Size(20, 20), (1000, 5000), 5)
-QUICK = Sizes(Size(4, 5), (200,), 3)
+FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000)
+QUICK = Sizes(Size(4, 5), (200,), 3, 300)
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,17 @@ class Bench:
     numbers: Iterator[int] = field(default_factory=count)
 
     def new_folder(self) -> Path:
+        """Make a folder for the projects of one case."""
         folder = self.folder / f"project{next(self.numbers)}"
         folder.mkdir()
         return folder
 
     def sqlite(self) -> str:
+        """Return the URL of a file that is not there yet."""
         return f"sqlite:///{self.folder}/{next(self.numbers)}.db"
 
     def postgresql(self) -> str:
+        """Return the URL of a new, empty database."""
         return self.server.create_database().render_as_string()
 
 
@@ -128,6 +134,7 @@ def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
         size = Size(1, revisions)
         found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
         found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
+    found[f"check, 20 tables among {sizes.crowd}, PostgreSQL"] = partial(_among, bench, sizes.crowd)
     size = Size(1, sizes.one[0])
     for backend in ("sqlite", "postgresql"):
         found[f"upgrade from base, {size.revisions} revisions, {backend}"] = partial(_from_base, bench, size, backend)
@@ -194,6 +201,16 @@ def _from_base(bench: Bench, size: Size, backend: str) -> Case:
     }
     works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
     return Case(works, {"alembic, processes": {"sqlite": 0.3, "postgresql": 1.05}[backend]})
+
+
+def _among(bench: Bench, others: int) -> Case:
+    folder, size = bench.new_folder(), Size(1, 20)
+    write_packages(folder, size)
+    works = {}
+    for name, number in (("ours", others), ("ours, no other tables", 0)):
+        before = Work([our_command(folder, "upgrade")], partial(crowded, bench.postgresql, number), str(folder))
+        works[name] = _on_the_result(before, [our_command(folder, "check")])
+    return Case(works, {"ours, no other tables": 1.2})
 
 
 def _on_the_result(before: Work, commands: Sequence[Sequence[str]]) -> Work:

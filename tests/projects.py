@@ -72,6 +72,7 @@ class Base(DeclarativeBase):
     pass
 """
 REVISION = """\
+'''{message}'''
 import sqlalchemy as sa
 from alembic import op
 
@@ -266,11 +267,17 @@ def write(path: Path, text: str) -> Path:
 
 
 def revise(
-    folder: Path, id: str, down: str | None = None, upgrade: str = "pass", downgrade: str = "pass", header: str = ""
+    folder: Path,
+    id: str,
+    down: object = None,
+    upgrade: str = "pass",
+    downgrade: str = "pass",
+    header: str = "",
+    message: str = "",
 ) -> Path:
     """Write a revision script into the script location ``folder``."""
-    text = REVISION.format(id=id, down=down, upgrade=upgrade, downgrade=downgrade, header=header)
-    return write(folder / "versions" / f"{id}.py", text)
+    parts = {"down": down, "upgrade": upgrade, "downgrade": downgrade, "header": header, "message": message}
+    return write(folder / "versions" / f"{id}.py", REVISION.format(id=id, **parts))
 
 
 def _program(

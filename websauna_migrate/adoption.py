@@ -107,8 +107,8 @@ def carry_out(
     """
     with app.connected(writes=True) as connection, app.lock(connection, on_wait):
         _refuse_what_changed(adoption, connection)
-        rows = history_table(adoption.history.history_table)
         with connection.begin():
+            rows = _table(adoption, connection)
             rows.create(connection, checkfirst=True)
             for gone in set(adoption.before) - set(adoption.rows):
                 connection.execute(rows.delete().where(rows.c.version_num == gone))
@@ -163,6 +163,16 @@ def nothing_matches(history: History, replay: Replay) -> NothingMatches:
     """Return the error that says what comes closest."""
     closest = replay.matches[0]
     return NothingMatches(history.package, str(closest), closest.differences, replay.stopped)
+
+
+def _table(adoption: Adoption, connection: Connection) -> Table:
+    """Return the history table to write to; its primary key goes unnamed where a renamed old table has the name."""
+    rows = history_table(adoption.history.history_table)
+    if adoption.source is not None:
+        old = inspect(connection).get_pk_constraint(adoption.source.name.name, adoption.source.name.schema)
+        if old["name"] == rows.primary_key.name:
+            rows.primary_key.name = None
+    return rows
 
 
 def _refuse_what_changed(adoption: Adoption, connection: Connection) -> None:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History, MigrationPackage
-    from websauna_migrate.requirements import Requirements
+    from websauna_migrate.requirements import Requirements, UsedType
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The models to compare with, and the only tables that a comparison may see.
 
+    ``ownership`` and the selected ``packages`` tell whose an enum is; without them enums are not compared.
     The rest is for writing revisions: ``requirements`` finds what they require, ``given`` are the operations to write
     in place of comparing, ``on_nothing`` is called in place of writing a revision that would be empty, ``on_loss`` gets
     a line for each table and column that is dropped.
@@ -40,6 +41,8 @@ class Comparison:
 
     metadata: list[MetaData]
     tables: frozenset[TableName]
+    ownership: Ownership | None = None
+    packages: tuple[str, ...] = ()
     requirements: Requirements | None = None
     given: tuple[MigrateOperation, ...] = ()
     on_nothing: Callable[[], None] | None = None
@@ -74,7 +77,7 @@ class Comparison:
             from websauna_migrate.operations import complete
 
             for script in scripts:
-                self._prepare(script, migration.dialect.name)
+                self._prepare(script, migration)
             if theirs is not None:
                 theirs(migration, heads, scripts)
             for script in scripts:
@@ -85,20 +88,30 @@ class Comparison:
                 scripts.clear()
                 self.on_nothing()
             elif self.requirements is not None:
-                required = [self.requirements.of(script) for script in scripts]
+                required = [self.requirements.of(s, self._types_of_others(s, migration)) for s in scripts]
                 migration.opts["template_args"]["requires"] = {k: v for found in required for k, v in found.items()}
 
         return process
 
-    def _prepare(self, script: MigrationScript, dialect: str) -> None:
+    def _prepare(self, script: MigrationScript, migration: MigrationContext) -> None:
         from websauna_migrate.drops import order_drops
+        from websauna_migrate.enums import Models, change_enums
 
         if self.given:
             script.upgrade_ops_list[0].ops[:] = self.given
             script.upgrade_ops_list[0].reverse_into(script.downgrade_ops_list[0])
         if self.requirements is not None:
-            self.requirements.split(script)
-        order_drops(script, dialect)
+            self.requirements.split(script, migration.dialect.name)
+        order_drops(script, migration.dialect.name)
+        if self.ownership is not None and not self.given:
+            change_enums(script, migration, Models(self.ownership, self.packages, self.tables))
+
+    def _types_of_others(self, script: MigrationScript, migration: MigrationContext) -> list[UsedType]:
+        from websauna_migrate.enums import Models, types_of_others
+
+        if self.ownership is None:
+            return []
+        return list(types_of_others(script, migration.dialect, Models(self.ownership, self.packages, self.tables)))
 
 
 def make_comparison(
@@ -119,7 +132,7 @@ def make_comparison(
     if history.package in packages:
         created = created_tables(read_revisions(history)).keys()
         tables |= created - ownership.owners.keys()
-    return Comparison(target_metadata(registered.values(), ownership), tables)
+    return Comparison(target_metadata(registered.values(), ownership), tables, ownership, tuple(packages))
 
 
 def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:

@@ -1,27 +1,38 @@
 """The SQL that creates tables, as text in the dialect of a database that need not be there. Floor 2.
 
-SQLAlchemy says what has to be created and in which order; what belongs to tables that are not asked for is left out.
+SQLAlchemy's ``create_all()`` tells what has to be created, in an order that runs. It creates the types and sequences of
+a whole metadata, so what only tables that are not asked for need is left out here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy.exc import CompileError
+from sqlalchemy import ClauseElement, Sequence, create_mock_engine
+from sqlalchemy.exc import CompileError, NoSuchModuleError
+from sqlalchemy.schema import CreateSchema, CreateSequence
+from sqlalchemy.sql.functions import next_value
+from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.types import SchemaType
 
-from websauna_migrate.exceptions import NotInThisDialect, UnknownTable
+from websauna_migrate.autogenerate import merged_metadata
+from websauna_migrate.exceptions import InvalidDatabaseUrl, NotInThisDialect, UnknownTable
+from websauna_migrate.ownership import referred_table
 from websauna_migrate.selection import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from sqlalchemy import Table
+    from sqlalchemy import MetaData, Table
     from sqlalchemy.engine import URL
+    from sqlalchemy.engine.mock import MockConnection
 
     from websauna_migrate.ownership import Ownership
 
+    Emit: TypeAlias = Callable[..., list[Any]]
 
-def find_tables(ownership: Ownership, packages: Collection[str], names: Sequence[str]) -> list[Table]:
+
+def find_tables(ownership: Ownership, packages: Collection[str], names: Collection[str]) -> list[Table]:
     """Return the tables of ``packages``, or those of them that ``names`` name, ``schema.table`` where it has a schema.
 
     :raises UnknownTable: a name is none of theirs
@@ -33,7 +44,7 @@ def find_tables(ownership: Ownership, packages: Collection[str], names: Sequence
     return [owned[name] for name in names or owned]
 
 
-def create_statements(ownership: Ownership, tables: Sequence[Table], url: URL, origin: str) -> list[str]:
+def create_statements(ownership: Ownership, tables: Collection[Table], url: URL, origin: str) -> list[str]:
     """Return the statements that create ``tables`` in the dialect of ``url``, in an order that runs.
 
     Schemas, types, sequences, indexes, comments, and the foreign keys of a circle are among them. ``origin`` names
@@ -42,16 +53,80 @@ def create_statements(ownership: Ownership, tables: Sequence[Table], url: URL, o
     :raises InvalidDatabaseUrl: the URL names no dialect
     :raises NotInThisDialect: the dialect has no way to say what a table asks for
     """
-    metadata = _one_metadata(ownership, tables)
-    chosen = [metadata.tables[table.key] for table in tables]
-    ddl: list[Any] = []
-    engine = _mock_engine(url, origin, ddl.append)
-    dialect = engine.dialect
+    engine, emit = _mock_engine(url, origin)
+    try:
+        ddl = _in_order(ownership, tables, emit, sequences=engine.dialect.supports_sequences)
+        if engine.dialect.name != "sqlite":  # its schemas are files that are attached
+            ddl = [*_schemas(ddl), *ddl]
+        # Tables may share a sequence, which is emitted for each of them.
+        return list(dict.fromkeys(f"{str(element.compile(dialect=engine.dialect)).strip()};" for element in ddl))
+    except (CompileError, NotImplementedError) as error:
+        raise NotInThisDialect(engine.dialect.name, " ".join(str(error).split())) from error
 
-    def text(element: Any) -> str:
-        return str(element.compile(dialect=dialect)).strip() + ";"
+
+def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:
+    """Return an engine that connects to nothing, and a function that returns the DDL that a function emits on it."""
+    ddl: list[Any] = []
+
+    def emit(create: Callable[..., None], **options: Any) -> list[Any]:
+        ddl.clear()
+        create(engine, checkfirst=False, **options)
+        return list(ddl)
 
     try:
-        ...
-    except CompileError as error:
-        raise NotInThisDialect(dialect.name, " ".join(str(error).split())) from error
+        # A named parameter style keeps percent signs as they are.
+        engine = create_mock_engine(url, lambda element, *_, **__: ddl.append(element), paramstyle="named")
+    except NoSuchModuleError as error:
+        raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
+    if engine.dialect.name == "mariadb":  # SQLAlchemy asks the server first; all that are maintained have them
+        engine.dialect.supports_sequences = True
+    return engine, emit
+
+
+def _in_order(ownership: Ownership, tables: Collection[Table], emit: Emit, *, sequences: bool) -> list[Any]:
+    metadata = _one_metadata(ownership, tables)
+    chosen = [metadata.tables[table.key] for table in tables]
+    first = [*_sequences(tables, emit)] if sequences else []
+    needed = {_key(ddl) for table in chosen for ddl in emit(table.create)}.union(map(_key, first))
+    everything = emit(metadata.create_all, tables=chosen)
+    shared = (SchemaType, Sequence)
+    return first + [ddl for ddl in everything if not isinstance(_created(ddl), shared) or _key(ddl) in needed]
+
+
+def _sequences(tables: Collection[Table], emit: Emit) -> Iterator[Any]:
+    """Yield what creates the sequences that server defaults of ``tables`` call, and those that no table owns.
+
+    The latter only for a metadata all of whose tables are asked for: they cannot be told apart from those of others.
+    """
+    for table in tables:
+        for column in table.columns:
+            default = getattr(column.server_default, "arg", None)
+            if isinstance(default, ClauseElement):
+                yield from (CreateSequence(one.sequence) for one in iterate(default) if isinstance(one, next_value))
+    for metadata in dict.fromkeys(table.metadata for table in tables):
+        if set(metadata.tables.values()) <= set(tables):
+            yield from (ddl for ddl in emit(metadata.create_all, tables=[]) if isinstance(ddl, CreateSequence))
+
+
+def _schemas(ddl: Iterable[Any]) -> list[CreateSchema]:
+    names = dict.fromkeys(getattr(_created(one), "schema", None) for one in ddl)
+    return [CreateSchema(name, if_not_exists=True) for name in names if name]
+
+
+def _created(ddl: Any) -> Any:
+    """Return the table, type, sequence or the like that ``ddl`` creates; an event's own SQL creates none."""
+    return getattr(ddl, "element", None)
+
+
+def _key(ddl: Any) -> tuple[object, ...]:
+    created = _created(ddl)
+    return type(ddl), getattr(created, "schema", None), getattr(created, "name", None)
+
+
+def _one_metadata(ownership: Ownership, tables: Collection[Table]) -> MetaData:
+    """Return the metadata of all ``tables``, a copy where they come from several or refer to another one."""
+    keys = [(table, key) for table in tables for key in table.foreign_keys]
+    involved = [*tables, *(referred_table(ownership.tables, *pair) for pair in keys)]
+    found = {None if table is None else table.metadata for table in involved}
+    only = found.pop() if len(found) == 1 else None
+    return merged_metadata(ownership) if only is None else only

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
-from alembic.operations.ops import CreateIndexOp, ExecuteSQLOp
+from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
+from sqlalchemy import CheckConstraint
+from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import UnaryExpression
+
+from websauna_migrate.rendering import escape_colons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +39,11 @@ PLUGIN = "websauna_migrate.differences"
 _TEMPORARY = "websauna_migrate_compared"
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()]+")
+_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
 _ONLY_SPELLING = re.compile(r"\s+")
+
+
+_CHECKS: WeakKeyDictionary[Inspector, dict[str | None, Any]] = WeakKeyDictionary()
 
 
 class Sql(ExecuteSQLOp):
@@ -140,6 +148,44 @@ def compare_expression_indexes(
     return PriorityDispatchResult.CONTINUE
 
 
+def compare_check_constraints(
+    context: AutogenContext,
+    modify: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Find CHECK constraints that were added or removed, by name. Their conditions are not compared.
+
+    A database names those that the models leave without a name: where there are such, none counts as removed.
+    """
+    if found is None or wanted is None:
+        return PriorityDispatchResult.CONTINUE
+    assert context.dialect is not None
+    preparer = context.dialect.identifier_preparer
+    shown = {preparer.quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
+    checks = check_constraints(wanted)
+    named = {str(preparer.format_constraint(check)): check for check in checks if isinstance(check.name, str)}
+    created = str(CreateTable(wanted).compile(dialect=context.dialect))
+    for key in sorted(named.keys() - shown.keys()):
+        if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
+            modify.ops.append(CreateCheckConstraintOp(named[key].name, name, named[key].sqltext, schema=schema))
+    if len(named) == len(checks):
+        # MariaDB names the check of a JSON column after the column.
+        for key in sorted(shown.keys() - named.keys() - {preparer.quote(column) for column in found.c.keys()}):  # noqa: SIM118
+            check, sql = shown[key]
+            gone = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(check), table=found)
+            modify.ops.append(DropConstraintOp.from_constraint(gone))
+    return PriorityDispatchResult.CONTINUE
+
+
+def check_constraints(table: Table) -> list[CheckConstraint]:
+    """Return the CHECK constraints of ``table`` and of its columns."""
+    everywhere = [*table.constraints, *(constraint for column in table.c for constraint in column.constraints)]
+    return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
+
+
 def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
     """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
 
@@ -194,6 +240,21 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
 def is_expression_index(index: Index) -> bool:
     """Tell whether ``index`` is over something else than columns."""
     return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
+
+
+def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> list[tuple[str, str]]:
+    """Return name and condition of the named checks of ``table``; those of a whole schema are read at once."""
+    inspector = context.inspector
+    if schema not in (read := _CHECKS.setdefault(inspector, {})):
+        names = [key.name for key in context.table_key_to_table.values() if key.schema in (schema, _default(context))]
+        read[schema] = inspector.get_multi_check_constraints(schema=schema, filter_names=names)
+    found = read[schema].get((schema, table)) or ()
+    return [(check["name"], check["sqltext"]) for check in found if check["name"]]
+
+
+def _default(context: AutogenContext) -> str | None:
+    assert context.dialect is not None
+    return context.dialect.default_schema_name
 
 
 def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | None) -> bool:
@@ -255,6 +316,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(compare_server_default, "column", "server_default")
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, "column", "server_default", qualifier=dialect)
+    plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
 
 

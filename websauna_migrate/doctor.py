@@ -298,11 +298,10 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
     whose = package or f"a package like {_dotted(name)}"
     left, certain = _left_behind(case, package)
     counted = ", ".join(f"{table} ({row_count(case.connection, table)} rows)" for table in left)
-    tables = (
-        f"its tables are {counted or 'gone'}" if certain else f"tables of no registered package: {counted or 'none'}"
-    )
+    kind = "its tables" if certain else "tables of no registered package"
     where = "registered without revisions of its own" if known else "not registered"
-    detail = f"{name} is at {', '.join(rows) or 'nothing'}, the history of {whose}, which is {where}; {kind}: {counted or 'none'}"
+    detail = f"{name} is at {', '.join(rows) or 'nothing'}, the history of {whose}, which is {where}"
+    detail += f"; {kind}: {counted or 'none'}"
     if not rows and not (certain and left):
         return Finding("orphan-history", package, detail, f"Nothing is left but the table: DROP TABLE {name}.")
     back = "say where its revisions are (script_location)" if known else "install and register it again"

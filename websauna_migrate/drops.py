@@ -27,7 +27,7 @@ def order_drops(script: MigrationScript, dialect: str) -> None:
     SQLite needs no foreign key to be dropped for it: none is in force while a revision runs.
     """
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
-        dropped = {_table(op): op for op in upgrade.ops if _is(op, "DropTableOp")}
+        dropped: dict[TableName, Any] = {_table(op): op for op in upgrade.ops if _is(op, "DropTableOp")}
         if not dropped:
             continue
         keys = {table: list(_foreign_keys(op.to_table().constraints)) for table, op in dropped.items()}
@@ -52,10 +52,9 @@ def drop_order(references: Mapping[TableName, Collection[TableName]]) -> tuple[l
     order: list[TableName] = []
     cut: set[Link] = set()
     while referrers:
-        table = next((table for table, found in referrers.items() if not found), None)
-        if table is None:
-            table = _in_a_circle(referrers)
-            cut |= {(referrer, table) for referrer in referrers[table]}
+        free = [table for table, found in referrers.items() if not found]
+        table = free[0] if free else _in_a_circle(referrers)
+        cut |= {(referrer, table) for referrer in referrers[table]}
         order.append(table)
         del referrers[table]
         for found in referrers.values():
@@ -127,8 +126,8 @@ def _take_out(downgrade: DowngradeOps, cut: Collection[Link]) -> None:
     for op in downgrade.ops:
         if _is(op, "CreateTableOp"):
             created: Any = op
-            later = [key for key in _foreign_keys(created.columns) if (_table(created), _target(key)) in cut]
-            created.columns = [item for item in created.columns if item not in later]
+            later = {id(key) for key in _foreign_keys(created.columns) if (_table(created), _target(key)) in cut}
+            created.columns = [item for item in created.columns if id(item) not in later]
 
 
 def _foreign_keys(items: Any) -> Iterator[ForeignKeyConstraint]:

@@ -17,6 +17,7 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
+import websauna_migrate.batch  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.data import commit_joined, end_revision, joined_transaction
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
 from websauna_migrate.run_context import ATTRIBUTE, RunContext

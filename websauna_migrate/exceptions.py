@@ -87,6 +87,17 @@ class EmptySelection(UsageError):
         super().__init__(f"-x packages= names no package; name some of {_listed(registered)}, or say all")
 
 
+class UnknownTable(UsageError):
+    """No selected package owns a table of this name."""
+
+    def __init__(self, table: str, packages: tuple[str, ...], closest: str | None) -> None:
+        self.table = table
+        self.packages = packages
+        self.closest = closest
+        hint = f"did you mean {closest}?" if closest else "name another package with -x packages="
+        super().__init__(f"no table {table!r} in the models of {_listed(packages)}; {hint}")
+
+
 class WrongCombination(UsageError):
     """Options that do not go together."""
 
@@ -536,17 +547,6 @@ class UnresolvedForeignKey(OwnershipError):
         )
 
 
-class UnknownTable(OwnershipError):
-    """No selected package owns a table of this name."""
-
-    def __init__(self, table: str, packages: tuple[str, ...], closest: str | None) -> None:
-        self.table = table
-        self.packages = packages
-        self.closest = closest
-        hint = f"did you mean {closest}?" if closest else "name another package with -x packages="
-        super().__init__(f"no table {table!r} in the models of {_listed(packages)}; {hint}")
-
-
 class NotInThisDialect(OwnershipError):
     """A table asks for something that the database does not have."""
 
@@ -554,6 +554,34 @@ class NotInThisDialect(OwnershipError):
         self.dialect = dialect
         self.reason = reason
         super().__init__(f"the models cannot be written in {dialect}: {reason}; give the type a variant for {dialect}")
+
+
+class EnumInUse(OwnershipError):
+    """A value is to go from a type that others use too, so their columns would have to be converted."""
+
+    def __init__(self, enum: str, values: tuple[str, ...], users: tuple[str, ...]) -> None:
+        self.enum = enum
+        self.values = values
+        self.users = users
+        what = f"lose {', '.join(map(repr, values))}" if values else "order its values anew"
+        super().__init__(
+            f"the type {enum!r} cannot {what}: {_summed(users)} use it too, and they belong to others; "
+            f"keep the values, or give the columns a type of another name"
+        )
+
+
+class EnumTaken(OwnershipError):
+    """Others have a type of this name with other values."""
+
+    def __init__(self, enum: str, stored: tuple[str, ...], wanted: tuple[str, ...], users: tuple[str, ...]) -> None:
+        self.enum = enum
+        self.stored = stored
+        self.wanted = wanted
+        self.users = users
+        super().__init__(
+            f"the database has a type {enum!r} with the values {', '.join(map(repr, stored))}, which {_summed(users)} "
+            f"use; give the enum of the models another name"
+        )
 
 
 class BrokenModels(OwnershipError):
@@ -601,6 +629,19 @@ class RequiredTableMissing(RevisionError):
         super().__init__(
             f"a foreign key of {table} leads to {target} of {package}, which no revision creates yet; "
             f"make the revisions of both, with -x packages=all"
+        )
+
+
+class RequiredTypeMissing(RevisionError):
+    """A column has a type of another package that no revision creates."""
+
+    def __init__(self, column: str, type_: str, package: str) -> None:
+        self.column = column
+        self.type = type_
+        self.package = package
+        super().__init__(
+            f"the column {column} has the type {type_!r} of {package}, which no revision creates yet; "
+            f"make the revision of {package} first, with -x packages={package}"
         )
 
 
@@ -1016,6 +1057,17 @@ class RunError(MigrateError, RuntimeError):
     """A run broke on its way."""
 
 
+class ModelsDiffer(RunError):
+    """``check`` found that models differ from the database."""
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self.packages = packages
+        super().__init__(
+            f"the database is not as the models of {_listed(packages)} say; "
+            f"run: ws-alembic -x packages={','.join(packages)} revision --autogenerate"
+        )
+
+
 class DatabaseUnreachable(RunError):
     """No connection to the database was had."""
 
@@ -1222,6 +1274,19 @@ class ChangedMeanwhile(RunError):
         super().__init__(f"somebody else wrote to {table} meanwhile, so nothing was changed; run the command again")
 
 
+class LostInBatch(RunError):
+    """Building a SQLite table anew would lose a part of it. ``lost`` are keywords of its SQL, and statements."""
+
+    def __init__(self, table: str, lost: tuple[str, ...]) -> None:
+        self.table = table
+        self.lost = lost
+        what = ", ".join(" ".join(part.split()) for part in lost)
+        super().__init__(
+            f"table {table!r} cannot be built anew without losing {what}; drop that in this revision first and "
+            f"create it again after, or write the new table by hand"
+        )
+
+
 class OpenTransaction(RunError):
     """A transaction was open before Alembic began its own, which it would then never commit."""
 
@@ -1393,6 +1458,14 @@ class SnapshotFailed(ClientError):
             f"cannot dump {path}: {reason}; check that it is a SQLite database that you may read, and that there is "
             "room for a copy of it beside --output, else in TMPDIR"
         )
+
+
+class BackupFailed(ClientError):
+    """The dump that was to come before an upgrade is not complete; ``error`` tells why."""
+
+    def __init__(self, error: MigrateError) -> None:
+        self.error = error
+        super().__init__(f"no backup was made, so nothing was upgraded: {error}")
 
 
 class OutputFailed(ClientError):

@@ -6,12 +6,14 @@ there first and to go last, an order that the database accepts, and types that c
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
@@ -52,7 +54,7 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, tables: C
             continue
         first, last = _besides(upgrade, downgrade, tables, connection)
         for container in (upgrade, downgrade):
-            container.ops[:] = _in_order(container.ops, connection.dialect.name)
+            container.ops[:] = _in_order(container.ops, migration)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
         downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
         downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]
@@ -60,21 +62,63 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, tables: C
     render_sql_as_meant(migration)
 
 
-def _in_order(operations: list[Any], dialect: str) -> list[Any]:
-    """Return ``operations`` in an order that the ``dialect`` accepts."""
+def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
+    """Return ``operations`` as the database of ``migration`` accepts them."""
     dropped = {_table(op) for op in operations if isinstance(op, ops.DropTableOp)}
     ordered: list[Any] = []
     for op in operations:
         if isinstance(op, ops.CreateTableOp):
             op.info = {}  # what the models say to the application is nothing to a revision
+            items = [_with_name_of_check(i) if isinstance(i, sa.Column) else i for i in op.columns]
+            op.columns = [*items, *_checks_of_columns(op)]
         if not isinstance(op, ops.ModifyTableOps):
             ordered.append(op)
             continue
         # An index goes with its table, and MariaDB does not drop one that a foreign key needs.
         inner = [o for o in op.ops if not (_is_index_drop(o) and _table(op) in dropped)]
+        for added in inner:
+            if isinstance(added, ops.AddColumnOp):
+                added.column = _with_name_of_check(added.column)
+        inner = [o for one in inner for o in _identity_by_itself(one, migration)]
         inner.sort(key=lambda o: not (isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"))
-        ordered += _out_of_batch(op, inner) if dialect == "sqlite" else [_with_ops(op, inner)]
+        ordered += _out_of_batch(op, inner) if migration.dialect.name == "sqlite" else [_with_ops(op, inner)]
     return [op for op in ordered if not isinstance(op, ops.ModifyTableOps) or op.ops]
+
+
+def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:
+    """Take a change of the options of an identity out of ``op``: Alembic writes it as if there had been none."""
+    if not isinstance(op, ops.AlterColumnOp) or not isinstance(op.modify_server_default, sa.Identity):
+        return [op]
+    before = op.existing_server_default
+    if not isinstance(before, sa.Identity):
+        return [op]
+    names = (op.table_name, op.column_name, op.modify_server_default, migration.impl)
+    change = IdentityColumnDefault(*names, schema=op.schema, existing_server_default=before)
+    op.modify_server_default = False
+    sql = Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
+    return [sql, op] if op.has_changes() else [sql]
+
+
+def _with_name_of_check(column: Column[Any]) -> Column[Any]:
+    """Return ``column`` with a type that names its CHECK as the naming convention of the models does.
+
+    The script runs without the convention. SQLAlchemy has no public way to tell the check of a type from others.
+    """
+    checks = getattr(column.table, "constraints", ())
+    for check in checks:
+        if getattr(check, "_type_bound", False) and isinstance(check.name, str) and column.name in check.columns:
+            named: Any = copy.copy(column)
+            named.type = copy.copy(column.type)
+            named.type.name = str(check.name)
+            return named  # type: ignore[no-any-return]
+    return column
+
+
+def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:
+    """Return the CHECK constraints that stand in columns as those of the table: Alembic passes over them."""
+    columns = [item for item in op.columns if isinstance(item, sa.Column)]
+    found = [item for column in columns for item in column.constraints if isinstance(item, sa.CheckConstraint)]
+    return [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
 
 
 def _out_of_batch(modify: ops.ModifyTableOps, inner: list[Any]) -> list[Any]:
@@ -152,6 +196,8 @@ def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]
     named: dict[TableName, Any] = {}
     for place in places:
         for type_ in named_types(place.type, connection.dialect):
+            if isinstance(type_, sa.Enum):  # made and dropped by websauna_migrate.enums
+                continue
             schema = None if type_.schema == connection.dialect.default_schema_name else type_.schema
             named.setdefault(TableName(schema, type_.name), type_)
     return named
@@ -160,7 +206,7 @@ def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]
 def _existing_types(connection: Connection) -> set[TableName]:
     inspector: Any = sa.inspect(connection)
     default = connection.dialect.default_schema_name
-    found = inspector.get_enums(schema="*") + inspector.get_domains(schema="*")
+    found = inspector.get_domains(schema="*")
     return {TableName(None if t["schema"] == default else t["schema"], t["name"]) for t in found}
 
 
@@ -179,11 +225,10 @@ def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: 
 
 
 def _type_sql(type_: Any, connection: Connection) -> tuple[str, str]:
-    """Return the SQL that creates an enum or a domain of PostgreSQL, and the SQL that drops it."""
-    from sqlalchemy.dialects.postgresql import CreateDomainType, CreateEnumType, DropDomainType, DropEnumType
+    """Return the SQL that creates a domain of PostgreSQL, and the SQL that drops it."""
+    from sqlalchemy.dialects.postgresql import CreateDomainType, DropDomainType
 
-    create, drop = (CreateEnumType, DropEnumType) if isinstance(type_, sa.Enum) else (CreateDomainType, DropDomainType)
-    return _sql(create(type_), connection), _sql(drop(type_), connection)
+    return _sql(CreateDomainType(type_), connection), _sql(DropDomainType(type_), connection)
 
 
 def _sql(statement: Any, connection: Connection) -> str:

@@ -146,7 +146,7 @@ def _fits_into_one_schema(plan: Plan) -> bool:
 
 
 def _in_memory(app: Application, plan: Plan, recorder: _Recorder) -> None:
-    with _connected(app, lambda url: url.set(database=None, query={})) as scratch:
+    with _connected(app, lambda url: url.set(database=":memory:", query={})) as scratch:
         _run(app, plan, scratch, recorder)
 
 
@@ -166,6 +166,10 @@ def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder)
             recorder.take(scratch, progress.step)
             scratch.rollback()
 
+    # The settings may say twice which database is meant, and what runs here is committed.
+    if table_names(scratch):
+        raise ReplayImpossible("the scratch database is not empty")
+    scratch.rollback()
     executor.execute(app, plan, {}, scratch, on_progress=take)
 
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
+
+from websauna_migrate.graph import closure
+from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rich.text import Text
+    from sqlalchemy.engine import Dialect
 
     from websauna_migrate.doctor import Finding
     from websauna_migrate.graph import HistoryGraph
@@ -65,14 +77,15 @@ def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]
 
 def status_text(histories: Iterable[History], states: Mapping[str, HistoryState], *, colour: bool) -> str:
     """Return one row per history."""
+    from rich.text import Text
+
     rows = []
     for history in histories:
         state = states[history.package]
-        shade = _COLOURS.get(state.state, "red")
         rows.append(
             (
                 history.package,
-                f"[{shade}]{state.state}[/]",
+                Text(state.state, _COLOURS.get(state.state, "red")),
                 str(state.pending),
                 ", ".join(state.current) or "-",
                 ", ".join(state.heads) or "-",
@@ -80,6 +93,58 @@ def status_text(histories: Iterable[History], states: Mapping[str, HistoryState]
             )
         )
     return table(("package", "state", "pending", "current", "heads", "adopted packages"), rows, colour=colour)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that the models of ``package`` have otherwise than the database.
+
+    ``operation`` is what would make it equal, by Alembic's name for it. ``table`` is None where it is about no table.
+    """
+
+    package: str
+    operation: str
+    table: TableName | None
+    detail: str
+
+
+def differences(
+    diffs: Iterable[Any], package: str, owners: Mapping[TableName, str], dialect: Dialect
+) -> Iterator[Difference]:
+    """Yield what ``alembic check`` found, each under the owner of its table, or under ``package`` where it has none.
+
+    ``diffs`` are as :func:`alembic.autogenerate.compare_metadata` returns them.
+    """
+    for diff in diffs:
+        for one in diff if isinstance(diff, list) else [diff]:
+            table, detail = _table_and_detail(one, dialect)
+            yield Difference(_owner(table, owners, dialect) or package, str(one[0]), table, detail)
+
+
+def differences_json(found: Iterable[Difference]) -> list[dict[str, Any]]:
+    """Return differences as plain values."""
+    return [
+        {
+            "package": one.package,
+            "operation": one.operation,
+            "table": None if one.table is None else str(one.table),
+            "detail": one.detail,
+        }
+        for one in found
+    ]
+
+
+def differences_text(found: Sequence[Difference]) -> str:
+    """Return differences as lines below the packages they belong to."""
+    lines = []
+    for package in dict.fromkeys(one.package for one in found):
+        lines.append(f"{package}:")
+        for one in found:
+            if one.package == package:
+                place = "" if one.table is None else f" {one.table}"
+                detail = f": {one.detail}" if one.detail else ""
+                lines.append(f"  {one.operation.replace('_', ' ')}{place}{detail}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> str:
@@ -129,12 +194,12 @@ def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
 def head_lines(graph: HistoryGraph) -> Iterator[str]:
     """Yield the heads as ``alembic heads`` prints them."""
     for revision in graph.branch_heads:
-        labels = sorted(_labels(graph, revision))
+        labels = _labels(graph, revision)
         yield revision + (f" ({', '.join(labels)})" if labels else "") + _head_mark(graph, revision)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool) -> str:
-    """Return a table as wide as its content needs, with colours or as plain text."""
+def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colour: bool) -> str:
+    """Return a table as wide as its content needs, with colours or as plain text; what is a ``str`` stays as it is."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -143,26 +208,55 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: boo
     grid = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for row in rows:
         grid.add_row(*row)
-    Console(file=output, force_terminal=colour, no_color=not colour, width=1000).print(grid)
+    Console(file=output, force_terminal=colour, no_color=not colour, width=1000, markup=False, emoji=False).print(grid)
     return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+
+
+def _owner(table: TableName | None, owners: Mapping[TableName, str], dialect: Dialect) -> str | None:
+    if table is None:
+        return None
+    return owners.get(table) or owners.get(table._replace(schema=table.schema or dialect.default_schema_name))
+
+
+def _table_and_detail(diff: Sequence[Any], dialect: Dialect) -> tuple[TableName | None, str]:
+    match diff:
+        case (_, Table() as table, *_):
+            return TableName(table.schema, table.name), ""
+        case (_, ForeignKeyConstraint() as key):
+            columns = ", ".join(key.column_keys)
+            return _name(key.table), f"({columns}) to {', '.join(e.target_fullname for e in key.elements)}"
+        case (_, Index() | Constraint() as item):
+            columns = ", ".join(_shown(part, dialect) for part in getattr(item, "expressions", getattr(item, "columns", ())))
+            return _name(item.table), f"{item.name or ''} ({columns})".strip()
+        case (_, schema, str(table), Column() as column):
+            return TableName(schema, table), f"{column.name} {_shown(column.type, dialect)}"
+        case (_, schema, str(table), str(column), dict(), before, after):
+            return TableName(schema, table), f"{column} from {_shown(before, dialect)} to {_shown(after, dialect)}"
+    return None, " ".join(_shown(part, dialect) for part in diff[1:])
+
+
+def _name(table: Any) -> TableName:
+    return TableName(table.schema, table.name)
+
+
+def _shown(value: Any, dialect: Dialect) -> str:
+    """Return a part of a difference on one line, a type as its SQL."""
+    if isinstance(value, Column):
+        return str(value.name)
+    if isinstance(value, TypeEngine):
+        with suppress(SQLAlchemyError):  # some are of another database
+            value = value.compile(dialect=dialect)
+    return " ".join(str(getattr(value, "arg", value)).split())
 
 
 def _rows(heads: Iterable[str]) -> str:
     return ", ".join(heads) or "base"
 
 
-def _labels(graph: HistoryGraph, head: str) -> set[str]:
+def _labels(graph: HistoryGraph, head: str) -> list[str]:
     """Return the labels of all branches that end in ``head``."""
-    labels: set[str] = set()
-    seen = {head}
-    todo = [head]
-    while todo:
-        revision = todo.pop()
-        labels.update(graph.revisions[revision].branch_labels)
-        new = set(graph.parents[revision]) - seen
-        seen |= new
-        todo += new
-    return labels
+    line = closure((head,), graph.parents.__getitem__)
+    return sorted({label for revision in line for label in graph.revisions[revision].branch_labels})
 
 
 def _head_mark(graph: HistoryGraph, revision: str) -> str:

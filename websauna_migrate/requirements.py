@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKeyConstraint
 
-from websauna_migrate.exceptions import RequiredTableMissing
+from websauna_migrate.exceptions import RequiredTableMissing, RequiredTypeMissing
 from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, predecessors, read_revisions
 
@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History
+    from websauna_migrate.revisions import Revision
 
 _LONGEST_NAME = 63  # PostgreSQL, the shortest of the three
+
+
+@dataclass(frozen=True, slots=True)
+class UsedType:
+    """A type of another package: ``user`` is the column of ours, ``table`` that of the first column that has it.
+
+    ``statement`` is how the SQL that creates it begins.
+    """
+
+    user: str
+    type: str
+    table: TableName
+    statement: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +54,24 @@ class Requirements:
     coming: frozenset[str] = frozenset()
     put_off: list[ModifyTableOps] = field(default_factory=list)
 
-    def split(self, script: MigrationScript) -> None:
+    def split(self, script: MigrationScript, dialect: str) -> None:
         """Take foreign keys out of the tables that ``script`` creates where what they lead to is not there yet.
 
-        Those that lead to a table further down come at its end; those that lead to a history that is still to come
+        Those that lead to a table further down come at its end, and those with ``use_alter``, which a table is created
+        without, but not on SQLite, which takes them all; those that lead to a history that is still to come
         go to ``put_off``.
         """
         for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
-            at_end, elsewhere = self._taken_out(upgrade.ops)
+            at_end, elsewhere = self._taken_out(upgrade.ops, dialect)
             self.put_off.extend(elsewhere)
             upgrade.ops.extend(at_end)
             if at_end or elsewhere:
                 upgrade.reverse_into(downgrade)
 
-    def of(self, script: MigrationScript) -> dict[str, str | tuple[str, ...]]:
+    def of(self, script: MigrationScript, types: Iterable[UsedType] = ()) -> dict[str, str | tuple[str, ...]]:
         """Return the revisions of other packages that ``script`` requires, by package.
+
+        ``types`` are those that columns of the script have and other packages own.
 
         :raises RequiredTableMissing: no revision creates a table that a foreign key leads to
         """
@@ -69,13 +86,20 @@ class Requirements:
             if home.package != self.history.package:
                 creator = created_tables(read_revisions(home))[target].id
                 wanted.setdefault(home.package, {})[creator] = None
+        for used in types:
+            home = self._home(used.table)
+            revision = _creator(used, read_revisions(home))
+            if revision is None:
+                raise RequiredTypeMissing(used.user, used.type, self.ownership.owners[used.table])
+            if home.package != self.history.package:
+                wanted.setdefault(home.package, {})[revision.id] = None
         return {package: _latest(self.histories[package], ids) for package, ids in wanted.items()}
 
     def _home(self, table: TableName) -> History:
         owner = self.ownership.owners[table]
         return next(history for history in self.histories.values() if owner in history.packages)
 
-    def _taken_out(self, ops: Sequence[Any]) -> tuple[list[ModifyTableOps], list[ModifyTableOps]]:
+    def _taken_out(self, ops: Sequence[Any], dialect: str) -> tuple[list[ModifyTableOps], list[ModifyTableOps]]:
         below = [_created_key(op) for op in ops if _is(op, "CreateTableOp")]
         at_end, elsewhere = [], []
         for op in ops:
@@ -86,7 +110,7 @@ class Requirements:
                 target = _target(constraint)
                 if self._is_coming(target):
                     elsewhere.append(_as_operation(op, constraint))
-                elif target in below or constraint.use_alter:  # create_table passes over use_alter
+                elif dialect != "sqlite" and (target in below or constraint.use_alter):
                     at_end.append(_as_operation(op, constraint))
                 else:
                     continue
@@ -98,6 +122,14 @@ class Requirements:
             return False
         home = self._home(table)
         return home.package in self.coming and table not in created_tables(read_revisions(home))
+
+
+def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
+    """Return the revision that creates a type, or else the table of the column that used it first."""
+    for revision in revisions:
+        if revision.path.suffix == ".py" and used.statement in revision.path.read_text(encoding="utf-8"):
+            return revision
+    return created_tables(revisions).get(used.table)
 
 
 def _latest(history: History, ids: Iterable[str]) -> str | tuple[str, ...]:

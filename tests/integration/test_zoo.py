@@ -5,9 +5,11 @@ The models of the zoo are those that all three databases have, and for each what
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import create_engine, inspect
 
-from projects import Workspace, write
+from projects import INITIALIZER, Workspace, write
 
 TYPES = '''
 """Types of the zoo, in a module of their own."""
@@ -57,7 +59,7 @@ class Point(UserDefinedType):
         return "VARCHAR(40)"
 '''
 
-COMMON = '''
+COMMON = """
 import datetime
 import decimal
 import uuid
@@ -155,7 +157,7 @@ class Indexes(Base):
     __tablename__ = "indexes"
     id = Column(Integer, primary_key=True)
     a = Column(Integer, index=True)
-    b = Column(Integer, unique=True)
+    b = Column(Integer, CheckConstraint("b < 100", name="b_small"), CheckConstraint("b <> 50"), unique=True)
     c = Column(Integer, index=True, unique=True)
     d = Column(String(20))
     e = Column(String(20))
@@ -224,9 +226,12 @@ class Quoted(Base):
     __table_args__ = (Index("Index Of Mixed", "Mixed Case"),)
 
 
-class Named(Base):
-    __tablename__ = "named"
+class NamedBase(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
+
+
+class Named(NamedBase):
+    __tablename__ = "named"
     id = Column(Integer, primary_key=True)
     a = Column(Integer, index=True)
     b = Column(Integer, CheckConstraint("b > 0", name="positive"), unique=True)
@@ -235,9 +240,10 @@ class Named(Base):
 
 
 Index("ix_lower", func.lower(Indexes.d))
-'''
+bases = [Base, NamedBase]
+"""
 
-POSTGRESQL = '''
+POSTGRESQL = """
 class OfPostgres(Base):
     __tablename__ = "of_postgres"
     id = Column(BigInteger, Identity(always=True), primary_key=True)
@@ -282,9 +288,9 @@ class OfPostgres(Base):
         postgresql.ExcludeConstraint(("during", "&&"), name="ex_during"),
         ForeignKeyConstraint(["serial"], ["types.id"], deferrable=True, initially="DEFERRED"),
     )
-'''
+"""
 
-MARIADB = '''
+MARIADB = """
 class OfMariadb(Base):
     __tablename__ = "of_mariadb"
     id = Column(mysql.INTEGER(unsigned=True), primary_key=True)
@@ -308,11 +314,11 @@ class OfMariadb(Base):
     __table_args__ = (
         Index("ix_prefix", "note", mysql_length={"note": 10}, mariadb_length={"note": 10}),
         Index("ix_full", "medium_text", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT"),
-        {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"},
+        {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_charset": "latin1"},
     )
-'''
+"""
 
-SQLITE = '''
+SQLITE = """
 class OfSqlite(Base):
     __tablename__ = "of_sqlite"
     id = Column(Integer, primary_key=True)
@@ -323,7 +329,7 @@ class OfSqlite(Base):
         Index("ix_lite_partial", "expression", sqlite_where=text("expression LIKE 'a%'")),
         {"sqlite_autoincrement": True},
     )
-'''
+"""
 
 OWN = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE}
 
@@ -338,9 +344,12 @@ def zoo(folder, backend, models=None) -> Workspace:
     common = COMMON.replace("{name}", name).replace("{dialect}", backend.name)
     if backend.name == "mariadb":  # no indexes over expressions
         common = common.replace('Index("ix_lower", func.lower(Indexes.d))', "")
-    package = work.add_app(name, history=True)
+    package = work.add_app(name, history=True, init=INITIALIZER.replace(":Base", ":bases").replace("{addons!r}", "()"))
     write(package / "types.py", TYPES)
-    write(package / "models.py", "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n" + (models or common + OWN[backend.name]))
+    write(
+        package / "models.py",
+        "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n" + (models or common + OWN[backend.name]),
+    )
     return work
 
 
@@ -369,4 +378,141 @@ def test_the_zoo_goes_up_shows_no_difference_and_goes_down_without_a_trace(tmp_p
     work.ok("downgrade", "base")
     assert left_over(work) == {}
     work.ok("upgrade")
+    assert work.autogenerate() == []
+
+
+def test_the_sql_of_the_zoo_creates_the_same(tmp_path, backend):
+    work = zoo(tmp_path, backend)
+    work.ok("revision", "--autogenerate", "-m", "zoo")
+    sql = work.ok("upgrade", "--sql")
+    engine = create_engine(work.url)
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_history_zoo")  # made by Alembic on MariaDB
+        for statement in re.split(r";\n", re.sub(r"^--.*$", "", sql, flags=re.MULTILINE)):
+            if statement.strip() and statement.strip() not in ("BEGIN", "COMMIT"):
+                connection.exec_driver_sql(statement.replace("%", "%%") if backend.name != "sqlite" else statement)
+    engine.dispose()
+    assert work.autogenerate() == []
+
+
+CHANGES = {
+    # name of the column: before, after
+    "longer": ("String(20)", "String(30)"),
+    "unlimited": ("String(20)", "Text"),
+    "bounded": ("Text", "String(70)"),
+    "precise": ("Numeric(6, 2)", "Numeric(8, 3)"),
+    "bigger": ("Integer", "BigInteger"),
+    "stricter": ("String(5)", "String(5), nullable=False"),
+    "looser": ("String(5), nullable=False", "String(5)"),
+    "default_added": ("String(5)", "String(5), server_default='x'"),
+    "default_changed": ("String(9), server_default='it\\'s'", "String(9), server_default='it\\'s 5%'"),
+    "default_dropped": ("String(5), server_default='x'", "String(5)"),
+    "default_emptied": ("String(5), server_default='x'", "String(5), server_default=''"),
+    "default_case": ("String(5), server_default='x'", "String(5), server_default='X'"),
+    "flag": ("Boolean, server_default=true()", "Boolean, server_default=false()"),
+    "number": ("Integer, server_default='1'", "Integer, server_default='2'"),
+    "amount": ("Numeric(6, 2), server_default='1.50'", "Numeric(6, 2), server_default='1.05'"),
+    "moment": ("DateTime, server_default=func.now()", "DateTime"),
+    "gone": ("Integer", None),
+    "new": (None, "Integer, CheckConstraint('new > 0', name='new_positive')"),
+    "new_filled": (None, "String(9), nullable=False, server_default='it\\'s'"),
+    "indexed": ("Integer", "Integer, index=True"),
+    "not_indexed": ("Integer, index=True", "Integer"),
+    "unique_index": ("Integer, index=True", "Integer, index=True, unique=True"),
+}
+CHANGES_ON = {
+    "sqlite": {},
+    "postgresql": {
+        "zoned": ("DateTime", "DateTime(timezone=True)"),
+        "unbounded": ("String(20)", "String"),
+        "limited": ("String", "String(20)"),
+        "sized": ("Float(53)", "Float(24)"),
+        "commented": ("Integer", 'Integer, comment="it\'s 5%"'),
+        "json": ("JSON", "postgresql.JSONB"),
+        "array": ("ARRAY(Integer)", "ARRAY(BigInteger)"),
+        "identity": ("Integer, Identity(start=5), nullable=False", "Integer, Identity(start=7), nullable=False"),
+        "seconds": ("postgresql.TIMESTAMP(precision=3)", "postgresql.TIMESTAMP(precision=0)"),
+        "expression": ("Text, server_default=text(\"'a' || 'b'\")", "Text, server_default=text(\"'a' || 'c'\")"),
+        "mood": ("Enum('a', 'b', name='old_mood')", "Text"),
+    },
+    "mariadb": {
+        "commented": ("Integer", 'Integer, comment="it\'s 5%"'),
+        "unsigned": ("mysql.INTEGER", "mysql.INTEGER(unsigned=True)"),
+        "smaller": ("mysql.MEDIUMTEXT", "mysql.TINYTEXT"),
+        "size": ("Enum('s', 'm')", "Enum('s', 'm', 'l')"),
+        "stamp": ("mysql.TIMESTAMP(fsp=3), nullable=True", "mysql.TIMESTAMP(fsp=6), nullable=True"),
+    },
+}
+TABLE_CHANGES = (
+    # arguments of the table that are there before, and those that are there after
+    (
+        """
+        Index("ix_pair", "longer", "number"), Index("ix_gone", "number"), Index("ix_turned", "longer", "text_key"),
+        UniqueConstraint("number", name="uq_gone"), UniqueConstraint("number", "longer", name="uq_changed"),
+        CheckConstraint("number > 0", name="ck_gone"),
+        ForeignKeyConstraint(["other_id"], ["other.id"], name="fk_changed"),
+        ForeignKeyConstraint(["gone_id"], ["other.id"], name="fk_gone"),
+        """,
+        """
+        Index("ix_pair", "longer", "number", unique=True), Index("ix_added", "number", "longer"),
+        Index("ix_turned", "text_key", "longer"),
+        UniqueConstraint("text_key", name="uq_added"), UniqueConstraint("number", "text_key", name="uq_changed"),
+        CheckConstraint("number > 1 AND text_key <> '5%'", name="ck_added"),
+        ForeignKeyConstraint(["other_id"], ["other.id"], name="fk_changed", ondelete="CASCADE"),
+        ForeignKeyConstraint(["added_id"], ["other.id"], name="fk_added"),
+        """,
+    )
+)
+CHANGED = """
+from sqlalchemy import *
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.orm import *
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Other(Base):
+    __tablename__ = "other"
+    id = Column(Integer, primary_key=True)
+
+
+class Changed(Base):
+    __tablename__ = "changed"
+    id = Column(Integer, primary_key=True)
+    other_id = Column(Integer)
+    gone_id = Column(Integer)
+    added_id = Column(Integer)
+    text_key = Column(String(10))
+{columns}
+    __table_args__ = ({arguments})
+
+
+bases = Base
+"""
+
+
+def changed(side: int, backend: str) -> str:
+    """Return the models before (0) or after (1) all the changes."""
+    pairs = CHANGES | CHANGES_ON[backend]
+    columns = [f"    {name} = Column({pair[side]})" for name, pair in pairs.items() if pair[side] is not None]
+    return CHANGED.format(columns="\n".join(columns), arguments=TABLE_CHANGES[side])
+
+
+def test_each_real_difference_is_found_and_can_be_undone(tmp_path, backend):
+    work = zoo(tmp_path, backend, changed(0, backend.name))
+    work.autogenerate()
+    models = tmp_path / "zoo" / "zoo" / "models.py"
+    write(models, changed(1, backend.name))
+    (script,) = work.autogenerate()
+    text = script.read_text().partition("def downgrade")[0]
+    assert [name for name in CHANGES | CHANGES_ON[backend.name] if not re.search(rf"\b(ix_changed_)?{name}\b", text)] == []
+    for name in re.findall(r'"((?:ix|uq|ck|fk)_\w+)"', "".join(TABLE_CHANGES)):
+        assert f"'{name}'" in text, name
+    assert "'new_positive'" in text
+    assert work.autogenerate() == []
+    work.ok("downgrade", "-1")
+    write(models, changed(0, backend.name))
+    script.unlink()
     assert work.autogenerate() == []

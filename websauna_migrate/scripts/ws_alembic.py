@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
+from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.common import (
     FAILED,
     application,
@@ -223,12 +225,19 @@ def _migrate(options: Namespace, direction: Any) -> int:
         "one_transaction": x_option(options.x or (), "transaction", ("all", "each")) == "all",
         "cmd_opts": options,
     }
+    if options.sql and options.backup:
+        raise WrongCombination("--sql changes no database, so there is nothing to back up", "leave out --backup")
     if options.sql:
         executor.write_sql(app, packages, options.revision, sys.stdout, **run_options)
         return 0
     if direction == "down" and options.revision == "base":
         confirm_removal(options, app, packages)
-    return _run(options, partial(executor.migrate, app, packages, options.revision, **run_options))
+
+    def on_plan(plan: Plan) -> None:
+        _warn_of_reports(plan)
+        back_up(options, app, plan)
+
+    return _run(options, partial(executor.migrate, app, packages, options.revision, on_plan=on_plan, **run_options))
 
 
 def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
@@ -242,7 +251,6 @@ def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
         done = migrate(
             on_wait=say_who_holds(options),
-            on_plan=_warn_of_reports,
             on_progress=on_progress,
             interruptible=ended_by_signals,
         )
@@ -301,8 +309,20 @@ def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
     parser.add_argument("--tag", help="a tag that an env.py may ask for")
 
 
+def _add_upgrade_arguments(parser: ArgumentParser) -> None:
+    _add_run_arguments(parser, default="heads")
+    parser.add_argument(
+        "--backup",
+        type=Path,
+        metavar="FILE",
+        help="dump the database to FILE first, and upgrade only when that is complete; FILE is only written when there "
+        "is something to upgrade",
+    )
+
+
 def _add_downgrade_arguments(parser: ArgumentParser) -> None:
     _add_run_arguments(parser, default=None)
+    parser.set_defaults(backup=None)
     parser.add_argument("--yes", action="store_true", help="do not ask before all is undone")
 
 
@@ -343,7 +363,7 @@ def _add_init_arguments(parser: ArgumentParser) -> None:
 
 
 _ARGUMENTS: dict[str, Callable[[ArgumentParser], None]] = {
-    "upgrade": partial(_add_run_arguments, default="heads"),
+    "upgrade": _add_upgrade_arguments,
     "downgrade": _add_downgrade_arguments,
     "stamp": _add_stamp_arguments,
     "current": _add_current_arguments,

@@ -1,0 +1,273 @@
+"""``adopt``: databases that other means brought to where they are, on all three databases."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from projects import Workspace, revise, write
+from servers import Backend
+from troubles import findings, look, shop
+
+VERSION_TABLE = "CREATE TABLE {} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+
+
+@pytest.fixture
+def here(tmp_path: Path, backend: Backend) -> Workspace:
+    """An application of two tables whose database was upgraded and has no history table, of each kind."""
+    return without_history(shop(tmp_path, backend.new_database()))
+
+
+@pytest.fixture
+def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
+    """The same on SQLite, for what does not depend on the database."""
+    return without_history(shop(tmp_path, sqlite.new_database()))
+
+
+def without_history(workspace: Workspace) -> Workspace:
+    workspace.ok("upgrade")
+    workspace.execute("DROP TABLE alembic_history_shop", "INSERT INTO thing VALUES (1, 'kept')")
+    return workspace
+
+
+def plain(workspace: Workspace, *revisions: str, table: str = "alembic_version") -> None:
+    """Make a version table as plain Alembic does."""
+    inserts = (f"INSERT INTO {table} VALUES ('{revision}')" for revision in revisions)
+    workspace.execute(VERSION_TABLE.format(table), *inserts)
+
+
+def history(workspace: Workspace) -> list[str]:
+    """Return what the history table holds; nothing where there is none."""
+    if "alembic_history_shop" not in workspace.tables():
+        return []
+    return [str(row[0]) for row in workspace.execute("SELECT version_num FROM alembic_history_shop ORDER BY 1")]
+
+
+# --- what is taken over ------------------------------------------------------------------------------------------
+
+
+def test_a_plain_version_table_is_taken_over_and_stays(here):
+    plain(here, "bbb2")
+    ran = here.run("adopt", "--yes")
+    assert (ran.code, ran.out) == (0, "")
+    assert "shop: alembic_version says so. This would be written:\n  alembic_history_shop: empty -> bbb2\n" in ran.err
+    assert (history(here), here.ok("current")) == (["bbb2"], "bbb2 (head)\n")
+    assert "alembic_version" in here.tables()
+    assert here.execute("SELECT name FROM thing") == [("kept",)]
+    assert findings(here) == []
+    revise(here.app / "alembic", "ccc3", "bbb2", "op.add_column('thing', sa.Column('more', sa.Integer))")
+    here.ok("upgrade")
+    assert here.ok("current") == "ccc3 (head)\n"
+
+
+def test_drop_old_drops_the_old_version_table(here):
+    plain(here, "bbb2")
+    here.ok("adopt", "--yes", "--drop-old")
+    assert here.tables() == {"thing", "note", "alembic_history_shop"}
+    assert history(here) == ["bbb2"]
+
+
+def test_several_heads_are_taken_over_together(here):
+    revise(here.app / "alembic", "ccc3", "bbb2")
+    revise(here.app / "alembic", "ddd4", "bbb2")
+    plain(here, "ccc3", "ddd4")
+    here.ok("adopt", "--yes")
+    assert history(here) == ["ccc3", "ddd4"]
+
+
+def test_the_version_table_of_another_tool_is_taken_over_by_its_name(here):
+    plain(here, "aaa1", table="kotti_version")
+    here.ok("adopt", "--from", "kotti_version", "--yes")
+    assert history(here) == ["aaa1"]
+
+
+def test_a_version_table_of_another_form_is_passed_over_for_what_the_schema_is(lite):
+    lite.execute("CREATE TABLE migrate_version (repository TEXT, version INTEGER)")
+    lite.ok("adopt", "--from", "migrate_version", "--yes")
+    assert history(lite) == ["bbb2"]
+    assert "holds more than the column version_num" in lite.fails("adopt", "--from", "thing", "--drop-old", "--yes")
+    assert "thing" in lite.tables()
+
+
+def test_tables_without_any_version_are_adopted_at_the_revision_that_they_match(here):
+    here.execute("DROP TABLE note")
+    ran = here.run("adopt", "--yes")
+    assert ran.code == 0, ran
+    assert "the tables in the database are those of aaa1" in ran.err
+    assert history(here) == ["aaa1"]
+    here.ok("upgrade")
+    assert findings(here) == []
+
+
+def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides(lite):
+    plain(lite, "old9")
+    ran = lite.run("adopt", "--yes")
+    assert "alembic_version is at old9, which no script has; the tables in the database are those of bbb2" in ran.err
+    assert history(lite) == ["bbb2"]
+
+
+def test_a_revision_that_was_named_is_written_whatever_the_tables_are(lite):
+    lite.execute("ALTER TABLE thing ADD COLUMN odd INTEGER")
+    assert lite.fails("adopt", "--yes") == (
+        "shop: the tables in the database are those of no revision; the closest is bbb2, the database has thing: "
+        "column odd INTEGER besides; change them, or name the revision with --revision"
+    )
+    assert history(lite) == []
+    lite.ok("adopt", "--revision", "aaa", "--yes")
+    assert history(lite) == ["aaa1"]
+
+
+def test_a_websauna_database_needs_no_adoption(here):
+    plain(here, "aaa1", table="alembic_history_shop")
+    ran = here.run("adopt", "--yes")
+    assert (ran.code, ran.err) == (0, "shop: nothing to adopt, alembic_history_shop says so already\n")
+    here.execute("DROP TABLE note")
+    here.ok("upgrade")
+    assert history(here) == ["bbb2"]
+
+
+def test_a_websauna_database_of_a_renamed_package_is_taken_over_from_its_old_table(here):
+    plain(here, "bbb2", table="alembic_history_old_shop")
+    here.ok("adopt", "--from", "alembic_history_old_shop", "--yes", "--drop-old")
+    assert here.tables() == {"thing", "note", "alembic_history_shop"}
+
+
+def test_a_version_table_that_was_renamed_by_hand_is_taken_over(here):
+    here.ok("stamp", "head")
+    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
+    here.ok("adopt", "--yes")
+    assert history(here) == ["bbb2"]
+
+
+def test_an_empty_database_has_nothing_to_adopt(tmp_path, sqlite):
+    workspace = shop(tmp_path, sqlite.new_database())
+    assert "nothing to adopt" in workspace.run("adopt", "--yes").err
+    assert workspace.tables() == set()
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------
+
+
+def test_a_history_that_says_something_else_is_not_overwritten(lite):
+    plain(lite, "aaa1")
+    lite.ok("stamp", "bbb2")
+    said = lite.fails("adopt", "--from", "alembic_version", "--yes")
+    assert said.endswith("to write it all the same: ws-alembic -x packages=shop stamp --purge aaa1")
+    assert history(lite) == ["bbb2"]
+
+
+def test_a_version_table_that_is_not_there_is_told(lite):
+    assert lite.fails("adopt", "--from", "nowhere", "--yes") == (
+        "adopt --from: the database has no table nowhere; look which table the other tool uses"
+    )
+
+
+def test_one_history_at_a_time_is_adopted(lite):
+    lite.add("notes", history=True)
+    lite.add_app("shop", "", ["notes"])
+    assert "say which with -x packages=notes" in lite.fails("-x", "packages=all", "adopt", "--yes", code=2)
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_written(here):
+    plain(here, "bbb2")
+    before = look(here.url)
+    ran = here.run("adopt")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith("FAILED: adopt asks before it writes, and here is no terminal; say --yes\n")
+    assert look(here.url) == before
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+def test_a_terminal_is_asked(lite, start, answer, code):
+    plain(lite, "bbb2")
+    process, ours = on_terminal(lite, start, "adopt")
+    os.write(ours, answer.encode())
+    _, said = process.communicate(timeout=20)
+    os.close(ours)
+    assert process.returncode == code, said
+    assert "alembic_history_shop: empty -> bbb2\nGo on? [y/N] " in said
+    assert history(lite) == (["bbb2"] if code == 0 else [])
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("n\n", 1)])
+def test_downgrade_base_asks_on_a_terminal(lite, start, answer, code):
+    lite.ok("stamp", "head")
+    process, ours = on_terminal(lite, start, "downgrade", "base")
+    os.write(ours, answer.encode())
+    _, said = process.communicate(timeout=20)
+    os.close(ours)
+    assert process.returncode == code, said
+    assert "this drops note with 0 row(s)\nthis drops thing with 1 row(s)\nGo on? [y/N] " in said
+    assert ("thing" in lite.tables()) == bool(code)
+
+
+def test_downgrade_base_with_yes_does_not_ask(lite, start):
+    lite.ok("stamp", "head")
+    process, ours = on_terminal(lite, start, "downgrade", "base", "--yes")
+    _, said = process.communicate(timeout=20)
+    os.close(ours)
+    assert (process.returncode, "Go on?" in said) == (0, False)
+    assert "thing" not in lite.tables()
+
+
+def on_terminal(workspace: Workspace, start, *argv: str) -> tuple[subprocess.Popen[str], int]:
+    """Start ``ws-alembic`` with a terminal as its standard input, and return the other end of that."""
+    ours, theirs = pty.openpty()
+    path = ":".join(map(str, workspace.path))
+    arguments = ("-c", workspace.ini, *argv)
+    process = start("ws-alembic", *arguments, cwd=workspace.app, env={"PYTHONPATH": path}, stdin=theirs)
+    os.close(theirs)
+    return process, ours
+
+
+# --- all or nothing ----------------------------------------------------------------------------------------------
+
+KILLER = """
+import os, signal
+from sqlalchemy import Engine, event
+from websauna_migrate import adoption
+from websauna_migrate.scripts.ws_alembic import main
+
+left = int(os.environ["KILL_AT"])
+carry_out = adoption.carry_out
+
+
+def count(*_):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def counted(*args):
+    for name in ("before_cursor_execute", "commit"):
+        event.listen(Engine, name, count)
+    carry_out(*args)
+
+
+adoption.carry_out = counted
+"""
+
+
+def test_an_adoption_killed_at_any_statement_leaves_the_old_state_or_the_new(here):
+    revise(here.app / "alembic", "ccc3", "bbb2")
+    revise(here.app / "alembic", "ddd4", "bbb2")
+    plain(here, "ccc3", "ddd4")
+    write(here.folder / "killer.py", KILLER)
+    here.path.append(here.folder)
+    states, code = [], None
+    while code != 0:
+        ran = here.run("adopt", "--yes", "--drop-old", script="killer:main", env={"KILL_AT": str(len(states))})
+        code = ran.code
+        # MariaDB commits DDL by itself: the history table may be there, empty, and the old one stay a moment longer.
+        states.append((tuple(history(here)), "alembic_version" in here.tables()))
+        assert states[-1] in [((), True), (("ccc3", "ddd4"), True), (("ccc3", "ddd4"), False)]
+        here.execute("DROP TABLE IF EXISTS alembic_history_shop", "DROP TABLE IF EXISTS alembic_version")
+        plain(here, "ccc3", "ddd4")
+    assert len(states) > 5
+    assert states[0] == ((), True)
+    assert states[-1] == (("ccc3", "ddd4"), False)

@@ -1,0 +1,378 @@
+"""What ``doctor`` finds in real databases, that its remedies mend it, and that nothing is changed by looking."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from projects import Workspace, revise
+from servers import Backend
+from troubles import NOTE, THING, everything, findings, follow, look, shop, until
+
+ALL = ("-x", "packages=all")
+
+
+@pytest.fixture
+def here(tmp_path: Path, backend: Backend) -> Workspace:
+    """An application of two tables and two revisions, with an empty database of each kind."""
+    return shop(tmp_path, backend.new_database())
+
+
+@pytest.fixture
+def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
+    """The same on SQLite, for what does not depend on the database."""
+    return shop(tmp_path, sqlite.new_database())
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, postgresql: Backend) -> Workspace:
+    """The same on PostgreSQL."""
+    return shop(tmp_path, postgresql.new_database())
+
+
+# --- nothing is wrong --------------------------------------------------------------------------------------------
+
+
+def test_an_empty_database_has_nothing_wrong(here):
+    assert findings(here, *ALL) == []
+    assert here.ok("doctor") == "Nothing is wrong.\n"
+
+
+def test_an_upgraded_database_has_nothing_wrong(here):
+    here.ok("upgrade")
+    assert findings(here) == []
+    here.ok("downgrade", "aaa1")
+    assert findings(here) == []
+
+
+# --- a revision that no script has -------------------------------------------------------------------------------
+
+
+def test_an_unknown_revision_is_found_with_the_revision_that_the_schema_matches(here):
+    revise(here.app / "alembic", "ccc3", "bbb2")
+    here.ok("upgrade")
+    (here.app / "alembic" / "versions" / "ccc3.py").unlink()
+    (found,) = findings(here)
+    assert (found["problem"], found["package"]) == ("unknown-revision", "shop")
+    assert "alembic_history_shop is at ccc3, which no script has" in found["detail"]
+    assert "the tables match revision bbb2" in found["detail"]
+    assert found["remedy"] == f"ws-alembic -c {here.ini} -x packages=shop stamp --purge bbb2"
+    follow(here, found)
+    assert here.ok("current") == "bbb2 (head)\n"
+    assert findings(here) == []
+
+
+def test_a_schema_that_matches_no_revision_is_told_with_what_differs(here):
+    revise(here.app / "alembic", "ccc3", "bbb2", "op.add_column('note', sa.Column('more', sa.Integer))")
+    here.ok("upgrade")
+    (here.app / "alembic" / "versions" / "ccc3.py").unlink()
+    (found,) = findings(here)
+    assert (
+        "the tables match no revision; the closest is bbb2 (the database has note: column more INT" in found["detail"]
+    )
+    assert "git log --all -S ccc3" in found["remedy"]
+
+
+NEEDS_HISTORY = (
+    *("upgrade", "downgrade base", "downgrade -1", "stamp head", "current", "current -v", "plan", "plan --down"),
+    *("check", "revision --autogenerate -m x", "rebase bbb2 base", "history -i"),
+)
+
+
+def test_every_command_tells_of_an_unknown_revision_before_it_does_anything(lite):
+    lite.ok("upgrade")
+    lite.execute("UPDATE alembic_history_shop SET version_num = 'zzz9'")
+    before, files = look(lite.url), lite.files()
+    (lite.app / "alembic" / "script.py.mako").write_text("")
+    for command in NEEDS_HISTORY:
+        ran = lite.run(*command.split())
+        said = ran.err.splitlines()[-1]
+        assert (ran.code, ran.out) == (1, ""), (command, ran)
+        assert "shop: the database is at revision zzz9 (table alembic_history_shop), which no script has" in said
+        assert "older than the database" in said
+        assert "another branch" in said
+        assert "deleted or rewritten" in said
+        assert said.endswith("look closer with 'ws-alembic -x packages=shop doctor'")
+    ran = lite.run("status")
+    assert ran.code == 0
+    assert "WARNING: shop: the database is at revision zzz9" in ran.err
+    (lite.app / "alembic" / "script.py.mako").unlink()
+    assert (look(lite.url), lite.files()) == (before, files)
+
+
+# --- tables without a history ------------------------------------------------------------------------------------
+
+
+def test_tables_without_a_history_are_found_with_their_revision(here):
+    here.ok("upgrade", "aaa1")
+    here.execute("DROP TABLE alembic_history_shop")
+    (found,) = findings(here)
+    assert (found["problem"], found["package"]) == ("unstamped", "shop")
+    assert "the tables match revision aaa1" in found["detail"]
+    follow(here, found)
+    assert here.ok("current") == "aaa1\n"
+    here.ok("upgrade")
+    assert findings(here) == []
+
+
+def test_tables_that_the_models_made_match_the_scripts_of_the_same_models(here):
+    ddl = here.call("websauna_migrate.scripts.ws_create_table:main", [str(here.ini)])
+    here.execute(*(statement for statement in ddl.out.split(";") if statement.strip()))
+    (found,) = findings(here)
+    assert "the tables match revision bbb2" in found["detail"]
+
+
+def test_the_latest_of_revisions_with_equal_tables_is_named_first(lite):
+    revise(lite.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE note SET thing_id = 1')")
+    lite.ok("upgrade")
+    lite.execute("DELETE FROM alembic_history_shop")
+    (found,) = findings(lite)
+    assert "match revision ccc3 (as those of bbb2, which differ in no table)" in found["detail"]
+    assert found["remedy"].endswith("stamp ccc3")
+
+
+def test_a_script_that_cannot_be_replayed_is_said_so(here):
+    broken = "op.execute('SELECT * FROM not_there')"
+    revise(here.app / "alembic", "ccc3", "bbb2", "pass")
+    here.ok("upgrade")
+    here.execute("DELETE FROM alembic_history_shop")
+    revise(here.app / "alembic", "ccc3", "bbb2", broken)
+    (found,) = findings(here)
+    assert "the tables match revision bbb2" in found["detail"]
+    assert "not all scripts were compared: shop ccc3 breaks on an empty database: " in found["detail"]
+    assert found["remedy"].endswith("stamp bbb2")
+
+
+def test_what_a_history_requires_of_others_is_replayed_and_not_compared(here):
+    model = "class User(Base):\n    __tablename__ = 'users'\n    id = Column(Integer, primary_key=True)\n"
+    here.add("user", model, history=True)
+    here.add_app("shop", THING + NOTE, ["user"])
+    revise(
+        here.folder / "user" / "user" / "alembic",
+        "uuu1",
+        None,
+        "op.create_table('users', sa.Column('id', sa.Integer, primary_key=True))",
+    )
+    key = "op.create_table('owned', sa.Column('id', sa.Integer, sa.ForeignKey('users.id'), primary_key=True))"
+    revise(here.app / "alembic", "ccc3", "bbb2", key, header="requires = {'user': 'uuu1'}")
+    here.ok(*ALL, "upgrade")
+    here.execute("DELETE FROM alembic_history_shop")
+    (found,) = findings(here)
+    assert "the tables match revision ccc3" in found["detail"]
+
+
+def test_a_script_that_leaves_its_transaction_is_replayed_in_a_database_of_its_own(postgres):
+    leaves = "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY i ON thing (name)')"
+    revise(postgres.app / "alembic", "ccc3", "bbb2", leaves)
+    postgres.ok("upgrade")
+    postgres.execute("DELETE FROM alembic_history_shop")
+    before = look(postgres.url)
+    (found,) = findings(postgres)
+    assert "the tables match revision ccc3" in found["detail"]
+    assert look(postgres.url) == before
+
+
+def test_tables_in_schemas_are_replayed_in_a_database_of_its_own(postgres):
+    create = "op.create_table('far', sa.Column('id', sa.Integer, primary_key=True), schema='crm')"
+    revise(postgres.app / "alembic", "ccc3", "bbb2", create)
+    postgres.execute("CREATE SCHEMA crm")
+    postgres.ok("upgrade")
+    postgres.execute("DELETE FROM alembic_history_shop")
+    (found,) = findings(postgres)
+    assert "the tables match revision ccc3" in found["detail"]
+    assert postgres.tables("crm") == {"far"}
+
+
+def test_a_script_that_names_the_real_schema_does_nothing_there(postgres):
+    postgres.ok("upgrade")
+    postgres.execute("DELETE FROM alembic_history_shop", "INSERT INTO thing VALUES (1, 'kept')")
+    revise(postgres.app / "alembic", "ccc3", "bbb2", "op.execute('DELETE FROM public.thing')")
+    before = look(postgres.url)
+    (found,) = findings(postgres)
+    assert "it names the table public.thing with its schema" in found["detail"]
+    assert "the tables match revision bbb2" in found["detail"]
+    assert look(postgres.url) == before
+
+
+# --- the other problems ------------------------------------------------------------------------------------------
+
+
+def test_two_heads_are_told_with_date_and_message_and_merged_by_the_remedy(lite):
+    date = "Create Date: 2026-03-04 10:00:00"
+    script = revise(lite.app / "alembic", "ccc3", "bbb2")
+    script.write_text(f'"""Add colours\n\nRevises: bbb2\n{date}\n"""\n' + script.read_text())
+    revise(lite.app / "alembic", "ddd4", "bbb2")
+    (found,) = findings(lite)
+    assert (found["problem"], found["package"]) == ("several-heads", "shop")
+    assert "ccc3 'Add colours' of 2026-03-04 10:00:00, after bbb2, not applied" in found["detail"]
+    assert "ddd4 '' of a day that the script does not say, after bbb2, not applied" in found["detail"]
+    lite.ok("init")
+    follow(lite, found)
+    assert findings(lite) == []
+    lite.ok("upgrade", "head")
+
+
+def test_a_plain_version_table_is_found_and_taken_over_by_the_remedy(here):
+    here.ok("upgrade")
+    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
+    (found,) = findings(here)
+    assert (found["problem"], found["package"]) == ("plain-alembic-version", "shop")
+    assert "the table alembic_version of plain Alembic is at bbb2" in found["detail"]
+    assert found["remedy"] == f"ws-alembic -c {here.ini} -x packages=shop adopt --yes"
+    follow(here, found)
+    assert here.ok("current") == "bbb2 (head)\n"
+    assert findings(here) == []
+
+
+def test_a_plain_version_table_of_another_program_is_found_and_left(lite):
+    lite.ok("upgrade")
+    lite.execute("CREATE TABLE alembic_version (version_num TEXT)", "INSERT INTO alembic_version VALUES ('other')")
+    (found,) = findings(lite)
+    assert (found["problem"], found["package"]) == ("plain-alembic-version", None)
+    assert findings(lite, "-x", "packages=shop") == [found]
+
+
+def with_notes(workspace: Workspace) -> Workspace:
+    """Add an add-on with a history, and upgrade."""
+    model = "class Memo(Base):\n    __tablename__ = 'memo'\n    id = Column(Integer, primary_key=True)\n"
+    package = workspace.add("acme.notes", model, history=True)
+    create = "op.create_table('memo', sa.Column('id', sa.Integer, primary_key=True))"
+    revise(package / "alembic", "mmm1", None, create, "op.drop_table('memo')")
+    workspace.add_app("shop", THING + NOTE, ["acme.notes"])
+    workspace.ok(*ALL, "upgrade")
+    workspace.execute("INSERT INTO memo VALUES (1)", "INSERT INTO memo VALUES (2)")
+    return workspace
+
+
+def test_a_package_that_is_no_longer_registered_is_found_with_its_tables(here):
+    with_notes(here).add_app("shop", THING + NOTE)
+    (found,) = findings(here)
+    assert (found["problem"], found["package"]) == ("orphan-history", "acme.notes")
+    assert "alembic_history_acme_notes is at mmm1" in found["detail"]
+    assert "its tables: memo (2 rows)" in found["detail"]
+    assert "install and register it again" in found["remedy"]
+    assert "DROP TABLE memo; DROP TABLE alembic_history_acme_notes" in found["remedy"]
+
+
+def test_a_package_that_is_no_longer_installed_is_found_with_the_tables_that_nobody_claims(lite):
+    with_notes(lite).add_app("shop", THING + NOTE)
+    lite.path = [path for path in lite.path if path.name != "acme.notes"]
+    (found,) = findings(lite)
+    assert (found["problem"], found["package"]) == ("orphan-history", None)
+    assert "tables of no registered package: memo (2 rows)" in found["detail"]
+    assert "DROP TABLE memo" not in found["remedy"]
+
+
+def test_downgrade_base_tells_what_it_drops_with_the_number_of_rows(here):
+    ran = with_notes(here).run("-x", "packages=acme.notes", "downgrade", "base")
+    assert ran.code == 0
+    assert "this drops memo with 2 row(s)" in ran.err
+    assert here.tables() == {"thing", "note", "alembic_history_shop", "alembic_history_acme_notes"}
+    here.add_app("shop", THING + NOTE)
+    (found,) = findings(here)
+    assert found["remedy"] == "Nothing is left but the table: DROP TABLE alembic_history_acme_notes."
+
+
+def test_a_table_without_an_owner_is_found(lite):
+    module = "from sqlalchemy import *\nm = MetaData()\nTable('lost', m, Column('id', Integer))\n"
+    (lite.folder / "elsewhere.py").write_text(module)
+    lite.path.append(lite.folder)
+    lite.models(lite.app / "shop", THING + NOTE + "\nimport elsewhere\nfrom elsewhere import m as m\n")
+    init = lite.app / "shop" / "__init__.py"
+    init.write_text(
+        init.read_text().replace(
+            '"shop.models:Base")',
+            '"shop.models:Base")\n        self.config.add_migration_package("one", "elsewhere:m")\n'
+            '        self.config.add_migration_package("two", "elsewhere:m")',
+        )
+    )
+    (found,) = findings(lite)
+    assert (found["problem"], found["package"]) == ("ownerless-table", None)
+    assert "'lost'" in found["detail"]
+
+
+def test_a_requirement_that_is_not_applied_is_found_and_mended_by_the_remedy(lite):
+    with_notes(lite)
+    revise(lite.app / "alembic", "ccc3", "bbb2", header="requires = {'acme.notes': 'mmm1'}")
+    lite.ok(*ALL, "upgrade")
+    lite.execute("DELETE FROM alembic_history_acme_notes", "DROP TABLE memo")
+    (found,) = findings(lite, *ALL)
+    assert (found["problem"], found["package"]) == ("unmet-requirement", "shop")
+    assert found["remedy"] == f"ws-alembic -c {lite.ini} -x packages=acme.notes upgrade mmm1"
+    assert findings(lite, "-x", "packages=acme.notes") == []
+    follow(lite, found)
+    assert findings(lite, *ALL) == []
+
+
+def test_doctor_follows_the_selected_packages(lite):
+    with_notes(lite)
+    lite.execute("DELETE FROM alembic_history_acme_notes", "DELETE FROM alembic_history_shop")
+    assert [found["package"] for found in findings(lite, "-x", "packages=acme.notes")] == ["acme.notes"]
+    assert [found["package"] for found in findings(lite)] == ["shop"]
+    assert [found["package"] for found in findings(lite, *ALL)] == ["acme.notes", "shop"]
+
+
+def test_the_text_tells_what_it_is_why_it_matters_and_what_mends_it(lite):
+    lite.ok("upgrade")
+    lite.execute("DELETE FROM alembic_history_shop")
+    ran = lite.run("doctor")
+    assert (ran.code, ran.err) == (1, "")
+    title, what, why, mend = ran.out.splitlines()
+    assert title == "unstamped in shop"
+    assert what.startswith("  what: alembic_history_shop holds no revision")
+    assert why == "  why:  an upgrade would create the tables that are there already, and fail"
+    assert mend == f"  mend: ws-alembic -c {lite.ini} -x packages=shop stamp bbb2"
+
+
+# --- looking changes nothing -------------------------------------------------------------------------------------
+
+LOOKING = ("doctor", "status", "plan", "check")
+
+
+@pytest.mark.parametrize("state", ["empty", "unstamped", "unknown", "plain"])
+def test_looking_changes_nothing_in_the_database_and_nothing_on_disk(here, state):
+    if state != "empty":
+        here.ok("upgrade")
+    if state == "unstamped":
+        here.execute("DROP TABLE alembic_history_shop")
+    if state == "unknown":
+        here.execute("UPDATE alembic_history_shop SET version_num = 'zzz9'")
+    if state == "plain":
+        here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
+    before, files = look(here.url), everything(here.folder)
+    for command in LOOKING:
+        here.run(*ALL, *command.split())
+        assert everything(here.folder) == files, command
+    assert look(here.url) == before
+
+
+def test_a_missing_sqlite_file_is_not_made(lite):
+    for command in LOOKING:
+        lite.run(*command.split())
+        assert not Path(str(lite.url.database)).exists(), command
+
+
+def test_a_killed_doctor_leaves_nothing(postgres, start):
+    postgres.ok("upgrade")
+    postgres.execute("DELETE FROM alembic_history_shop")
+    began = postgres.folder / "began"
+    revise(postgres.app / "alembic", "ccc3", "bbb2", f"open({str(began)!r}, 'w'); import time; time.sleep(30)")
+    before = look(postgres.url)
+    path = ":".join(map(str, postgres.path))
+    process = start("ws-alembic", "-c", postgres.ini, "doctor", cwd=postgres.app, env={"PYTHONPATH": path})
+    until(began.exists)
+    process.kill()
+    process.wait()
+    until(lambda: look(postgres.url) == before)
+
+
+def test_a_locked_database_is_only_read(lite):
+    """Another program that holds the write lock of a SQLite database stops nobody from looking."""
+    lite.ok("upgrade")
+    lite.execute("DELETE FROM alembic_history_shop")
+    writer = sqlite3.connect(str(lite.url.database), isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert [found["problem"] for found in findings(lite)] == ["unstamped"]
+    writer.close()

@@ -1,0 +1,293 @@
+"""Enums through the changes of their models, both ways: types on PostgreSQL, columns elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects import Workspace
+
+THING = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    {columns}
+"""
+OTHER = THING.replace("Thing", "Other").replace("thing", "other")
+ALL = ("-x", "packages=all")
+WELL = "No new upgrade operations detected.\n"
+NASTY = ("it's", "a:b", ":c", "100%", "ü—☃", "back\\slash", '"quoted"', "{brace}", "%(name)s", "$1", "new\nline")
+
+
+def enum(*values, name="mood", **options):
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
+    return f"Enum({', '.join(map(repr, values))}, name={name!r}{given})"
+
+
+def thing(*types, default=None):
+    given = "" if default is None else f", server_default={default!r}"
+    names = ["mood", "second", "third"]
+    return THING.format(
+        columns="\n    ".join(f"{n} = Column({t}{given})" for n, t in zip(names, types, strict=False)) or "pass"
+    )
+
+
+@pytest.fixture
+def here(tmp_path, database_url):
+    """A folder with nothing in it and a database, on each of the three."""
+    return Workspace(tmp_path, database_url)
+
+
+@pytest.fixture
+def pg(tmp_path, postgresql):
+    """The same on PostgreSQL."""
+    return Workspace(tmp_path, postgresql.new_database())
+
+
+def types(workspace):
+    """Return the enums of a PostgreSQL database."""
+    rows = workspace.execute(
+        "SELECT t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_type AS t"
+        " LEFT JOIN pg_enum AS e ON e.enumtypid = t.oid WHERE t.typtype = 'e' GROUP BY 1"
+    )
+    return {name: tuple(values) for name, values in rows}
+
+
+def app(workspace, models, *addons):
+    return workspace.add_app("shop", models, addons, history=True)
+
+
+def fails(workspace, *argv):
+    """Run ``ws-alembic``, which has to fail, and return the last line that it says."""
+    ran = workspace.run(*argv)
+    assert (ran.code, ran.out) == (1, "")
+    return ran.err.splitlines()[-1]
+
+
+def goes_both_ways(workspace, package, before, after, rows=()):
+    """Change the models from ``before`` to ``after`` and return the script; all ways there and back are gone."""
+    workspace.models(package, before)
+    workspace.autogenerate()
+    assert workspace.ok("check") == WELL
+    workspace.execute(*rows, "SELECT 1")
+    workspace.models(package, after)
+    assert workspace.run("check").code == 1
+    (script,) = workspace.autogenerate()
+    text = script.read_text()
+    assert workspace.ok("check") == WELL, text
+    assert workspace.autogenerate() == []
+    workspace.ok("downgrade", "-1")
+    workspace.models(package, before)
+    hidden = script.rename(script.with_suffix(".hidden"))
+    assert workspace.ok("check") == WELL, text
+    hidden.rename(script)
+    workspace.models(package, after)
+    workspace.ok("upgrade")
+    assert workspace.ok("check") == WELL, text
+    return text
+
+
+def ends_empty(workspace, **how):
+    workspace.ok("downgrade", "base", **how)
+    assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
+    if workspace.url.get_backend_name() == "postgresql":
+        assert types(workspace) == {}
+    workspace.ok("upgrade", **how)
+
+
+CHANGES = {
+    "value at the end": (thing(enum("a", "b")), thing(enum("a", "b", "c"))),
+    "value in the middle": (thing(enum("a", "b")), thing(enum("a", "between", "b"))),
+    "values at the start": (thing(enum("a", "b")), thing(enum("x", "y", "a", "z", "b"))),
+    "values of any kind": (thing(enum("a")), thing(enum(*NASTY, "a"))),
+    "value removed": (thing(enum(*NASTY, "a")), thing(enum("a"))),
+    "value renamed": (thing(enum("a", "b"), default="a"), thing(enum("c", "b"), default="b")),
+    "new value is the default": (thing(enum("a", "b"), default="a"), thing(enum("a", "b", "c"), default="c")),
+    "default goes with its value": (thing(enum("a", "b"), default="a"), thing(enum("b"))),
+    "default stays": (thing(enum("a", "b", "c"), default="b"), thing(enum("a", "b"), default="b")),
+    "first user": (thing("Integer"), thing("Integer", enum("a", "b"))),
+    "last user": (thing("Integer", enum("a", "b")), thing("Integer")),
+    "last table": (thing("Integer") + OTHER.format(columns=f"mood = Column({enum('a')})"), thing("Integer")),
+    "new table": (thing("Integer"), thing("Integer") + OTHER.format(columns=f"mood = Column({enum('a')})")),
+    "second user": (thing(enum("a", "b")), thing(enum("a", "b"), enum("a", "b"))),
+    "second user and a value": (thing(enum("a", "b")), thing(enum("a", "c"), enum("a", "c"), default="c")),
+    "text for an enum": (thing(enum("aa", "bb"), default="aa"), thing("String(9)", default="aa")),
+    "enum for a text": (thing("String(9)", default="aa"), thing(enum("aa", "bb"), default="aa")),
+}
+POSTGRESQL = {
+    "order": (thing(enum("a", "b")), thing(enum("b", "a"))),
+    "name of the type": (thing(enum("a", "b"), default="a"), thing(enum("a", "b", name="Of Mood"), default="a")),
+    "name and values": (thing(enum("a", "b"), default="a"), thing(enum("c", "b", name="feeling"), default="c")),
+    "array": (thing(f"ARRAY({enum('a', 'b')})"), thing(f"ARRAY({enum('b', 'c')})")),
+    "array with a default": (
+        thing(f"ARRAY({enum('a', 'b')})", default="{b}"),
+        thing(f"ARRAY({enum('b', 'c')})", default="{c}"),
+    ),
+    "one of two users moves": (
+        thing(enum("a", "b"), enum("a", "b"), default="a"),
+        thing(enum("a", "b"), enum("x", "a", name="other"), default="a"),
+    ),
+    "a user goes with a value": (thing(enum("a", "b"), enum("a", "b")), thing(enum("a"))),
+    "a long name": (thing(enum("a", "b", name="m" * 63)), thing(enum("a", name="m" * 63))),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_an_enum_goes_both_ways(tmp_path, request, database, change):
+    here = Workspace(tmp_path, request.getfixturevalue(database).new_database())
+    before, after = CHANGES[change]
+    goes_both_ways(here, app(here, before), before, after)
+    ends_empty(here)
+
+
+@pytest.mark.parametrize("change", POSTGRESQL)
+def test_a_change_of_a_type_goes_both_ways(pg, change):
+    before, after = POSTGRESQL[change]
+    goes_both_ways(pg, app(pg, before), before, after)
+    ends_empty(pg)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+def test_rows_with_a_removed_value_stop_the_upgrade_with_their_number(tmp_path, request, database):
+    here = Workspace(tmp_path, request.getfixturevalue(database).new_database())
+    package = app(here, thing(enum("a", "it's", "c")))
+    here.autogenerate()
+    here.execute("INSERT INTO thing (id, mood) VALUES (1, 'it''s'), (2, 'it''s'), (3, 'c')")
+    here.models(package, thing(enum("new", "a", "c")))
+    here.ok("revision", "--autogenerate", "-m", "less")
+    message = fails(here, "upgrade")
+    assert '2 rows of thing.mood hold "it\'s"' in message
+    assert here.execute("SELECT id, mood FROM thing ORDER BY id") == [(1, "it's"), (2, "it's"), (3, "c")]
+    (script,) = (path for path in here.scripts() if "less" in path.name)
+    text = script.read_text()
+    example = next(line for line in text.splitlines() if "# op.execute(" in line)
+    script.write_text(text.replace(example, example.replace("# op", "op").replace("'new'", "'a'"), 1))
+    here.ok("upgrade")
+    assert here.execute("SELECT id, mood FROM thing ORDER BY id") == [(1, "a"), (2, "a"), (3, "c")]
+
+
+def test_rows_with_an_added_value_stop_the_downgrade(pg):
+    package = app(pg, thing(enum("a")))
+    pg.autogenerate()
+    pg.models(package, thing(enum("a", "b")))
+    pg.autogenerate()
+    pg.execute("INSERT INTO thing (id, mood) VALUES (1, 'b')")
+    assert "1 rows of thing.mood hold 'b'" in fails(pg, "downgrade", "-1")
+
+
+def test_a_value_can_be_renamed_in_the_script(pg):
+    package = app(pg, thing(enum("sad", "ok")))
+    pg.autogenerate()
+    pg.execute("INSERT INTO thing (id, mood) VALUES (1, 'sad')")
+    pg.models(package, thing(enum("gloomy", "ok")))
+    pg.ok("revision", "--autogenerate", "-m", "renamed")
+    (script,) = (path for path in pg.scripts() if "renamed" in path.name)
+    rename = "ALTER TYPE mood RENAME VALUE 'sad' TO 'gloomy'"
+    script.write_text(script.read_text().replace("    # A row", f'    op.execute("{rename}")\n    # A row', 1))
+    pg.ok("upgrade")
+    assert pg.execute("SELECT mood FROM thing") == [("gloomy",)]
+    assert pg.ok("check") == WELL
+
+
+def test_a_type_that_two_packages_use_belongs_to_the_first_and_the_other_requires_it(pg):
+    shared = OTHER.format(columns=f"mood = Column({enum('a', 'b')})")
+    notes = pg.add("notes", shared, history=True)
+    shop = app(pg, thing(enum("a", "b")), "notes")
+    scripts = {path.parents[2].name: path.read_text() for path in pg.autogenerate(*ALL)}
+    assert "CREATE TYPE" in scripts["notes"]
+    assert "TYPE" not in scripts["shop"]
+    assert "'notes': '" in scripts["shop"]
+    assert pg.ok(*ALL, "check") == f"notes:\n{WELL}shop:\n{WELL}"
+    # A value more: only the owner writes it. A value less would touch the table of the other.
+    pg.models(notes, shared.replace("'b'", "'b', 'c'"))
+    pg.models(shop, thing(enum("a", "b", "c")))
+    (script,) = pg.autogenerate(*ALL)
+    assert script.is_relative_to(notes)
+    assert "thing" not in script.read_text()
+    assert types(pg) == {"mood": ("a", "b", "c")}
+    pg.models(notes, shared.replace("'b'", "'c'"))
+    assert "thing.mood" in fails(pg, "-x", "packages=notes", "revision", "--autogenerate", "-m", "less")
+    pg.models(notes, shared.replace("'b'", "'b', 'c'"))
+    # The first user goes; the type stays, and belongs to the other from now on.
+    pg.models(notes, "")
+    pg.autogenerate(*ALL)
+    assert types(pg) == {"mood": ("a", "b", "c")}
+    pg.models(shop, thing("Integer"))
+    pg.autogenerate(*ALL)
+    assert types(pg) == {}
+
+
+def test_a_type_of_strangers_is_never_touched(pg):
+    pg.execute(
+        "CREATE TYPE status AS ENUM ('x', 'y')",
+        "CREATE TABLE nobodys (s status)",
+        "CREATE TYPE unused AS ENUM ('z')",
+    )
+    package = app(pg, thing(enum("a")))
+    pg.autogenerate()
+    assert pg.autogenerate() == []
+    pg.models(package, thing(enum("a"), enum("x", "y", name="status")))
+    (script,) = pg.autogenerate()
+    assert "TYPE" not in script.read_text()
+    pg.ok("downgrade", "base")
+    assert types(pg) == {"status": ("x", "y"), "unused": ("z",)}
+    script.unlink()
+    pg.ok("upgrade")
+    pg.models(package, thing(enum("a"), enum("q", name="status")))
+    message = fails(pg, "revision", "--autogenerate", "-m", "taken")
+    assert "a type 'status' with the values 'x', 'y', which nobodys.s use" in message
+
+
+def test_a_type_that_is_made_by_hand_is_left_alone(pg):
+    pg.execute("CREATE TYPE mood AS ENUM ('a')")
+    by_hand = "from sqlalchemy.dialects.postgresql import ENUM\n" + thing(
+        "ENUM('a', 'b', name='mood', create_type=False)"
+    )
+    app(pg, by_hand)
+    (script,) = pg.autogenerate()
+    assert "TYPE" not in script.read_text()
+    assert pg.autogenerate() == []
+
+
+def test_types_live_in_schemas(pg):
+    in_stock = thing("Enum('a', 'b', name='mood', schema='stock')") + "    __table_args__ = {'schema': 'stock'}\n"
+    package = app(pg, in_stock)
+    goes_both_ways(pg, package, in_stock, in_stock.replace("'b'", "'c'"))
+    pg.ok("downgrade", "base")
+    assert types(pg) == {}
+
+
+def test_all_revisions_run_in_one_transaction_and_as_sql(pg):
+    package = app(pg, thing(enum("a", "b")))
+    pg.autogenerate()
+    for values in (("x", "a", "b"), ("a", "c"), ("c", "a")):
+        pg.models(package, thing(enum(*values)))
+        pg.autogenerate()
+    sql = pg.ok("upgrade", "--sql")
+    pg.ok("downgrade", "base")
+    pg.ok("-x", "transaction=all", "upgrade")
+    assert types(pg) == {"mood": ("c", "a")}
+    pg.ok("-x", "transaction=all", "downgrade", "base")
+    pg.execute(
+        "DROP TABLE alembic_history_shop", *[s for s in sql.split(";\n") if s.strip() not in ("", "BEGIN", "COMMIT")]
+    )
+    assert pg.ok("check") == WELL
+
+
+def test_a_check_that_holds_the_values_of_a_text_follows_them(here):
+    def text(*values):
+        return thing(enum(*values, native_enum=False, create_constraint=True, length=20))
+
+    goes_both_ways(here, app(here, text("a", "it's")), text("a", "it's"), text("a", "b", "c%:d"))
+    here.execute("INSERT INTO thing (id, mood) VALUES (1, 'b')")
+    assert "1 rows of thing.mood hold 'b'" in fails(here, "downgrade", "-1")
+    here.execute("DELETE FROM thing")
+    ends_empty(here)
+
+
+def test_python_enums_follow_their_members(pg):
+    def python(*names):
+        members = "".join(f"    {name} = {number}\n" for number, name in enumerate(names))
+        return f"import enum\nclass Mood(enum.Enum):\n{members}\n" + thing("Enum(Mood)")
+
+    goes_both_ways(pg, app(pg, python("a", "b")), python("a", "b"), python("a", "x", "b"))

@@ -1,0 +1,138 @@
+"""The commands of the how-to "Production: scripts first, code later", on a server with the old release."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from projects import Workspace, write
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "production.rst"
+GIT = "git -c user.name=Ann -c user.email=ann@example.org -c commit.gpgsign=false"
+V1 = """
+class Product(Base):
+    __tablename__ = "product"
+    id = Column(Integer, primary_key=True)
+    name = Column(String(50), nullable=False)
+"""
+V2 = f"""{V1}
+    price = Column(Integer)
+    stock = Column(Integer, nullable=False, server_default="0")
+
+class Review(Base):
+    __tablename__ = "review"
+    id = Column(Integer, primary_key=True)
+    product_id = Column(ForeignKey("product.id"), nullable=False)
+"""
+SELL = """
+import sys
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
+from shop.models import Product
+
+with Session(create_engine(sys.argv[1])) as session:
+    session.add(Product(name="tea"))
+    session.commit()
+    print(len(session.scalars(select(Product)).all()), hasattr(Product, "price"))
+"""
+
+
+@pytest.fixture
+def server(tmp_path, backend, monkeypatch):
+    """A checkout of v1 of a project, its database, and a run of commands there; v2 was released meanwhile."""
+    project = release_twice(tmp_path / "developer", backend)
+    if backend.name != "sqlite":
+        monkeypatch.setenv("PATH", str(backend.server.programs), prepend=os.pathsep)
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "server"))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    shell(f"git clone --quiet {project} server && cd server && git checkout --quiet v1", tmp_path)
+    return Server(tmp_path / "server", backend.new_database())
+
+
+def release_twice(folder, backend):
+    developer = Workspace(folder, backend.new_database())
+    package = developer.add_app("shop", V1)
+    write(developer.app / ".gitignore", "*.pyc\n*.db\n*.lock\n*.sqlite\n*.sql\nproduction.ini\n")
+    developer.ok("init")
+    developer.autogenerate()
+    shell("git init --quiet && git add . && {git} commit --quiet -m one && git tag v1", developer.app)
+    developer.models(package, V2)
+    developer.autogenerate()
+    shell("git add . && {git} commit --quiet -m two && git tag v2", developer.app)
+    return developer.app
+
+
+def shell(line, folder):
+    done = subprocess.run(["bash", "-c", line.replace("{git}", GIT)], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Server:
+    """The folder and the database of a running application."""
+
+    def __init__(self, folder, url):
+        self.folder, self.url = folder, url
+        self.text = url.render_as_string(hide_password=False)
+        app = "use = call:shop:main\nwebsauna.init = shop.Initializer\n"
+        write(folder / "production.ini", f"[app:main]\n{app}sqlalchemy.url = {self.text}\n")
+        self.run("ws-alembic -c production.ini upgrade")
+
+    def run(self, line):
+        return shell(line, self.folder)
+
+    def sell(self):
+        """Let the application, as it is there, write and read; return how many rows it sees and whether it is new."""
+        write(self.folder.parent / "sell.py", SELL)
+        return self.run(f"python ../sell.py '{self.text}'").split()
+
+    def columns(self):
+        engine = create_engine(self.url)
+        try:
+            return {column["name"] for column in inspect(engine).get_columns("product")}
+        finally:
+            engine.dispose()
+
+
+def parts():
+    """Return the blocks of commands of the page: to fetch the scripts, to upgrade, to bring the code."""
+    blocks = re.findall(r"::\n\n((?:    .+\n)+)", PAGE.read_text(encoding="utf-8"))
+    return [[line.strip() for line in block.splitlines()] for block in blocks]
+
+
+def test_scripts_come_first_and_the_old_code_goes_on_working(server):
+    fetch, upgrade, bring = parts()
+    assert server.sell() == ["1", "False"]
+
+    for line in fetch:
+        server.run(line)
+    changed = server.run("git status --porcelain").splitlines()
+    assert [line.split()[1].split("/")[0] for line in changed] == ["alembic"]
+
+    printed = [server.run(line) for line in upgrade]
+    assert len(printed[0].strip().splitlines()) > 1
+    assert server.columns() == {"id", "name", "price", "stock"}
+    assert (server.folder / "before-v2.sql").stat().st_size
+    assert server.sell() == ["2", "False"]
+
+    for line in bring:
+        server.run(line)
+    assert server.sell() == ["3", "True"]
+    server.run("ws-alembic -c production.ini check")
+
+
+def test_the_old_release_finds_nothing_to_do_after_its_scripts_were_brought_back(server):
+    """Going back takes the folder of v2 to downgrade, and then that of v1."""
+    server.run("git checkout --quiet v2 -- alembic && ws-alembic -c production.ini upgrade")
+    server.run(
+        "ws-alembic -c production.ini downgrade -1 && git checkout --quiet --force v1 -- alembic && git clean -fdq"
+    )
+    assert server.columns() == {"id", "name"}
+    assert server.sell() == ["1", "False"]

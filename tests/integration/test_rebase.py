@@ -1,0 +1,102 @@
+"""``rebase`` and ``merge``: what mends a history with two heads."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from projects import Workspace, revise
+from servers import Backend
+from troubles import findings, shop
+
+
+@pytest.fixture
+def here(tmp_path: Path, backend: Backend) -> Workspace:
+    """A history with two heads of which one is applied, on each database."""
+    return forked(shop(tmp_path, backend.new_database()))
+
+
+@pytest.fixture
+def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
+    """The same on SQLite, for what does not depend on the database."""
+    return forked(shop(tmp_path, sqlite.new_database()))
+
+
+def forked(workspace: Workspace) -> Workspace:
+    revise(workspace.app / "alembic", "ccc3", "bbb2")
+    revise(workspace.app / "alembic", "ddd4", "bbb2", "op.execute('SELECT 1')")
+    workspace.ok("upgrade", "ccc3")
+    return workspace
+
+
+def script(workspace: Workspace, revision: str) -> Path:
+    return workspace.app / "alembic" / "versions" / f"{revision}.py"
+
+
+def test_a_revision_that_nobody_applied_is_put_after_the_other_head(here):
+    path = script(here, "ddd4")
+    path.chmod(0o640)
+    before = path.read_text()
+    ran = here.run("rebase", "ddd4", "ccc3")
+    assert (ran.code, ran.out, ran.err) == (0, "", f"shop: ddd4 follows ccc3 now ({path})\n")
+    assert path.read_text() == before.replace("down_revision = 'bbb2'", "down_revision = 'ccc3'")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert sorted(file.name for file in path.parent.iterdir()) == ["aaa1.py", "bbb2.py", "ccc3.py", "ddd4.py"]
+    assert findings(here) == []
+    here.ok("upgrade", "head")
+    assert here.ok("current") == "ddd4 (head)\n"
+
+
+def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
+    before = here.files()
+    assert here.fails("rebase", "ccc3", "ddd4") == (
+        "shop ccc3 was not rebased: this database has applied it; "
+        "undo it there first: ws-alembic -x packages=shop downgrade bbb2"
+    )
+    assert here.files() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ddd4", "ddd4"), "it cannot follow itself"),
+        (("ddd4", "eee5"), "eee5 itself comes after it"),
+        (("ddd4", "nowhere"), "no revision 'nowhere' in shop"),
+        (("nowhere", "ccc3"), "no revision 'nowhere' in shop"),
+        (("mmm6", "aaa1"), "it is a merge"),
+        (("fff7", "aaa1"), "down_revision is not one plain value"),
+        (("ddd4", "heads"), "heads is not one revision"),
+    ],
+)
+def test_a_rebase_that_cannot_be_is_refused_and_changes_nothing(lite, arguments, said):
+    revise(lite.app / "alembic", "eee5", "ddd4")
+    merge = revise(lite.app / "alembic", "mmm6")
+    merge.write_text(merge.read_text().replace("down_revision = None", "down_revision = ('ccc3', 'eee5')"))
+    computed = revise(lite.app / "alembic", "fff7")
+    computed.write_text(computed.read_text().replace("down_revision = None", "down_revision = 'mmm' + '6'"))
+    revise(lite.app / "alembic", "ggg8", "bbb2")
+    before = lite.files()
+    assert said in lite.fails("rebase", *arguments)
+    assert lite.files() == before
+
+
+def test_a_revision_is_found_among_the_selected_packages_by_the_start_of_its_name(lite):
+    lite.add("notes", history=True)
+    lite.add_app("shop", "", ["notes"])
+    lite.ok("-x", "packages=all", "rebase", "ddd", "ccc")
+    assert "down_revision = 'ccc3'" in script(lite, "ddd4").read_text()
+
+
+def test_merge_works_package_by_package(lite):
+    notes = lite.add("notes", history=True)
+    lite.add_app("shop", "", ["notes"])
+    for id_ in ("nnn1", "ooo2"):
+        revise(notes / "alembic", id_)
+    lite.ok("-x", "packages=all", "init")
+    lite.ok("-x", "packages=notes", "merge", "heads", "-m", "one")
+    assert len(list((notes / "alembic" / "versions").glob("*.py"))) == 3
+    assert [found["package"] for found in findings(lite, "-x", "packages=all")] == ["shop"]
+    lite.ok("-x", "packages=all", "merge", "heads", "-m", "one")
+    assert findings(lite, "-x", "packages=all") == []

@@ -1,0 +1,159 @@
+"""Models that were removed: what is dropped, in which order, and what is said about it, on all three databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects import Workspace, write
+
+CUSTOMER = """
+class Customer(Base):
+    __tablename__ = "customer"
+    id = Column(Integer, primary_key=True)
+    name = Column(String(20), index=True)
+"""
+ORDER = """
+class Order(Base):
+    __tablename__ = "orders"
+    id = Column(Integer, primary_key=True)
+    customer_id = Column(ForeignKey("customer.id"), nullable=False, index=True)
+
+class Line(Base):
+    __tablename__ = "line"
+    id = Column(Integer, primary_key=True)
+    order_id = Column(ForeignKey("orders.id", ondelete="CASCADE"))
+    parent_id = Column(ForeignKey("line.id"))
+"""
+CIRCLE = """
+class Apple(Base):
+    __tablename__ = "apple"
+    id = Column(Integer, primary_key=True)
+    tree_id = Column(ForeignKey("tree.id"), index=True)
+
+class Tree(Base):
+    __tablename__ = "tree"
+    id = Column(Integer, primary_key=True)
+    best_id = Column(ForeignKey("apple.id", ondelete="SET NULL", name="best"))
+    garden_id = Column(ForeignKey("customer.id"))
+"""
+STAYS = """
+class Invoice(Base):
+    __tablename__ = "invoice"
+    id = Column(Integer, primary_key=True)
+    order_id = Column(ForeignKey("orders.id", name="fk_invoice_order"), index=True)
+"""
+STAYED = """
+class Invoice(Base):
+    __tablename__ = "invoice"
+    id = Column(Integer, primary_key=True)
+"""
+ALL = ("-x", "packages=all")
+
+
+@pytest.fixture
+def here(tmp_path, database_url):
+    """A folder with nothing in it and a database, on each of the three."""
+    return Workspace(tmp_path, database_url)
+
+
+def make_app(workspace, models, addons=()):
+    package = workspace.add_app("shop", models, addons)
+    (workspace.app / "alembic").mkdir(exist_ok=True)
+    return package
+
+
+def goes_both_ways(workspace, script, before):
+    """Go down by the last ``script``, where the models from ``before`` it fit, and up again."""
+    package = workspace.app / "shop"
+    after, text = (package / "models.py").read_text(), script.read_text()
+    workspace.ok("check")
+    workspace.ok("downgrade", "-1")
+    workspace.models(package, before)
+    script.unlink()
+    workspace.ok("check")
+    script.write_text(text)
+    (package / "models.py").write_text(after)
+    workspace.ok("upgrade")
+    workspace.ok("check")
+
+
+def test_removed_tables_are_dropped_with_those_that_refer_to_them_first(here):
+    package = make_app(here, CUSTOMER + ORDER)
+    here.autogenerate()
+    here.models(package, "")
+    (script,) = here.autogenerate()
+    assert here.tables() == {"alembic_history_shop"}
+    goes_both_ways(here, script, CUSTOMER + ORDER)
+
+
+def test_removed_tables_that_refer_to_each_other_in_a_circle_are_dropped(here):
+    package = make_app(here, CUSTOMER + CIRCLE)
+    here.autogenerate()
+    here.models(package, CUSTOMER)
+    (script,) = here.autogenerate()
+    assert here.tables() == {"customer", "alembic_history_shop"}
+    goes_both_ways(here, script, CUSTOMER + CIRCLE)
+
+
+def test_a_table_that_stays_lets_go_of_a_removed_one_first(here):
+    package = make_app(here, CUSTOMER + ORDER + STAYS)
+    here.autogenerate()
+    here.models(package, CUSTOMER + STAYED)
+    (script,) = here.autogenerate()
+    assert here.tables() == {"customer", "invoice", "alembic_history_shop"}
+    goes_both_ways(here, script, CUSTOMER + ORDER + STAYS)
+
+
+def test_what_is_lost_is_said_when_the_file_is_written(here):
+    package = make_app(here, CUSTOMER + ORDER + STAYS)
+    here.autogenerate()
+    here.models(package, CUSTOMER + STAYED)
+    ran = here.run("revision", "--autogenerate", "-m", "less")
+    assert ran.code == 0
+    said = [line for line in ran.err.splitlines() if line.startswith("shop: ")]
+    assert sorted(said) == [
+        "shop: drops column invoice.order_id with all its values",
+        "shop: drops table line with all its rows",
+        "shop: drops table orders with all its rows",
+    ]
+
+
+def test_the_tables_of_others_are_in_no_script_whatever_was_added_or_removed(here):
+    notes = here.add("notes", CUSTOMER.replace("customer", "reader").replace("Customer", "Reader"), history=True)
+    package = make_app(here, CUSTOMER + ORDER, ["notes"])
+    here.execute("CREATE TABLE nobodys (id INTEGER)", "CREATE TABLE alembic_history_gone (version_num VARCHAR(32))")
+    here.autogenerate(*ALL)
+    here.models(notes, "")
+    here.models(package, CUSTOMER + STAYED)
+    (script,) = here.autogenerate()
+    assert script.is_relative_to(here.app)
+    for other in ("nobodys", "reader", "alembic_history"):
+        assert other not in script.read_text()
+    assert here.tables() >= {"nobodys", "reader", "alembic_history_gone", "alembic_history_notes"}
+
+
+def test_hooks_of_the_user_keep_a_removed_table(here):
+    package = make_app(here, CUSTOMER + ORDER)
+    here.autogenerate()
+    here.models(package, CUSTOMER)
+    here.ok("init")
+    write(
+        here.app / "alembic" / "env.py",
+        "from websauna_migrate.env import run_alembic\n"
+        "run_alembic(package='shop', include_object=lambda item, name, kind, *_: name != 'line')\n",
+    )
+    here.ok("revision", "--autogenerate", "-m", "less")
+    (script,) = (path for path in here.scripts() if "less" in path.name)
+    assert "drop_table('orders')" in script.read_text()
+    assert "'line'" not in script.read_text()
+
+
+def test_a_revision_edited_by_hand_is_never_rewritten(here):
+    package = make_app(here, CUSTOMER + ORDER)
+    (first,) = here.autogenerate()
+    edited = "# edited by hand\n" + first.read_text()
+    first.write_text(edited)
+    here.models(package, CUSTOMER)
+    here.autogenerate()
+    here.run("revision", "--autogenerate", "-m", "nothing")
+    assert first.read_text() == edited

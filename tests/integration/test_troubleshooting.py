@@ -1,0 +1,171 @@
+"""The pages of ``docs/troubleshooting`` do what they say, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from projects import WS_ALEMBIC, Workspace, revise, write
+from servers import Backend
+from troubles import CREATE_NOTE, CREATE_THING, NOTE, THING, shop
+
+DOCS = Path(__file__).parents[2] / "docs" / "troubleshooting"
+BLOCK = re.compile(
+    r"^\.\. code-block:: (console|python|diff)\n(?:   :caption: (\S+)\n)?\n((?:   .*\n|\n)+)", re.MULTILINE
+)
+
+
+def no_such_revision(workspace: Workspace) -> None:
+    lost = revise(shop(workspace.folder, workspace.url).app / "alembic", "ccc3", "bbb2")
+    workspace.ok("upgrade")
+    lost.unlink()
+
+
+def two_heads(workspace: Workspace) -> None:
+    shop(workspace.folder, workspace.url)
+    for id_ in ("ccc3", "ddd4", "eee5"):
+        revise(workspace.app / "alembic", id_, "bbb2")
+    workspace.ok("upgrade", "ccc3")
+    workspace.ok("init")
+
+
+def tables_exist_but_no_history(workspace: Workspace) -> None:
+    shop(workspace.folder, workspace.url)
+    workspace.ok("upgrade")
+    workspace.execute("DROP TABLE alembic_history_shop")
+
+
+def from_plain_alembic(workspace: Workspace) -> None:
+    """The layout of pyramid-cookiecutter-starter, with its own env.py, and a database that Alembic upgraded."""
+    package = workspace.app / "starter"
+    write(package / "__init__.py", STARTER)
+    write(package / "models" / "meta.py", META)
+    write(package / "models" / "__init__.py", STARTER_MODELS)
+    write(
+        package / "models" / "mymodel.py", "from .meta import Base\nfrom sqlalchemy import *\n" + dedent(THING + NOTE)
+    )
+    write(package / "alembic" / "env.py", STARTER_ENV)
+    for id_, down, create in (("20260304_aaa1", None, CREATE_THING), ("20260305_bbb2", "20260304_aaa1", CREATE_NOTE)):
+        revise(package / "alembic", id_, down, create.replace("unique=True", "unique=True"))
+    settings = "pyramid.default_locale_name = en\n\n[alembic]\nscript_location = starter/alembic\n"
+    workspace.write_ini(settings, start="use = call:starter:main\n")
+    ran = workspace.run("upgrade", "20260304_aaa1", script="alembic.config:main")
+    assert ran.code == 0, ran
+
+
+def from_websauna(workspace: Workspace) -> None:
+    shop(workspace.folder, workspace.url)
+    write(workspace.app / "alembic" / "env.py", "from websauna.system.devop.alembic import run_alembic\n")
+    workspace.execute(CREATE.format("alembic_history_shop"), "INSERT INTO alembic_history_shop VALUES ('aaa1')")
+    workspace.execute("CREATE TABLE thing (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE)")
+    history = "alembic_history_websauna_system"
+    workspace.execute(CREATE.format(history), f"INSERT INTO {history} VALUES ('4a79eaf54317')")
+    write(workspace.app / "websauna" / "system" / "__init__.py", "")
+
+
+def remove_a_package(workspace: Workspace) -> None:
+    shop(workspace.folder, workspace.url)
+    notes = workspace.add(
+        "acme.notes", "class Memo(Base):\n    __tablename__ = 'memo'\n    id = Column(Integer, primary_key=True)\n"
+    )
+    create = "op.create_table('memo', sa.Column('id', sa.Integer, primary_key=True))"
+    revise(notes / "alembic", "mmm1", None, create, "op.drop_table('memo')")
+    workspace.add_app("shop", THING + NOTE, ["acme.notes"])
+    workspace.ok("-x", "packages=all", "upgrade")
+    workspace.execute("INSERT INTO memo VALUES (1)", "INSERT INTO memo VALUES (2)")
+
+
+SCENARIOS: dict[str, Callable[[Workspace], None]] = {
+    scenario.__name__.replace("_", "-"): scenario
+    for scenario in (
+        *(no_such_revision, two_heads, tables_exist_but_no_history, from_plain_alembic, from_websauna),
+        remove_a_package,
+    )
+}
+CREATE = "CREATE TABLE {0} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {0}_pkc PRIMARY KEY (version_num))"
+
+STARTER = """\
+from pyramid.config import Configurator
+
+
+def main(global_config, **settings):
+    with Configurator(settings=settings) as config:
+        config.include(".models")
+    return config.make_wsgi_app()
+"""
+META = """\
+from sqlalchemy.orm import declarative_base
+from sqlalchemy.schema import MetaData
+
+metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+Base = declarative_base(metadata=metadata)
+"""
+STARTER_MODELS = """\
+from .mymodel import Thing
+
+
+def includeme(config):
+    config.include("pyramid_tm")
+"""
+STARTER_ENV = """\
+from alembic import context
+from pyramid.paster import get_appsettings, setup_logging
+from sqlalchemy import engine_from_config
+
+from starter.models.meta import Base
+
+settings = get_appsettings(context.config.config_file_name)
+engine = engine_from_config(settings, prefix="sqlalchemy.")
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("page", SCENARIOS)
+def test_a_page_does_what_it_says(page, database, tmp_path, request):
+    backend: Backend = request.getfixturevalue(database)
+    workspace = Workspace(tmp_path, backend.new_database())
+    workspace.app = tmp_path / ("starter" if page == "from-plain-alembic" else "shop")
+    workspace.path.append(workspace.app)
+    SCENARIOS[page](workspace)
+    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
+    for language, file, block in BLOCK.findall(text):
+        follow(workspace, language, file, dedent(block).strip("\n") + "\n")
+
+
+def follow(workspace: Workspace, language: str, file: str, block: str) -> None:
+    """Do what a block of a page says."""
+    if language == "diff":
+        path = workspace.app / file
+        old = "".join(line[1:] for line in block.splitlines(keepends=True) if line[0] != "+")
+        new = "".join(line[1:] for line in block.splitlines(keepends=True))
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    elif language == "python":
+        write(workspace.app / file, block)
+    else:
+        for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = command.partition("\n")
+            run(workspace, line, output)
+
+
+def run(workspace: Workspace, line: str, expected: str) -> None:
+    """Run a line that a page shows, and compare what it prints; ``...`` stands for anything."""
+    program, *argv = shlex.split(line)
+    assert program == "ws-alembic"
+    ran = workspace.call(WS_ALEMBIC, argv)
+    assert ran.code == (1 if "FAILED" in expected or " mend: " in expected else 0), (line, ran)
+    words = (re.escape(word).replace(re.escape("..."), ".*") for word in expected.split())
+    assert re.fullmatch(r"\s*".join(words), (ran.out + ran.err).strip(), re.DOTALL), (line, ran)
+
+
+def test_each_page_is_run():
+    assert {path.stem for path in DOCS.glob("*.rst")} - {"index"} == set(SCENARIOS)

@@ -1,0 +1,157 @@
+"""Results as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from websauna_migrate.doctor import Finding
+from websauna_migrate.graph import build_history
+from websauna_migrate.package import History
+from websauna_migrate.plan import HistoryState, Plan, PlanStep
+from websauna_migrate.report import (
+    as_json,
+    current_lines,
+    findings_json,
+    findings_text,
+    head_lines,
+    plan_json,
+    plan_text,
+    status_json,
+    status_text,
+    summary_text,
+    table,
+)
+from websauna_migrate.revisions import Revision
+
+
+def revision(id_, *down, message="", labels=()):
+    return Revision(id_, down, (), labels, (), (), message, None, Path(f"{id_}.py"))
+
+
+def plan(*messages):
+    steps = tuple(PlanStep("shop", revision(f"a{n}", message=text), "up") for n, text in enumerate(messages))
+    return Plan("up", steps, (), {"shop": ()}, {"shop": ("a1",)})
+
+
+SHOP = History("shop", ("shop", "tags"), Path("/shop"), (), "alembic_history_shop")
+NOTES = History("notes", ("notes",), Path("/notes"), (), "alembic_history_notes")
+STATES = {
+    "shop": HistoryState("shop", ("a1",), ("b2", "c3"), 2, "several heads"),
+    "notes": HistoryState("notes", (), (), 0, "no revisions"),
+}
+
+
+def test_json_of_a_plan_has_the_keys_of_the_contract():
+    assert plan_json(plan("first", "")) == [
+        {"package": "shop", "revision": "a0", "direction": "up", "message": "first"},
+        {"package": "shop", "revision": "a1", "direction": "up", "message": ""},
+    ]
+
+
+def test_json_of_the_status_has_the_keys_of_the_contract():
+    assert status_json([NOTES, SHOP], STATES) == [
+        {
+            "package": "notes",
+            "packages": ["notes"],
+            "history_table": "alembic_history_notes",
+            "current": [],
+            "heads": [],
+            "pending": 0,
+            "state": "no revisions",
+        },
+        {
+            "package": "shop",
+            "packages": ["shop", "tags"],
+            "history_table": "alembic_history_shop",
+            "current": ["a1"],
+            "heads": ["b2", "c3"],
+            "pending": 2,
+            "state": "several heads",
+        },
+    ]
+
+
+def test_json_of_findings_has_the_keys_of_the_contract():
+    found = Finding("orphan-history", None, "what", "do that")
+    assert findings_json([found]) == [
+        {"problem": "orphan-history", "package": None, "detail": "what", "remedy": "do that"}
+    ]
+
+
+def test_json_can_be_read_by_people_and_programs():
+    text = as_json([{"message": "Größe"}])
+    assert "Größe" in text
+    assert text.endswith("]\n")
+    assert json.loads(text) == [{"message": "Größe"}]
+
+
+def test_a_plan_is_a_numbered_table():
+    lines = plan_text(plan("first", "second"), colour=False).splitlines()
+    assert lines[0].split() == ["package", "revision", "message"]
+    assert [line.split() for line in lines[2:]] == [
+        ["1", "up", "shop", "a0", "first"],
+        ["2", "up", "shop", "a1", "second"],
+    ]
+
+
+def test_an_empty_plan_says_so():
+    assert plan_text(plan(), colour=False) == "Nothing to do.\n"
+
+
+@pytest.mark.parametrize("message", ["[red] alarm [/red]", "[/]", ":smile: [x] done", r"a \[b]", "ä" * 300])
+def test_a_message_stands_as_it_was_written(message):
+    assert message in plan_text(plan(message), colour=False)
+
+
+def test_the_status_has_a_row_for_each_history():
+    lines = status_text([NOTES, SHOP], STATES, colour=False).splitlines()
+    assert [line.split("  ")[0] for line in lines[2:]] == ["notes", "shop"]
+    assert lines[3].split() == ["shop", "several", "heads", "2", "a1", "b2,", "c3", "tags"]
+
+
+def test_colours_are_for_terminals_only():
+    assert "\x1b[" not in status_text([SHOP], STATES, colour=False)
+    assert "\x1b[31m" in status_text([SHOP], STATES, colour=True)
+
+
+def test_a_summary_has_a_row_for_each_history_touched():
+    lines = summary_text(plan("first", "second"), {"shop": 0.126}, colour=False).splitlines()
+    assert lines[-1].split() == ["shop", "base", "a1", "2", "0.13"]
+
+
+def test_findings_tell_what_why_and_what_mends():
+    found = Finding("orphan-history", "shop", "what is wrong", "do that")
+    text = findings_text([found])
+    assert text == (f"orphan-history in shop\n  what: what is wrong\n  why:  {found.reason}\n  mend: do that\n")
+    assert findings_text([]) == "Nothing is wrong.\n"
+
+
+def test_no_line_of_a_table_ends_with_spaces_or_is_wrapped():
+    text = table(("a", "b"), [("x" * 400, ""), ("y", "z" * 400)], colour=False)
+    assert len(text.splitlines()) == 4
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def history(*revisions):
+    return build_history("shop", revisions)
+
+
+def test_heads_have_the_labels_of_the_branches_that_end_in_them():
+    graph = history(
+        revision("a1", labels=("root",)),
+        revision("b2", "a1", labels=("blue",)),
+        revision("c3", "a1", labels=("red",)),
+        revision("d4", "c3"),
+    )
+    assert list(head_lines(graph)) == ["b2 (blue, root) (head)", "d4 (red, root) (head)"]
+
+
+def test_current_revisions_are_those_that_no_applied_one_follows():
+    graph = history(revision("a1"), revision("b2", "a1"), revision("c3", "a1"), revision("d4", "b2", "c3"))
+    assert list(current_lines(graph, set())) == []
+    assert list(current_lines(graph, {"a1"})) == ["a1 (branchpoint)"]
+    assert list(current_lines(graph, {"a1", "b2", "c3"})) == ["b2", "c3"]
+    assert list(current_lines(graph, {"a1", "b2", "c3", "d4"})) == ["d4 (head) (mergepoint)"]

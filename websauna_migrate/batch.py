@@ -1,0 +1,258 @@
+"""Keeps what belongs to a SQLite table while Alembic's batch mode builds it anew.
+
+Floor 2. Batch mode reflects a table, creates it under another name, copies the rows and renames it. What SQLAlchemy
+does not reflect is lost without a word: triggers, indexes over expressions, the order and collation of an index,
+CHECK constraints without a name, AUTOINCREMENT, collations. Here it is taken from the SQL that SQLite keeps of each
+object; what cannot be kept stops the revision.
+
+Importing the module makes Alembic use this class for SQLite.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.ddl.sqlite import SQLiteImpl
+from sqlalchemy.schema import CreateTable
+
+from websauna_migrate.exceptions import LostInBatch
+from websauna_migrate.rendering import escape_colons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+    from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
+    from sqlalchemy import Column, Index, Table
+    from sqlalchemy.engine import Connection
+
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] | --[^\n]* | /\*.*?\*/ | \w+ | \s+ | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_FEATURES = {
+    *("AS", "AUTOINCREMENT", "CHECK", "COLLATE", "DEFERRABLE", "REFERENCES", "STRICT", "UNIQUE"),
+    *("ON CONFLICT", "ON DELETE", "ON UPDATE", "PRIMARY KEY", "WITHOUT ROWID"),
+}
+_CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The SQL that SQLite keeps of a table, of its triggers, and of its indexes by name."""
+
+    table: str
+    triggers: tuple[str, ...]
+    indexes: Mapping[str, str]
+    expression_indexes: Mapping[str, str]
+
+
+class KeepingSQLiteImpl(SQLiteImpl):
+    """Alembic's operations on SQLite, with a batch mode that loses nothing."""
+
+    __dialect__ = "sqlite"
+
+    _prepared: BatchOperationsImpl | None = None
+    _put_aside: Mapping[str, str] = {}
+    _new_table: Table | None = None
+    _as_they_were: Mapping[str, str] = {}
+    _afterwards: tuple[str, ...] = ()
+
+    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
+        """Tell whether the table is built anew, and prepare that."""
+        recreates = super().requires_recreate_in_batch(batch_op)
+        if recreates and not self.as_sql and batch_op.copy_from is None and batch_op.schema is None:
+            if self._prepared is not batch_op:
+                assert self.connection is not None
+                self._prepare(batch_op, _read(self.connection, batch_op.table_name))
+            self._prepared = batch_op
+        return recreates
+
+    def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
+        """Complete the new table just before it is created, and refuse it where something would be lost."""
+        self._new_table = new = batch_impl.new_table
+        if new is None or self.connection is None or self.as_sql or table.schema is not None:
+            return
+        stored = _read(self.connection, table.name)
+        for column in new.c:
+            if column.computed is not None:  # SQLite computes it again
+                batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
+            elif collation := _collations(stored.table).get(column.name):
+                _keep_collation(column, collation)
+        gone = {column.name for column in table.c} - {column.name for column in new.c}
+        kept = batch_impl.named_constraints
+        dropped = {str(c.name) for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
+        expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
+        self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.connection, table.name))
+        new_sql = str(CreateTable(new).compile(dialect=self.dialect))
+        lost = _lost(stored.table, new_sql, gone, dropped) + _naming(self._afterwards, gone)
+        if lost:
+            raise LostInBatch(table.name, tuple(lost))
+        self._as_they_were = {
+            name: sql
+            for name, sql in stored.indexes.items()
+            if name in batch_impl.indexes and not _naming((sql,), gone)
+        }
+
+    def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
+        """Rename a table; the new one of a batch gets back what went with the old one."""
+        if self._new_table is None or old_table_name != self._new_table.name:
+            super().rename_table(old_table_name, new_table_name, schema)
+            return
+        self._run("PRAGMA legacy_alter_table = ON")  # or a view on the table, which is not there now, is an error
+        super().rename_table(old_table_name, new_table_name, schema)
+        self._run("PRAGMA legacy_alter_table = OFF")
+        for sql in self._afterwards:
+            self._run(sql)
+
+    def create_index(self, index: Index, **options: Any) -> None:
+        """Create an index; one that a batch found is created from its own SQL."""
+        if index.table is self._new_table and str(index.name) in self._as_they_were:
+            self._run(self._as_they_were[str(index.name)])
+        else:
+            super().create_index(index, **options)
+
+    def _prepare(self, batch_op: BatchOperationsImpl, stored: _Stored) -> None:
+        gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
+        checks = [check for check in _unnamed_checks(stored.table) if not _naming((check,), gone)]
+        batch_op.table_args = (*batch_op.table_args, *(sa.CheckConstraint(escape_colons(check)) for check in checks))
+        batch_op.table_kwargs.update(_table_options(stored.table))
+        for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
+            self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
+        self._put_aside = stored.expression_indexes
+
+    def _run(self, sql: str) -> None:
+        assert self.connection is not None
+        self.connection.exec_driver_sql(sql)
+
+
+def _read(connection: Connection, table: str) -> _Stored:
+    query = sa.text(
+        "SELECT type, name, sql, type = 'index' AND EXISTS (SELECT 1 FROM pragma_index_xinfo(m.name) WHERE cid = -2)"
+        " FROM sqlite_master AS m WHERE tbl_name = :table AND sql IS NOT NULL"
+    )
+    rows = connection.execute(query, {"table": table}).all()
+    return _Stored(
+        next((sql for type_, _, sql, _ in rows if type_ == "table"), ""),
+        tuple(sql for type_, _, sql, _ in rows if type_ == "trigger"),
+        {name: sql for type_, name, sql, expression in rows if type_ == "index" and not expression},
+        {name: sql for type_, name, sql, expression in rows if type_ == "index" and expression},
+    )
+
+
+def _counter(connection: Connection, table: str) -> tuple[str, ...]:
+    """Return the statements that make AUTOINCREMENT go on where it is: dropping a table forgets it."""
+    if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").first():
+        return ()
+    query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+    name = "'" + table.replace("'", "''") + "'"
+    last = connection.execute(query, {"table": table}).scalar()
+    if last is None:
+        return ()
+    forget = f"DELETE FROM sqlite_sequence WHERE name = {name}"
+    return forget, f"INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {last})"
+
+
+# --- reading the SQL of a table --------------------------------------------------------------------------------
+
+
+def _lost(old: str, new: str, gone: Set[str], dropped: Set[str]) -> list[str]:
+    """Return what ``old`` says more often than ``new``, apart from columns and constraints that are meant to go."""
+    before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped)))
+    after = Counter(chain.from_iterable(map(_said, _parts(new))))
+    return sorted(feature for feature in _FEATURES if before[feature] > after[feature])
+
+
+def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
+    words = [_unquoted(token) for token in part if not token.isspace()]
+    if words[0].upper() not in _CONSTRAINTS:
+        return words[0] in gone
+    return words[1] in dropped if words[0].upper() == "CONSTRAINT" else not gone.isdisjoint(words)
+
+
+def _naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
+    """Return the ``statements`` that name one of the ``columns``."""
+    names = {name.lower() for name in columns}
+    return [sql for sql in statements if not names.isdisjoint(_unquoted(t).lower() for t in _TOKEN.findall(sql))]
+
+
+def _said(part: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a part of a table that no parentheses enclose, and each two of them that follow each other."""
+    depth, before = 0, ""
+    for token in part:
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and token.isidentifier():
+            yield from (token.upper(), f"{before} {token.upper()}")
+            before = token.upper()
+
+
+def _unnamed_checks(sql: str) -> Iterator[str]:
+    """Yield the conditions of the CHECK constraints without a name."""
+    for part in _parts(sql):
+        words: list[str] = []
+        for position, token in enumerate(part):
+            if token.upper() == "CHECK" and words[-2:-1] != ["CONSTRAINT"]:
+                yield "".join(_first_group(part[position:])[0]).strip()
+            if not token.isspace():
+                words.append(token.upper())
+
+
+def _table_options(sql: str) -> dict[str, bool]:
+    """Return the arguments of :class:`sqlalchemy.Table` for what ``sql`` says of the table as a whole."""
+    said = set(chain.from_iterable(map(_said, _parts(sql))))
+    options = {"AUTOINCREMENT": ("sqlite_autoincrement", True), "WITHOUT ROWID": ("sqlite_with_rowid", False)}
+    options["STRICT"] = ("sqlite_strict", True)
+    return dict(option for word, option in options.items() if word in said)
+
+
+def _collations(sql: str) -> dict[str, str]:
+    """Return the collation of each column that names one."""
+    found = {}
+    for part in _parts(sql):
+        words = [token for token in part if not token.isspace()]
+        upper = [word.upper() for word in words]
+        if "COLLATE" in upper and upper[0] not in _CONSTRAINTS:
+            found[_unquoted(words[0])] = _unquoted(words[upper.index("COLLATE") + 1])
+    return found
+
+
+def _keep_collation(column: Column[Any], collation: str) -> None:
+    if isinstance(column.type, sa.String) and column.type.collation is None:
+        column.type = collated = copy.copy(column.type)
+        collated.collation = collation
+
+
+def _parts(sql: str) -> list[list[str]]:
+    """Return the columns and constraints in the SQL of a table, and last what it says of the table, as tokens."""
+    inside, after = _first_group([token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))])
+    depth = 0
+    parts: list[list[str]] = [[]]
+    for token in inside:
+        depth += (token == "(") - (token == ")")
+        if token == "," and depth == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [part for part in (*parts, after) if "".join(part).strip()]
+
+
+def _first_group(tokens: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Return what stands in the first parentheses, and what follows after them."""
+    start = tokens.index("(") if "(" in tokens else len(tokens)
+    depth = 0
+    for position in range(start, len(tokens)):
+        depth += (tokens[position] == "(") - (tokens[position] == ")")
+        if depth == 0:
+            return tokens[start + 1 : position], list(tokens[position + 1 :])
+    return (), []
+
+
+def _unquoted(token: str) -> str:
+    if token[0] in "\"`'":
+        return token[1:-1].replace(token[0] * 2, token[0])
+    return token[1:-1] if token[0] == "[" else token

@@ -1,0 +1,50 @@
+"""``upgrade --backup FILE``: a dump of the database before the first revision runs. Floor 6."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import BackupFailed, MigrateError, RunInterrupted, WrongCombination
+from websauna_migrate.scripts.common import ended_by_signals, say, tell
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+    from sqlalchemy.engine import URL
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.plan import Plan
+
+
+def back_up(options: Namespace, app: Application, plan: Plan) -> None:
+    """Dump the database of ``app`` to the file of ``--backup``, where ``plan`` is going to change something.
+
+    :raises BackupFailed: the dump is not complete; a file that was there before is kept
+    :raises RunInterrupted: somebody stopped it
+    """
+    from websauna_migrate.run_context import database_url
+
+    if options.backup is None or not plan.steps:
+        return
+    url = database_url(app.ini.settings, str(app.ini.path))
+    say(options, f"backing up to {options.backup}")
+    with ended_by_signals(lambda: None):
+        try:
+            _write(url, options.backup)
+        except KeyboardInterrupt as error:
+            left = tuple(f"{step.package} {step.revision.id}" for step in plan.steps)
+            raise RunInterrupted((), left) from error
+        except MigrateError as error:
+            raise BackupFailed(error) from error
+
+
+def _write(url: URL, path: Path) -> None:
+    from websauna_migrate.client import sqlite_file
+    from websauna_migrate.dump import dump, write_whole
+
+    if url.get_backend_name() == "sqlite" and path.exists() and path.samefile(sqlite_file(url)):
+        raise WrongCombination(f"{path} is the database itself", "name another file with --backup")
+    with closing(dump(url, folder=path.absolute().parent, on_message=tell)) as pieces:
+        write_whole(path, pieces)
