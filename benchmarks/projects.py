@@ -1,7 +1,7 @@
 """The same packages, models and revisions as projects of each peer, written into a folder.
 
-Each revision creates one table with its index. The first table of a package refers to that of the package before it,
-except for stillhead, which allows no foreign keys between its modules.
+One revision of four creates a table with an index, the others add a column to it. The first table of a package refers
+to that of the package before it, except for stillhead, which allows no foreign keys between its modules.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
+EVERY = 4  # so many revisions make one table
 URL = "DATABASE_URL"  # the environment variable that every project reads
 
 
@@ -119,18 +120,25 @@ def _write(path: Path, text: str) -> None:
 
 def _models(name: str, size: Size, before: str | None) -> str:
     classes = []
-    for number in range(size.revisions):
-        target = f"ForeignKey('{before}_t0000.id')" if before and number == 0 else "Integer"
-        classes.append(_MODEL.format(name=name, number=number, target=target))
+    for first in range(0, size.revisions, EVERY):
+        target = f"ForeignKey('{before}_t0000.id')" if before and first == 0 else "Integer"
+        columns = "".join(f"    c{n:04} = Column(Integer)\n" for n in _columns(first, size))
+        classes.append(_MODEL.format(name=name, number=first, target=target) + columns)
     imports = f"import {before}.models\nBase = {before}.models.Base\n" if before else _BASE
     return "from sqlalchemy import Column, ForeignKey, Integer, String\n" + imports + "".join(classes)
 
 
+def _columns(first: int, size: Size) -> range:
+    return range(first + 1, min(first + EVERY, size.revisions))
+
+
 def _revision(name: str, number: int, before: str | None) -> str:
     refers = bool(before) and number == 0
-    return _REVISION.format(
+    body = _ADDS if number % EVERY else _CREATES
+    return (_HEADER + body).format(
         name=name,
         number=number,
+        table=number - number % EVERY,
         down=repr(f"{name}r{number - 1:04}") if number else None,
         requires=repr({before: f"{before}r0000"}) if refers else "{}",
         target=f"sa.Integer, sa.ForeignKey('{before}_t0000.id')" if refers else "sa.Integer",
@@ -139,18 +147,23 @@ def _revision(name: str, number: int, before: str | None) -> str:
 
 def _django_models(name: str, size: Size, before: str | None) -> str:
     lines = ["from django.db import models\n"]
-    for number in range(size.revisions):
-        other = (
-            f"models.ForeignKey('{before}.T0000', models.CASCADE, null=True)" if before and number == 0 else _INTEGER
-        )
-        lines.append(f"class T{number:04}(models.Model):\n    name = {_CHAR}\n    other = {other}\n")
+    for first in range(0, size.revisions, EVERY):
+        columns = "".join(f"    c{n:04} = {_INTEGER}\n" for n in _columns(first, size))
+        fields = f"    name = {_CHAR}\n    other = {_django_other(before, first)}\n{columns}"
+        lines.append(f"class T{first:04}(models.Model):\n{fields}")
     return "\n".join(lines)
 
 
 def _django_migration(name: str, number: int, before: str | None) -> str:
     needed = [(name, f"{number:04}_t")] if number else [(before, "0001_t")] if before else []
-    other = f"models.ForeignKey('{before}.T0000', models.CASCADE, null=True)" if before and not number else _INTEGER
-    return _DJANGO_MIGRATION.format(needed=needed, number=number, char=_CHAR, other=other)
+    operation = _DJANGO_ADDS if number % EVERY else _DJANGO_CREATES
+    return _DJANGO_MIGRATION.format(needed=needed, operation=operation).format(
+        number=number, table=number - number % EVERY, char=_CHAR, integer=_INTEGER, other=_django_other(before, number)
+    )
+
+
+def _django_other(before: str | None, number: int) -> str:
+    return f"models.ForeignKey('{before}.T0000', models.CASCADE, null=True)" if before and not number else _INTEGER
 
 
 _INTEGER = "models.IntegerField(null=True)"
@@ -172,8 +185,8 @@ _MODEL = textwrap.dedent("""
         other = Column({target})
     """)
 
-_REVISION = textwrap.dedent('''
-    """Make {name}_t{number:04}"""
+_HEADER = textwrap.dedent('''
+    """Change {name}_t{table:04}"""
 
     import sqlalchemy as sa
     from alembic import op
@@ -182,20 +195,31 @@ _REVISION = textwrap.dedent('''
     down_revision = {down}
     requires = {requires}
 
+    ''')
 
+_CREATES = textwrap.dedent("""
     def upgrade():
         op.create_table(
-            "{name}_t{number:04}",
+            "{name}_t{table:04}",
             sa.Column("id", sa.Integer, primary_key=True),
             sa.Column("name", sa.String(50)),
             sa.Column("other", {target}),
         )
-        op.create_index("ix_{name}_t{number:04}_name", "{name}_t{number:04}", ["name"])
+        op.create_index("ix_{name}_t{table:04}_name", "{name}_t{table:04}", ["name"])
 
 
     def downgrade():
-        op.drop_table("{name}_t{number:04}")
-    ''')
+        op.drop_table("{name}_t{table:04}")
+    """)
+
+_ADDS = textwrap.dedent("""
+    def upgrade():
+        op.add_column("{name}_t{table:04}", sa.Column("c{number:04}", sa.Integer))
+
+
+    def downgrade():
+        op.drop_column("{name}_t{table:04}", "c{number:04}")
+    """)
 
 _APPLICATION = textwrap.dedent("""
     import websauna_migrate
@@ -300,14 +324,11 @@ _DJANGO_MIGRATION = textwrap.dedent("""
     class Migration(migrations.Migration):
         initial = {needed} == []
         dependencies = {needed}
-        operations = [
-            migrations.CreateModel(
-                "T{number:04}",
-                [
-                    ("id", models.AutoField(primary_key=True, serialize=False)),
-                    ("name", {char}),
-                    ("other", {other}),
-                ],
-            )
-        ]
+        operations = [{operation}]
     """)
+
+_DJANGO_CREATES = (
+    'migrations.CreateModel("T{table:04}", [("id", models.AutoField(primary_key=True, serialize=False)), '
+    '("name", {char}), ("other", {other})])'
+)
+_DJANGO_ADDS = 'migrations.AddField("T{table:04}", "c{number:04}", {integer})'

@@ -117,10 +117,15 @@ class Application:
         *,
         direction: Direction = "up",
         cascade: bool = False,
+        graph: Graph | None = None,
     ) -> Plan:
-        """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``."""
+        """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``.
+
+        ``graph`` is what :meth:`graph` returned, where somebody asked already.
+        """
         selected = tuple(one.history.package for one in select(self.histories, packages))
-        return make_plan(self.graph(), rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
+        graph = graph or self.graph()
+        return make_plan(graph, rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
 
     def lock(
         self, connection: Connection, on_wait: Callable[[LockHolder | None, float], None] | None = None

@@ -166,21 +166,23 @@ def _overlapping(case: _Case, history: History) -> Iterator[Finding]:
 
 
 def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
-    tables = case.own_tables(history)
-    if case.rows[history.package] or not tables:
+    own, revisions = case.own_tables(history), case.graph.histories[history.package].revisions
+    # Tables that a script makes with SQL of its own are known only when it has run.
+    if case.rows[history.package] or not (own or (revisions and case.unclaimed())):
         return
     replay = find_matches(case.app, history, case.connection)
-    detail = (
-        f"{history.history_table} holds no revision, but there are the tables {', '.join(sorted(map(str, tables)))}; "
-    )
-    exact = next((match for match in replay.exact if match.revisions), None)
-    if not case.graph.histories[history.package].revisions:
+    tables = ", ".join(sorted(map(str, own | replay.found)))
+    if not tables:
+        return
+    detail = f"{history.history_table} holds no revision, but there are the tables {tables}; "
+    if not revisions:
         remedy = (
             f"Write the first revision of {history.package} with 'revision --autogenerate' on an empty database, then "
             f"stamp this one with 'stamp head'."
         )
         yield Finding("unstamped", history.package, f"{detail}{history.package} has no revisions yet", remedy)
         return
+    exact = next((match for match in replay.exact if match.revisions), None)
     remedy = (
         f"Change the tables to what a revision makes, or choose the revision yourself and write it with "
         f"'adopt --revision'; the closest is {replay.matches[0]}."

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from websauna_migrate.ownership import Ownership
 
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
 _LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::.*", re.DOTALL)
 
@@ -608,10 +610,25 @@ def _refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, di
     """Let the script look for rows with values that an ``ENUM`` column of MariaDB loses, before it changes anything."""
     if dialect.name not in ("mysql", "mariadb"):
         return
+    for op in [*_alterations(upgrade), *_alterations(downgrade)]:
+        op.existing_type, op.modify_type = _unescaped(op.existing_type), _unescaped(op.modify_type)
     for op in list(_alterations(upgrade)):
         old, new = _native_values(op.existing_type, dialect), _native_values(op.modify_type, dialect)
         if old and new:
             _refuse_both_ways(upgrade, downgrade, _column(op, dialect), (old, new), dialect)
+
+
+def _unescaped(type_: Any) -> Any:
+    """Return a reflected ``ENUM`` with its true values: SQLAlchemy leaves the backslashes in that MariaDB shows."""
+    from sqlalchemy.dialects.mysql import ENUM
+
+    if type(type_) is not ENUM or not any("\\" in value for value in type_.enums):
+        return type_
+    return ENUM(*map(_without_escapes, type_.enums), charset=type_.charset, collation=type_.collation)
+
+
+def _without_escapes(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text)
 
 
 def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
@@ -631,11 +648,12 @@ def _change_checks(
         for column in table.columns:
             name, values = _check_of(column, dialect)
             stored = _stored_check(connection, key, name) if name else None
-            found = tuple(_LITERAL.findall(stored)) if stored else ()
+            found = _listed(stored, dialect) if stored else ()
             if name and stored and set(found) != set(values):
                 place = ColumnName(_in_default(key, dialect), column.name)
-                upgrade.ops.append(_check_change(key, name, _values_sql(column.name, values, dialect)))
-                downgrade.ops.insert(0, _check_change(key, name, _values_sql(column.name, found, dialect)))
+                old, new = (_values_sql(column.name, listed, dialect) for listed in (found, values))
+                upgrade.ops.append(_check_change(key, name, old, new))
+                downgrade.ops.insert(0, _check_change(key, name, new, old))
                 _refuse_both_ways(upgrade, downgrade, place, (found, values), dialect)
 
 
@@ -661,10 +679,19 @@ def _stored_check(connection: Connection, table: TableName, name: str) -> str | 
     return next((check["sqltext"] for check in checks if check["name"] == name), None)
 
 
-def _check_change(table: TableName, name: str, sql: str) -> ops.ModifyTableOps:
-    drop = ops.DropConstraintOp(name, table.name, type_="check", schema=table.schema)
-    create = ops.CreateCheckConstraintOp(name, table.name, sa.text(escape_colons(sql)), schema=table.schema)
-    return ops.ModifyTableOps(table.name, [drop, create], schema=table.schema)
+def _check_change(table: TableName, name: str, old: str, new: str) -> ops.ModifyTableOps:
+    before, after = (sa.CheckConstraint(sa.text(escape_colons(sql)), name=name) for sql in (old, new))
+    for constraint in (before, after):
+        sa.Table(table.name, sa.MetaData(), constraint, schema=table.schema)
+    changes: list[Any] = [ops.DropConstraintOp.from_constraint(before)]
+    changes.append(ops.CreateCheckConstraintOp.from_constraint(after))
+    return ops.ModifyTableOps(table.name, changes, schema=table.schema)
+
+
+def _listed(check: str, dialect: Dialect) -> tuple[str, ...]:
+    """Return the texts in the SQL of a ``CHECK`` as the database shows it."""
+    texts = tuple(text.replace("''", "'") for text in _LITERAL.findall(check))
+    return tuple(map(_without_escapes, texts)) if dialect.name in ("mysql", "mariadb") else texts
 
 
 def _values_sql(column: str, values: Sequence[str], dialect: Dialect) -> str:

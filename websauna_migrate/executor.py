@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -101,14 +102,15 @@ def migrate(
 
     :raises MigrateError: the plan cannot be made or run; the error tells what was applied and what was not
     """
+    planned = partial(app.plan, direction=direction, cascade=cascade, graph=app.graph())
     with app.connected(writes=False) as connection:
-        plan = app.plan(read_heads(connection, app.histories), packages, target, direction=direction, cascade=cascade)
+        plan = planned(read_heads(connection, app.histories), packages, target)
     if not plan.steps:
         on_plan(plan)
         return plan
     with app.connected(writes=True) as connection, app.lock(connection, on_wait) as lock:
         rows = read_heads(connection, app.histories)
-        plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+        plan = planned(rows, packages, target)
         on_plan(plan)
         with interruptible(canceller(connection)):
             execute(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import Column
+    from sqlalchemy import Column, Table
     from sqlalchemy.engine import Connection
     from sqlalchemy.types import TypeEngine
 
@@ -80,9 +80,30 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
             if isinstance(added, ops.AddColumnOp):
                 added.column = _with_name_of_check(added.column)
         inner = [o for one in inner for o in _identity_by_itself(one, migration)]
-        inner.sort(key=lambda o: not (isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"))
+        keys = [o for o in inner if isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"]
+        inner = [*keys, *_indexes_of_keys(op, keys, migration), *(o for o in inner if o not in keys)]
         ordered += _out_of_batch(op, inner) if migration.dialect.name == "sqlite" else [_with_ops(op, inner)]
     return [op for op in ordered if not isinstance(op, ops.ModifyTableOps) or op.ops]
+
+
+def _indexes_of_keys(modify: Any, keys: list[Any], migration: MigrationContext) -> list[Any]:
+    """Return what drops the indexes that MariaDB made for the foreign ``keys``, and leaves when they are dropped."""
+    if not keys or migration.bind is None or not getattr(migration.dialect, "is_mariadb", False):
+        return []
+    inspector = sa.inspect(migration.bind)
+    in_models = {index.name for table in _model_tables(migration, _table(modify)) for index in table.indexes}
+    there = inspector.get_foreign_keys(modify.table_name, modify.schema)
+    gone = {str(key.constraint_name) for key in keys}
+    needed = {fk["constrained_columns"][0] for fk in there if fk["name"] not in gone}
+    first = {fk["name"]: fk["constrained_columns"][0] for fk in there}
+    names = sorted(name for name in gone - in_models if first.get(name) not in needed)
+    return [ops.DropIndexOp(name, modify.table_name, schema=modify.schema, if_exists=True) for name in names]
+
+
+def _model_tables(migration: MigrationContext, name: TableName) -> list[Table]:
+    default = migration.dialect.default_schema_name
+    tables = [table for metadata in migration.opts["target_metadata"] for table in metadata.tables.values()]
+    return [t for t in tables if (None if t.schema == default else t.schema, t.name) == (name.schema, name.name)]
 
 
 def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ForeignKey, MetaData
-    from sqlalchemy.orm import Mapper
+    from sqlalchemy.orm import Mapper, RelationshipProperty
 
     from websauna_migrate.package import MigrationPackage
 
@@ -231,9 +231,16 @@ def _owners_by_secondary(names: Collection[str], mappers: Iterable[Mapper[object
     owners: defaultdict[Table, set[str]] = defaultdict(set)
     for mapper in mappers:
         for relationship in mapper.relationships:
-            if relationship.parent is mapper and isinstance(relationship.secondary, Table):
+            says_so = relationship.parent is mapper and not _is_backref(relationship)
+            if says_so and isinstance(relationship.secondary, Table):
                 _add_owner(owners[relationship.secondary], names, mapper)
     return owners
+
+
+def _is_backref(relationship: RelationshipProperty[Any]) -> bool:
+    """Tell whether ``backref=`` of the class on the other side made it: the class that it is on says nothing of it."""
+    other = relationship.mapper.relationships.get(relationship.back_populates or "")
+    return other is not None and other.backref is not None and relationship.backref is None
 
 
 def _add_owner(owners: set[str], names: Collection[str], mapper: Mapper[object]) -> None:

@@ -57,10 +57,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The ``matches``, the best first and of equal ones the latest, and why the scripts did not run to their end."""
+    """The ``matches``, the best first and of equal ones the latest, and why the scripts did not run to their end.
+
+    ``found`` are the tables of the history that the database has.
+    """
 
     matches: tuple[Match, ...]
     stopped: str | None = None
+    found: frozenset[TableName] = frozenset()
 
     @property
     def exact(self) -> tuple[Match, ...]:
@@ -110,20 +114,29 @@ def find_matches(app: Application, history: History, connection: Connection) -> 
     except RunInterrupted:
         raise
     except StepFailed as error:
-        reason = str(getattr(error.error, "orig", None) or error.error)
-        stopped = f"{error.package} {error.revision} breaks on an empty database: {' '.join(reason.split())}"
+        stopped = _why(error)
     except MigrateError as error:
         stopped = str(error)
     tables = {table for snapshot in recorder.snapshots for table in snapshot.facts} | owned
     here = read_facts(connection, tables)
     connection.rollback()
-    return Replay(ranked(here, recorder.snapshots), stopped)
+    return Replay(ranked(here, recorder.snapshots), stopped, frozenset(here))
 
 
 def ranked(here: Mapping[TableName, Facts], snapshots: Sequence[Snapshot]) -> tuple[Match, ...]:
     """Return how much ``here`` looks like each of ``snapshots``, the best first and of equal ones the latest."""
     matches = (Match(snapshot.revisions, *differences(here, snapshot.facts)) for snapshot in reversed(snapshots))
     return tuple(sorted(matches, key=lambda match: match.distance))
+
+
+def _why(error: StepFailed) -> str:
+    if isinstance(error.error, MigrateError):
+        return str(error.error)
+    return f"{error.package} {error.revision} breaks on an empty database: {_reason(error.error)}"
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def _replay(app: Application, plan: Plan, dialect: str, recorder: _Recorder) -> None:
@@ -189,7 +202,10 @@ def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> Non
 def _scratch_schema(scratch: Connection, name: str) -> Iterator[None]:
     with scratch.begin() as transaction:
         scratch.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
-        scratch.execute(CreateSchema(name))
+        try:
+            scratch.execute(CreateSchema(name))
+        except SQLAlchemyError as error:
+            raise ReplayImpossible(f"no scratch schema can be made: {_reason(error)}") from error
         scratch.execute(text(f"SET LOCAL search_path TO {name}"))
         yield
         transaction.rollback()
@@ -199,7 +215,7 @@ def _refuse_other_tables(scratch: Connection, schema: str, step: PlanStep) -> No
     """Stop a script that names tables of the real schemas: its locks would keep others waiting until the end."""
     found = scratch.scalar(_OTHER_TABLES, {"schema": schema})
     if found is not None:
-        raise ReplayImpossible(f"it names the table {found} with its schema")
+        raise ReplayImpossible(f"{step.revision.id} names the table {found} with its schema")
 
 
 _OTHER_TABLES = text(
@@ -217,8 +233,7 @@ def _scratch_database(app: Application, name: str) -> Iterator[None]:
         try:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except SQLAlchemyError as error:
-            reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise ReplayImpossible(f"no scratch database can be made: {reason}") from error
+            raise ReplayImpossible(f"no scratch database can be made: {_reason(error)}") from error
         try:
             yield
         finally:

@@ -226,7 +226,8 @@ def _table_and_detail(diff: Sequence[Any], dialect: Dialect) -> tuple[TableName 
             columns = ", ".join(key.column_keys)
             return _name(key.table), f"({columns}) to {', '.join(e.target_fullname for e in key.elements)}"
         case (_, Index() | Constraint() as item):
-            columns = ", ".join(_shown(part, dialect) for part in getattr(item, "expressions", getattr(item, "columns", ())))
+            parts = item.expressions if isinstance(item, Index) else getattr(item, "columns", ())
+            columns = ", ".join(_shown(part, dialect) for part in parts)
             return _name(item.table), f"{item.name or ''} ({columns})".strip()
         case (_, schema, str(table), Column() as column):
             return TableName(schema, table), f"{column.name} {_shown(column.type, dialect)}"

@@ -191,9 +191,24 @@ def test_a_script_that_names_the_real_schema_does_nothing_there(postgres):
     revise(postgres.app / "alembic", "ccc3", "bbb2", "op.execute('DELETE FROM public.thing')")
     before = look(postgres.url)
     (found,) = findings(postgres)
-    assert "it names the table public.thing with its schema" in found["detail"]
+    assert "ccc3 names the table public.thing with its schema" in found["detail"]
     assert "the tables match revision bbb2" in found["detail"]
     assert look(postgres.url) == before
+
+
+def test_a_user_who_may_only_read_is_told_that_nothing_can_be_replayed(postgres):
+    postgres.ok("upgrade")
+    role = f"reader_{postgres.url.database}"
+    postgres.execute(
+        "DELETE FROM alembic_history_shop",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+    )
+    postgres.write_ini(url=postgres.url.set(username=role))
+    (found,) = findings(postgres)
+    assert "no scratch schema can be made: permission denied for database" in found["detail"]
+    assert "the closest is base" in found["detail"]
+    postgres.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 # --- the other problems ------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def from_plain_alembic(workspace: Workspace) -> None:
     )
     write(package / "alembic" / "env.py", STARTER_ENV)
     for id_, down, create in (("20260304_aaa1", None, CREATE_THING), ("20260305_bbb2", "20260304_aaa1", CREATE_NOTE)):
-        revise(package / "alembic", id_, down, create.replace("unique=True", "unique=True"))
+        revise(package / "alembic", id_, down, create)
     settings = "pyramid.default_locale_name = en\n\n[alembic]\nscript_location = starter/alembic\n"
     workspace.write_ini(settings, start="use = call:starter:main\n")
     ran = workspace.run("upgrade", "20260304_aaa1", script="alembic.config:main")
@@ -102,7 +102,7 @@ META = """\
 from sqlalchemy.orm import declarative_base
 from sqlalchemy.schema import MetaData
 
-metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"})
 Base = declarative_base(metadata=metadata)
 """
 STARTER_MODELS = """\

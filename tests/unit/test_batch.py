@@ -1,0 +1,193 @@
+"""Batch mode on SQLite loses nothing that belongs to a table, or says what it would lose."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import sqlalchemy as sa
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+
+import websauna_migrate.batch  # noqa: F401 - what is tested
+from websauna_migrate.exceptions import LostInBatch
+
+TABLE = """
+CREATE TABLE "t" (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- a comment, with a comma
+    name VARCHAR(20) COLLATE NOCASE DEFAULT 'it''s, (' NOT NULL,
+    price NUMERIC(6, 2) CHECK (price > 0 AND name <> ')'),
+    [odd name] INTEGER,
+    a INTEGER,
+    parent_id INTEGER,
+    twice INTEGER GENERATED ALWAYS AS (a * 2),
+    UNIQUE (name, a),
+    CONSTRAINT uq_a UNIQUE (a),
+    CONSTRAINT ck_a CHECK (a < 100),
+    CHECK (a <> 5 /* five */),
+    FOREIGN KEY(parent_id) REFERENCES parent (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+)
+"""
+REST = (
+    "CREATE INDEX ix_down ON t (a DESC)",
+    "CREATE INDEX ix_lower ON t (lower(name), a)",
+    "CREATE UNIQUE INDEX ix_part ON t (a) WHERE price > 3",
+    "CREATE INDEX ix_binary ON t (name COLLATE BINARY)",
+    "CREATE TRIGGER log_it AFTER INSERT ON t BEGIN INSERT INTO log VALUES (NEW.id); END",
+    "CREATE VIEW names AS SELECT id, name FROM t",
+    "CREATE TRIGGER from_log AFTER DELETE ON log BEGIN UPDATE t SET price = 1 WHERE id = OLD.x; END",
+)
+
+
+@pytest.fixture
+def connection():
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        for sql in ("CREATE TABLE parent (id INTEGER PRIMARY KEY)", "CREATE TABLE log (x INTEGER)", TABLE, *REST):
+            connection.exec_driver_sql(sql)
+        connection.exec_driver_sql("INSERT INTO t (id, name, price, a) VALUES (7, 'x', 1, 2), (9, 'y', 2, 3)")
+        connection.exec_driver_sql("DELETE FROM t WHERE id = 9")
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def op(connection):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield Operations(MigrationContext.configure(connection))
+
+
+def sql_of(connection, name):
+    return connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).scalar()
+
+
+def widen(op):
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.alter_column("name", existing_type=sa.String(20), type_=sa.String(50))
+
+
+def test_indexes_triggers_and_views_are_as_they_were(connection, op):
+    widen(op)
+    assert [sql_of(connection, sql.split("ON")[0].split()[-1 if "VIEW" not in sql else 2]) for sql in REST[:4]] == [
+        *REST[:4]
+    ]
+    for sql, name in zip(REST[4:], ("log_it", "names", "from_log"), strict=True):
+        assert sql_of(connection, name) == sql
+
+
+def test_rows_and_what_the_table_says_are_kept(connection, op):
+    widen(op)
+    assert connection.exec_driver_sql("SELECT id, name, price, a, twice FROM t").all() == [(7, "x", 1, 2, 4)]
+    text = sql_of(connection, "t")
+    for said in (
+        'name VARCHAR(50) COLLATE "NOCASE"',
+        "CHECK (price > 0 AND name <> ')')",
+        "CHECK (a <> 5)",
+        "CONSTRAINT ck_a CHECK (a < 100)",
+        "ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED",
+        "UNIQUE (name, a)",
+    ):
+        assert said in text
+
+
+def test_a_counter_goes_on_where_it_was(connection, op):
+    widen(op)
+    connection.exec_driver_sql("INSERT INTO t (name, a) VALUES ('z', 4)")
+    assert connection.exec_driver_sql("SELECT max(id) FROM t").scalar() == 10
+
+
+def test_a_column_takes_its_own_check_with_it(connection, op):
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.drop_index("ix_part")
+        batch_op.drop_column("odd name")
+    connection.exec_driver_sql("DROP TRIGGER from_log")
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.drop_column("price")
+    assert "price" not in sql_of(connection, "t")
+    assert "CHECK (a <> 5)" in sql_of(connection, "t")
+
+
+def test_a_constraint_that_is_dropped_goes_and_one_with_its_name_may_come(connection, op):
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.drop_constraint("ck_a", type_="check")
+        batch_op.create_check_constraint("ck_a", "a < 200")
+        batch_op.drop_constraint("uq_a", type_="unique")
+    assert "CONSTRAINT ck_a CHECK (a < 200)" in sql_of(connection, "t")
+    assert "uq_a" not in sql_of(connection, "t")
+
+
+def test_an_index_that_is_made_anew_is_the_new_one(connection, op):
+    op.drop_index("ix_down", "t")
+    op.create_index("ix_down", "t", ["a", "price"])
+    widen(op)
+    op.drop_index("ix_down", "t")
+    op.create_index("ix_down", "t", ["price"])
+    assert sql_of(connection, "ix_down") == "CREATE INDEX ix_down ON t (price)"
+
+
+def test_a_table_can_be_built_anew_twice(connection, op):
+    widen(op)
+    before = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all()
+    with op.batch_alter_table("t") as batch_op:
+        batch_op.alter_column("name", existing_type=sa.String(50), type_=sa.String(50))
+    assert connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all() == before
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("a INTEGER PRIMARY KEY ON CONFLICT REPLACE, b VARCHAR(5)", "ON CONFLICT"),
+        ("a INTEGER REFERENCES parent ON DELETE CASCADE, b VARCHAR(5)", "ON DELETE"),
+        ("a INTEGER COLLATE NOCASE, b VARCHAR(5)", "COLLATE"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_name(connection, op, said, lost):
+    connection.exec_driver_sql(f"CREATE TABLE u ({said})")
+    with pytest.raises(LostInBatch, match=f"table 'u' cannot be built anew without losing {lost};") as caught:
+        with op.batch_alter_table("u") as batch_op:
+            batch_op.alter_column("b", existing_type=sa.String(5), nullable=False)
+    assert caught.value.lost == (lost,)
+
+
+@pytest.mark.parametrize("name", ["log_it", "ix_lower"])
+def test_a_trigger_or_index_on_a_column_that_goes_is_refused(connection, op, name):
+    connection.exec_driver_sql("DROP TRIGGER log_it")
+    connection.exec_driver_sql("DROP INDEX ix_lower")
+    sql = {
+        "log_it": "CREATE TRIGGER log_it AFTER UPDATE OF [odd name] ON t BEGIN SELECT 1; END",
+        "ix_lower": "CREATE INDEX ix_lower ON t (abs([odd name]))",
+    }[name]
+    connection.exec_driver_sql(sql)
+    with pytest.raises(LostInBatch) as caught, op.batch_alter_table("t") as batch_op:
+        batch_op.drop_column("odd name")
+    assert caught.value.lost == (sql,)
+
+
+@pytest.mark.parametrize("options", ["WITHOUT ROWID", "STRICT", "STRICT, WITHOUT ROWID"])
+def test_the_options_of_a_table_are_kept(connection, op, options):
+    connection.exec_driver_sql(f"CREATE TABLE u (a INTEGER PRIMARY KEY, b TEXT) {options}")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("b", existing_type=sa.TEXT(), nullable=False)
+    words = sql_of(connection, "u").rpartition(")")[2].upper()
+    assert {word.strip() for word in words.split(",")} == {word.strip() for word in options.split(",")}
+
+
+def test_a_rename_outside_of_a_batch_is_a_rename(connection, op):
+    widen(op)
+    op.rename_table("t", "t2")
+    op.rename_table("t2", "t")
+    assert sql_of(connection, "log_it")
+
+
+def test_alembic_still_loses_a_trigger(connection):
+    # When this fails, see what of batch.py is still needed.
+    migration = MigrationContext.configure(connection)
+    migration.impl = SQLiteImpl(connection.dialect, connection, False, None, None, {})
+    with pytest.warns() as caught, Operations(migration).batch_alter_table("log") as batch_op:
+        connection.exec_driver_sql("DROP VIEW names")
+        batch_op.alter_column("x", new_column_name="y")
+        warnings.warn("at least one", stacklevel=1)
+    assert len(caught) == 1
+    assert sql_of(connection, "from_log") is None

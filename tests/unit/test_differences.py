@@ -1,0 +1,117 @@
+"""What counts as one spelling of a type or a default, and what the database is asked about."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from websauna_migrate.differences import PLUGIN, default_text, is_expression_index, plugins, type_text
+
+POSTGRESQL, SQLITE, MYSQL = postgresql.dialect(), sqlite.dialect(), mysql.dialect()
+
+
+def column(default):
+    return sa.Column("a", sa.String(9), server_default=default)
+
+
+@pytest.mark.parametrize(
+    ("shown", "model"),
+    [
+        ("'x'::character varying", "x"),
+        ("'it''s'::text", "it's"),
+        ("'{}'::jsonb", "{}"),
+        ("'a'::character varying(3)", "a"),
+        ("((1 + (2)))", sa.text("1 + (2)")),
+        ("NULL::character varying", None),
+        ("now()", sa.func.now()),
+        (" 'x' ", sa.text("'x'")),
+    ],
+)
+def test_what_is_spelled_otherwise_is_one_text(shown, model):
+    assert default_text(column(sa.text(shown)), POSTGRESQL) == default_text(column(model), POSTGRESQL)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("x", "X"), ("x", ""), ("x", None), ("", None), ("1", sa.text("1")), ("'x'", "x"), (sa.text("(a) + (b)"), "a")],
+)
+def test_what_means_something_else_is_another_text(one, other):
+    assert default_text(column(one), POSTGRESQL) != default_text(column(other), POSTGRESQL)
+
+
+def test_parentheses_are_taken_off_only_where_they_belong_together():
+    assert default_text(column(sa.text("(a) + (b)")), SQLITE) == "(a) + (b)"
+    assert default_text(column(sa.text("(')')")), SQLITE) == "')'"
+
+
+def test_the_width_that_mysql_shows_of_an_integer_is_no_difference():
+    assert type_text(mysql.BIGINT(display_width=20, unsigned=True), MYSQL) == "BIGINT UNSIGNED"
+    assert type_text(sa.Numeric(10, 2), MYSQL) == "NUMERIC(10, 2)"
+
+
+def test_a_type_that_the_database_has_not_has_no_text():
+    assert type_text(postgresql.INET(), SQLITE) is None
+
+
+def test_an_index_in_descending_order_is_not_over_an_expression():
+    table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer))
+    assert not is_expression_index(sa.Index("i", table.c.a.desc().nulls_last()))
+    assert is_expression_index(sa.Index("j", sa.func.lower(table.c.a).desc()))
+
+
+def test_the_users_plugins_stay():
+    assert plugins({"autogenerate_plugins": ["mine.*"]}) == ["mine.*", PLUGIN]
+
+
+# --- on a database ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connection():
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def differences(connection, metadata, **options):
+    options = {"compare_type": True, "compare_server_default": True, "autogenerate_plugins": plugins({}), **options}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+def table(*items):
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), *items)
+    return metadata
+
+
+def test_nothing_of_a_comparison_stays_in_the_database(connection):
+    table(column("x")).create_all(connection)
+    assert differences(connection, table(sa.Column("a", sa.BigInteger, server_default=sa.text("1 + 1"))))
+    assert connection.exec_driver_sql("SELECT name FROM sqlite_temp_master").all() == []
+
+
+def test_where_the_database_cannot_be_asked_defaults_are_not_compared(connection):
+    table(column("x")).create_all(connection)
+    connection.commit()
+    raw = connection.connection.dbapi_connection
+    raw.set_authorizer(lambda action, *_: int(action == 4))  # SQLITE_CREATE_TEMP_TABLE is denied
+    assert differences(connection, table(column("y"))) == []
+
+
+def test_the_users_own_comparison_comes_first(connection):
+    table(column("x")).create_all(connection)
+    other = table(sa.Column("a", sa.Integer, server_default="y"))
+    assert differences(connection, other, compare_type=lambda *_: False, compare_server_default=lambda *_: False) == []
+    assert differences(connection, other, compare_type=False, compare_server_default=False) == []
+    assert len(differences(connection, other, compare_type=lambda *_: None)[0]) == 2
+
+
+def test_an_unnamed_check_keeps_the_others_from_being_taken_for_removed(connection):
+    table(column("x"), sa.CheckConstraint("a > 0", name="named")).create_all(connection)
+    assert differences(connection, table(column("x"), sa.CheckConstraint("a > 0"))) == []
+    ((kind, check),) = differences(connection, table(column("x")))
+    assert (kind, check.name) == ("remove_constraint", "named")
