@@ -10,13 +10,12 @@ installed is left out: ``pip install websauna_migrate[benchmark]`` brings them a
 
 The peers, and what they do in the same time:
 
-* ``alembic, boots the app``: plain Alembic, whose ``env.py`` starts the same Pyramid application for its models.
-* ``alembic, processes``: plain Alembic with an ``env.py`` that only imports the models, one process a package.
-* ``alembic, one process``: the same in one process, by ``alembic.command``.
-* ``stillhead``, ``django``: in one process; they start no Pyramid application, and stillhead knows no foreign keys
-  between its modules.
+* ``alembic``: plain Alembic, whose ``env.py`` starts the same Pyramid application for its models, as Pyramid's own
+  documentation has it; ``processes`` are one a package, ``one process`` calls ``alembic.command`` for each.
+* ``alembic, no application``: its ``env.py`` only imports the models; ours starts the application all the same.
+* ``stillhead``, ``django``: all packages in one process and no Pyramid; stillhead knows no foreign keys between them.
 
-PostgreSQL is a private server without fsync, as in the tests; SQLite a file in the temporary folder.
+PostgreSQL is a private server without fsync, as in the tests; SQLite is a file in the temporary folder.
 """
 
 from __future__ import annotations
@@ -147,7 +146,7 @@ def _one_package(bench: Bench, *args: str) -> Case:
     write_alembic(folder, size, "boots")
     commands = {
         "ours": ([our_command(folder, *args)], [our_command(folder, "upgrade")]),
-        "alembic, boots the app": (
+        "alembic": (
             alembic_commands(folder, size, "boots", *args),
             alembic_commands(folder, size, "boots", "upgrade", "head"),
         ),
@@ -155,17 +154,19 @@ def _one_package(bench: Bench, *args: str) -> Case:
     works = {
         name: _on_the_result(Work(before, bench.sqlite, str(folder)), now) for name, (now, before) in commands.items()
     }
-    return Case(works, {"alembic, boots the app": 0.5})
+    return Case(works, {"alembic": 0.5})
 
 
 def _many(bench: Bench, size: Size, *, no_op: bool) -> Case:
     folder = bench.new_folder()
     write_packages(folder, size)
-    write_alembic(folder, size, "plain")
+    for env in ("boots", "plain"):
+        write_alembic(folder, size, env)
     commands = {
         "ours": [our_command(folder, "upgrade")],
-        "alembic, one process": [alembic_in_one_process(folder, size, "plain")],
-        "alembic, processes": alembic_commands(folder, size, "plain", "upgrade", "head"),
+        "alembic, processes": alembic_commands(folder, size, "boots", "upgrade", "head"),
+        "alembic, one process": [alembic_in_one_process(folder, size, "boots")],
+        "alembic, no application": [alembic_in_one_process(folder, size, "plain")],
     }
     paths = dict.fromkeys(commands, str(folder))
     if find_spec("stillhead"):
@@ -182,13 +183,13 @@ def _many(bench: Bench, size: Size, *, no_op: bool) -> Case:
 def _long(bench: Bench, size: Size, *args: str) -> Case:
     case = _from_base(bench, size, "sqlite")
     commands = {"ours": [our_command(Path(case.works["ours"].path), *args)]}
-    commands["alembic, processes"] = alembic_commands(Path(case.works["ours"].path), size, "plain", *args)
+    commands["alembic, no application"] = alembic_commands(Path(case.works["ours"].path), size, "plain", *args)
     # One of both is enough to make the database: the revisions are the same, and so would be the time.
     url = run_once(case.works["ours"])
     stamp = alembic_commands(Path(case.works["ours"].path), size, "plain", "stamp", "head")
     run_once(Work(stamp, lambda: url, case.works["ours"].path))
     works = {name: Work(argv, lambda: url, case.works["ours"].path) for name, argv in commands.items()}
-    return Case(works, {"alembic, processes": 0.1})
+    return Case(works, {"alembic, no application": 0.1})
 
 
 def _from_base(bench: Bench, size: Size, backend: str) -> Case:
@@ -197,10 +198,10 @@ def _from_base(bench: Bench, size: Size, backend: str) -> Case:
     write_alembic(folder, size, "plain")
     commands = {
         "ours": [our_command(folder, "upgrade")],
-        "alembic, processes": alembic_commands(folder, size, "plain", "upgrade", "head"),
+        "alembic, no application": alembic_commands(folder, size, "plain", "upgrade", "head"),
     }
     works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
-    return Case(works, {"alembic, processes": {"sqlite": 0.3, "postgresql": 1.05}[backend]})
+    return Case(works, {"alembic, no application": {"sqlite": 0.3, "postgresql": 1.05}[backend]})
 
 
 def _among(bench: Bench, others: int) -> Case:

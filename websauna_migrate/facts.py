@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, inspect, select, table
+from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import CompileError
 
 from websauna_migrate.package import TableName
@@ -41,6 +41,62 @@ def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[Ta
         for name, texts in _facts(connection, schema, names):
             facts[TableName(schema, name)] |= set(texts)
     return {name: frozenset(texts) for name, texts in facts.items()}
+
+
+def signatures(connection: Connection, schemas: Collection[str | None]) -> dict[TableName, object] | None:
+    """Return for each table something that changes when the table does; None where the database has nothing of it.
+
+    It costs much less than the facts. A table is also to be read again when one that it refers to has changed.
+    """
+    query = _SIGNATURES.get(connection.dialect.name)
+    if query is None or (set(schemas) != {None} and connection.dialect.name != "postgresql"):
+        return None
+    rows = [tuple(row) for row in connection.execute(query)]
+    return {TableName(schema, name): signature for schema, name, signature in rows if schema in {*schemas}}
+
+
+# A row of a catalogue that is changed is another one, at another place and by another command. Values of enums are
+# columns' facts too: they count for every table.
+_SIGNATURES = {
+    "sqlite": text(
+        "SELECT NULL, tbl_name, group_concat(type || ' ' || sql, '; ') FROM"
+        " (SELECT tbl_name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name) GROUP BY tbl_name"
+    ),
+    "postgresql": text(
+        "SELECT nullif(nspname, current_schema()), relname, md5(string_agg(part, ' ' ORDER BY part) || (SELECT"
+        " coalesce(string_agg(ctid || '/' || cmin, ' ' ORDER BY ctid), '') FROM pg_enum)) FROM ("
+        " SELECT oid AS rel, 'c' || ctid || cmin AS part FROM pg_class WHERE relkind IN ('r', 'p')"
+        " UNION ALL SELECT attrelid, 'a' || ctid || cmin FROM pg_attribute WHERE attnum > 0"
+        " UNION ALL SELECT adrelid, 'd' || ctid || cmin FROM pg_attrdef"
+        " UNION ALL SELECT conrelid, 'k' || ctid || cmin FROM pg_constraint"
+        " UNION ALL SELECT indrelid, 'i' || ctid || cmin FROM pg_index"
+        ") AS parts JOIN pg_class ON pg_class.oid = rel JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE relkind IN ('r', 'p') AND nspname !~ '^(pg_|information_schema$)' GROUP BY 1, 2"
+    ),
+    **dict.fromkeys(
+        ("mysql", "mariadb"),
+        text(
+            "SELECT NULL, name, sum(crc32(part)) FROM ("
+            " SELECT table_name AS name, concat_ws('|', column_name, ordinal_position, column_type, is_nullable,"
+            " coalesce(column_default, '-'), extra, collation_name) AS part"
+            " FROM information_schema.columns WHERE table_schema = database()"
+            " UNION ALL SELECT table_name, concat_ws('|', index_name, non_unique, seq_in_index, column_name, sub_part)"
+            " FROM information_schema.statistics WHERE table_schema = database()"
+            " UNION ALL SELECT table_name, concat_ws('|', constraint_name, column_name, referenced_table_name,"
+            " referenced_column_name) FROM information_schema.key_column_usage WHERE table_schema = database()"
+            " UNION ALL SELECT table_name, concat_ws('|', constraint_name, update_rule, delete_rule)"
+            " FROM information_schema.referential_constraints WHERE constraint_schema = database()"
+            " UNION ALL SELECT table_name, concat_ws('|', constraint_name, constraint_type)"
+            " FROM information_schema.table_constraints WHERE table_schema = database()"
+            ") AS parts GROUP BY name"
+        ),
+    ),
+}
+
+
+def refers_to(facts: Facts, tables: Collection[TableName]) -> bool:
+    """Tell whether a foreign key among ``facts`` leads to one of ``tables``."""
+    return any(f" to {table} (" in fact for fact in facts if fact.startswith("foreign key") for table in tables)
 
 
 def row_count(connection: Connection, name: TableName) -> int:
@@ -97,11 +153,11 @@ def _column(column: Any, dialect: Dialect) -> str:
 
 def _type(type_: Any, dialect: Dialect) -> str:
     try:
-        text = str(type_.compile(dialect=dialect))
+        spelled = str(type_.compile(dialect=dialect))
     except CompileError:  # a type of an extension that SQLAlchemy does not know
-        text = repr(type_)
+        spelled = repr(type_)
     values = getattr(type_, "enums", None)
-    return f"{text} of {', '.join(values)}" if values and dialect.name == "postgresql" else text
+    return f"{spelled} of {', '.join(values)}" if values and dialect.name == "postgresql" else spelled
 
 
 def _foreign_key(key: Any) -> str:
@@ -117,5 +173,5 @@ def _index(index: Any) -> str:
     return f"{'unique ' if index['unique'] else ''}index ({', '.join(map(str, columns))}){options}"
 
 
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())

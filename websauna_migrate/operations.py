@@ -91,6 +91,8 @@ def _indexes_of_keys(modify: Any, keys: list[Any], migration: MigrationContext) 
     if not keys or migration.bind is None or not getattr(migration.dialect, "is_mariadb", False):
         return []
     inspector = sa.inspect(migration.bind)
+    if not inspector.has_table(modify.table_name, modify.schema):
+        return []  # it comes and goes in one revision, with all its indexes
     in_models = {index.name for table in _model_tables(migration, _table(modify)) for index in table.indexes}
     there = inspector.get_foreign_keys(modify.table_name, modify.schema)
     gone = {str(key.constraint_name) for key in keys}

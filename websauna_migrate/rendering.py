@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # What tells where a type came from and not what it is.
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
-_BIND = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))")
+_BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))")  # as sqlalchemy.text() finds them
 _DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 _NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__"})
 

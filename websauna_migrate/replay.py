@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateSchema
 
 from websauna_migrate import executor
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
-from websauna_migrate.facts import Facts, differences, read_facts, table_names
+from websauna_migrate.facts import Facts, differences, read_facts, refers_to, signatures, table_names
 from websauna_migrate.graph import HistoryGraph, heads_of
 from websauna_migrate.package import TABLE_PREFIX, TableName
 from websauna_migrate.revisions import created_tables, uses_autocommit_block
@@ -89,15 +89,31 @@ class _Recorder:
     foreign: frozenset[TableName] = frozenset()
     done: set[str] = field(default_factory=set)
     snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot((), {})])
+    signatures: Mapping[TableName, object] = field(default_factory=dict)
 
     def take(self, connection: Connection, step: PlanStep) -> None:
-        names = {name for name in table_names(connection, self.schemas) if not name.name.startswith(TABLE_PREFIX)}
+        now = signatures(connection, self.schemas)
+        existing = table_names(connection, self.schemas) if now is None else now
+        names = {name for name in existing if not name.name.startswith(TABLE_PREFIX)}
+        last = self.snapshots[-1].facts
         if step.package != self.history.package:
-            self.foreign |= names - self.snapshots[-1].facts.keys()
+            self.foreign |= names - last.keys()
             return
         self.done.add(step.revision.id)
-        facts = read_facts(connection, names - self.foreign)
+        names -= self.foreign
+        changed = self._changed(names, now)
+        kept = {name: facts for name, facts in last.items() if name in names and name not in changed}
+        facts = {**kept, **read_facts(connection, changed)} if changed else kept
         self.snapshots.append(Snapshot(heads_of(self.history, self.done), facts))
+        self.signatures = now or {}
+
+    def _changed(self, names: set[TableName], now: Mapping[TableName, object] | None) -> set[TableName]:
+        """Return those of ``names`` that are not as they were in the last snapshot."""
+        last = self.snapshots[-1].facts
+        if now is None:
+            return names
+        other = {name for name in {*now, *self.signatures} if now.get(name) != self.signatures.get(name)}
+        return {name for name in names if name in other or name not in last or refers_to(last[name], other)}
 
 
 def find_matches(app: Application, history: History, connection: Connection) -> Replay:

@@ -127,6 +127,7 @@ def test_an_unknown_package_is_a_usage_error(create):
         ("nosuch://me:s3cret@localhost/shop", "there is no dialect 'nosuch'"),
         ("postgresql+nosuch://me:s3cret@localhost/shop", "there is no dialect 'postgresql+nosuch'"),
     ],
+    ids=["none", "no URL", "unknown dialect", "unknown driver"],  # the names of folders: no password in them
 )
 def test_a_bad_url_is_told(shop, create, url, told):
     shop.write_ini(url=url)

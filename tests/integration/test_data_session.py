@@ -42,7 +42,9 @@ class Mail:
         with SENT.open("a") as file:
             file.write(self.to + "\\n")
     def tpc_abort(self, _): pass
-    def abort(self, _): pass
+    def abort(self, _):
+        with SENT.with_name("dropped").open("a") as file:
+            file.write(self.to + "\\n")
     def sortKey(self): return "mail"
 
 
@@ -135,6 +137,7 @@ def test_the_mail_of_a_revision_that_fails_is_not_sent(shop, upgrade):
     assert ran.code != 0
     assert "on second thoughts" in ran.err + ran.out
     assert state(shop) == BEFORE
+    assert (shop.folder / "dropped").read_text().split() == ["Ann", "Bob"]
 
 
 def test_the_mail_is_not_sent_where_the_rows_are_refused_at_the_end(shop):

@@ -124,6 +124,33 @@ def test_tables_that_the_models_made_match_the_scripts_of_the_same_models(here):
     assert "the tables match revision bbb2" in found["detail"]
 
 
+CHANGES = {
+    "c01": "op.add_column('note', sa.Column('far_id', sa.Integer)); op.create_table('far', sa.Column('id', sa.Integer,"
+    " primary_key=True), sa.Column('kind', sa.Enum('a', 'b', name='kind')))",
+    "c02": "b = op.batch_alter_table('note'); b.__enter__().create_foreign_key('fk', 'far', ['far_id'], ['id']);"
+    " b.__exit__(None, None, None)",
+    "c03": "op.alter_column('far', 'id', new_column_name='number', existing_type=sa.Integer, existing_nullable=False)",
+    "c04": "op.rename_table('far', 'near')",
+    "c05": "op.create_index('i', 'near', ['kind'], unique=True)",
+    "c06": "op.execute(\"ALTER TYPE kind ADD VALUE 'c'\")",
+}
+
+
+def test_each_kind_of_change_tells_one_revision_from_the_next(here):
+    """Also where another table is changed than the one whose facts are different then."""
+    down = "bbb2"
+    for id_, upgrade in CHANGES.items():
+        if here.url.get_backend_name() == "postgresql" or "TYPE" not in upgrade:
+            revise(here.app / "alembic", id_, down, upgrade)
+            down = id_
+    for path in sorted((here.app / "alembic" / "versions").glob("c*.py")):
+        here.ok("upgrade", path.stem)
+        here.execute("DELETE FROM alembic_history_shop")
+        (found,) = findings(here)
+        assert f"the tables match revision {path.stem}" in found["detail"], path.stem
+        here.ok("stamp", path.stem)
+
+
 def test_the_latest_of_revisions_with_equal_tables_is_named_first(lite):
     revise(lite.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE note SET thing_id = 1')")
     lite.ok("upgrade")

@@ -6,7 +6,12 @@ The models of the zoo are those that all three databases have, and for each what
 from __future__ import annotations
 
 import re
+import subprocess
+import sysconfig
+from pathlib import Path
+from textwrap import dedent
 
+import pytest
 from sqlalchemy import create_engine, inspect
 
 from projects import INITIALIZER, Workspace, write
@@ -144,7 +149,7 @@ class Defaults(Base):
     ident = Column(Uuid, server_default="00000000000000000000000000000000")
     money = Column(own.Money(8, 2), server_default="9.99")
     python_side = Column(DateTime, default=datetime.datetime.now, onupdate=datetime.datetime.now)
-    total = Column(Integer, Computed("number * 2"))
+    total = Column(Integer, Computed("number * 2", persisted="{dialect}" == "postgresql" or None))
     stored = Column(Integer, Computed("number + negative", persisted=True))
 
 
@@ -507,7 +512,9 @@ def test_each_real_difference_is_found_and_can_be_undone(tmp_path, backend):
     write(models, changed(1, backend.name))
     (script,) = work.autogenerate()
     text = script.read_text().partition("def downgrade")[0]
-    assert [name for name in CHANGES | CHANGES_ON[backend.name] if not re.search(rf"\b(ix_changed_)?{name}\b", text)] == []
+    assert [
+        name for name in CHANGES | CHANGES_ON[backend.name] if not re.search(rf"\b(ix_changed_)?{name}\b", text)
+    ] == []
     for name in re.findall(r'"((?:ix|uq|ck|fk)_\w+)"', "".join(TABLE_CHANGES)):
         assert f"'{name}'" in text, name
     assert "'new_positive'" in text
@@ -516,3 +523,245 @@ def test_each_real_difference_is_found_and_can_be_undone(tmp_path, backend):
     write(models, changed(0, backend.name))
     script.unlink()
     assert work.autogenerate() == []
+
+
+# --- what cannot be written ------------------------------------------------------------------------------------
+
+TYPE_WITH = """
+from sqlalchemy import *
+from sqlalchemy.orm import *
+from sqlalchemy.types import UserDefinedType
+
+
+def make():
+    class Local(UserDefinedType):
+        cache_ok = True
+
+        def get_col_spec(self):
+            return "INTEGER"
+
+    return Local()
+
+
+class Needy(UserDefinedType):
+    cache_ok = True
+
+    def __init__(self, anything):
+        self.anything = anything
+
+    def get_col_spec(self):
+        return "INTEGER"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    part = Column({type})
+
+
+bases = Base
+"""
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        ("make()", "the type zoo.models.make.<locals>.Local cannot be written into a revision: "),
+        ("Needy(object())", "the type zoo.models.Needy cannot be written into a revision: zoo.models.Needy(<object "),
+        ("NullType()", "the type sqlalchemy.sql.sqltypes.NullType cannot be written into a revision: "),
+    ],
+)
+def test_a_type_that_cannot_be_written_is_named_and_leaves_no_file(tmp_path, sqlite, type_, said):
+    models = TYPE_WITH.replace("{type}", type_).replace("import UserDefinedType", "import NullType, UserDefinedType")
+    work = zoo(tmp_path, sqlite, models)
+    before = work.files()
+    message = work.fails("revision", "--autogenerate", "-m", "first")
+    assert message.startswith(f"table 'thing', column 'part': {said}")
+    assert work.files() == before
+
+
+def with_env(work: Workspace, render_item: str) -> None:
+    """Give the history of the zoo an ``env.py`` with a hook of its own."""
+    work.ok("init")
+    text = f"""
+    from websauna_migrate.env import run_alembic
+
+
+    def render_item(kind, item, context):
+        {render_item}
+
+
+    run_alembic(package="zoo", render_item=render_item)
+    """
+    write(work.folder / "zoo" / "zoo" / "alembic" / "env.py", dedent(text))
+
+
+@pytest.mark.parametrize(
+    ("rendered", "said"),
+    [
+        ("sa.Missing(3)", "table 'thing', column 'part': the type sa.Missing(3) cannot be written into a revision"),
+        ("types.Thing()", "the name 'types' is not defined; it was removed"),
+    ],
+)
+def test_what_a_hook_of_ones_own_renders_is_looked_at_too(tmp_path, sqlite, rendered, said):
+    work = zoo(tmp_path, sqlite, TYPE_WITH.replace("{type}", "make()"))
+    with_env(work, f'return "{rendered}" if kind == "type" and type(item).__name__ == "Local" else False')
+    before = work.files()
+    ran = work.run("revision", "--autogenerate", "-m", "first")
+    assert ran.code == 1
+    assert said in ran.err.splitlines()[-1]
+    assert work.files() == before
+    with_env(work, 'return "sa.Integer()" if kind == "type" and type(item).__name__ == "Local" else False')
+    work.autogenerate()
+
+
+def test_a_generated_script_passes_the_linter(tmp_path, backend):
+    work = zoo(tmp_path, backend)
+    work.ok("revision", "--autogenerate", "-m", "zoo")
+    program = Path(sysconfig.get_path("scripts"), "ruff")
+    argv = [program, "check", "--isolated", "--no-cache", *work.scripts()]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+# --- what batch mode keeps -------------------------------------------------------------------------------------
+
+KEEPING = """
+from sqlalchemy import *
+from sqlalchemy.orm import *
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Author(Base):
+    __tablename__ = "author"
+    id = Column(Integer, primary_key=True)
+    name = Column({type}, nullable=False)
+    boss_id = Column(ForeignKey("author.id"))
+    __table_args__ = (CheckConstraint("length(name) > 1"), UniqueConstraint("name", "boss_id"))
+
+
+Index("ix_author_lower", func.lower(Author.name))
+Index("ix_author_down", Author.name.desc(), sqlite_where=text("name <> ''"))
+
+
+class Book(Base):
+    __tablename__ = "book"
+    id = Column(Integer, primary_key=True)
+    author_id = Column(ForeignKey("author.id", ondelete="CASCADE"), nullable=False)
+
+
+bases = Base
+"""
+
+
+def test_a_table_that_is_built_anew_keeps_rows_keys_indexes_and_triggers(tmp_path, sqlite):
+    work = zoo(tmp_path, sqlite, KEEPING.replace("{type}", "String(20)"))
+    work.autogenerate()
+    work.execute(
+        "CREATE TRIGGER no_delete BEFORE DELETE ON author BEGIN SELECT RAISE(ABORT, 'kept'); END",
+        "INSERT INTO author VALUES (1, 'Ann', NULL), (2, 'Bob', 1)",
+        "INSERT INTO book VALUES (1, 1), (2, 2)",
+    )
+    listed = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'author' AND type <> 'table' ORDER BY name"
+    before = work.execute(listed)
+    write(tmp_path / "zoo" / "zoo" / "models.py", KEEPING.replace("{type}", "String(40)"))
+    (script,) = work.autogenerate()
+    assert work.execute(listed) == before
+    assert work.execute("SELECT * FROM author") == [(1, "Ann", None), (2, "Bob", 1)]
+    assert work.execute("SELECT * FROM book") == [(1, 1), (2, 2)]
+    ((sql,),) = work.execute("SELECT sql FROM sqlite_master WHERE name = 'author'")
+    assert "CHECK (length(name) > 1)" in str(sql)
+    assert "VARCHAR(40)" in str(sql)
+    assert work.autogenerate() == []
+    work.ok("downgrade", "-1")
+    assert work.execute(listed) == before
+    assert script.exists()
+
+
+# --- schemas ---------------------------------------------------------------------------------------------------
+
+SCHEMAS = """
+from sqlalchemy import *
+from sqlalchemy.orm import *
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(schema="shop")
+
+
+class Product(Base):
+    __tablename__ = "product"
+    id = Column(Integer, primary_key=True)
+    kind = Column(Enum("a", "b", name="kind"))
+    label = Column(String(20), index=True, server_default="x")
+
+
+class Sale(Base):
+    __tablename__ = "sale"
+    id = Column(Integer, Sequence("sale_seq", schema="shop"), primary_key=True)
+    product_id = Column(ForeignKey("product.id"))
+    __table_args__ = (CheckConstraint("id > 0", name="ck_sale"), {{"schema": "Sales 2020"}} if {several} else {{}})
+
+
+bases = Base
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_tables_in_schemas_of_their_own(tmp_path, postgresql, several):
+    models = SCHEMAS.format(several=several)
+    if several:
+        models = models.replace('ForeignKey("product.id")', 'ForeignKey("shop.product.id")')
+    work = zoo(tmp_path, postgresql, models)
+    (script,) = work.autogenerate()
+    text = script.read_text()
+    assert text.count("CREATE SCHEMA IF NOT EXISTS shop") == 1
+    assert text.count('CREATE SCHEMA IF NOT EXISTS "Sales 2020"') == int(several)
+    assert "DROP SCHEMA" not in text
+    assert work.tables("shop") == {"product"} | (set() if several else {"sale"})
+    assert work.autogenerate() == []
+    write(tmp_path / "zoo" / "zoo" / "models.py", models.replace("String(20)", "String(30)").replace("bases =", MORE))
+    (script,) = work.autogenerate()
+    assert "CREATE SCHEMA" not in script.read_text()
+    assert work.autogenerate() == []
+    work.ok("downgrade", "base")
+    assert not work.tables("shop") | work.tables("Sales 2020")
+    left = work.execute("SELECT typname FROM pg_type WHERE typname IN ('kind', 'sale_seq')")
+    assert left == []
+    work.ok("upgrade")
+    assert work.autogenerate() == []
+
+
+MORE = """
+class More(Base):
+    __tablename__ = "more"
+    id = Column(Integer, primary_key=True)
+
+
+bases ="""
+
+
+def test_a_table_of_another_package_in_the_same_schema_does_not_hide_that_it_is_needed(tmp_path, postgresql):
+    work = zoo(tmp_path, postgresql, SCHEMAS.format(several=False))
+    work.execute("CREATE SCHEMA shop", "CREATE TABLE shop.of_others (id INTEGER)")
+    (script,) = work.autogenerate()
+    assert "CREATE SCHEMA IF NOT EXISTS shop" in script.read_text()
+
+
+# --- drivers ---------------------------------------------------------------------------------------------------
+
+
+def test_mariadb_under_the_name_of_mysql_shows_no_difference_either(tmp_path, mariadb):
+    work = zoo(tmp_path, mariadb)
+    work.write_ini(url=work.url.set(drivername="mysql+pymysql"))
+    work.autogenerate()
+    assert work.autogenerate() == []
+    work.ok("downgrade", "base")
+    assert left_over(work) == {}

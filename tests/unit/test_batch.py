@@ -128,11 +128,15 @@ def test_an_index_that_is_made_anew_is_the_new_one(connection, op):
 
 
 def test_a_table_can_be_built_anew_twice(connection, op):
+    def everything():
+        # Alembic writes the constraints in any order.
+        rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return sorted(sorted(line.strip(" ,\t") for line in sql.splitlines()) for (sql,) in rows)
+
     widen(op)
-    before = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all()
-    with op.batch_alter_table("t") as batch_op:
-        batch_op.alter_column("name", existing_type=sa.String(50), type_=sa.String(50))
-    assert connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all() == before
+    before = everything()
+    widen(op)
+    assert everything() == before
 
 
 @pytest.mark.parametrize(
@@ -145,9 +149,9 @@ def test_a_table_can_be_built_anew_twice(connection, op):
 )
 def test_what_cannot_be_kept_is_refused_by_name(connection, op, said, lost):
     connection.exec_driver_sql(f"CREATE TABLE u ({said})")
-    with pytest.raises(LostInBatch, match=f"table 'u' cannot be built anew without losing {lost};") as caught:
-        with op.batch_alter_table("u") as batch_op:
-            batch_op.alter_column("b", existing_type=sa.String(5), nullable=False)
+    with pytest.raises(LostInBatch) as caught, op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("b", existing_type=sa.String(5), nullable=False)
+    assert str(caught.value).startswith(f"table 'u' cannot be built anew without losing {lost};")
     assert caught.value.lost == (lost,)
 
 
@@ -181,13 +185,15 @@ def test_a_rename_outside_of_a_batch_is_a_rename(connection, op):
     assert sql_of(connection, "log_it")
 
 
-def test_alembic_still_loses_a_trigger(connection):
+def test_alembic_still_loses_a_trigger():
     # When this fails, see what of batch.py is still needed.
-    migration = MigrationContext.configure(connection)
-    migration.impl = SQLiteImpl(connection.dialect, connection, False, None, None, {})
-    with pytest.warns() as caught, Operations(migration).batch_alter_table("log") as batch_op:
-        connection.exec_driver_sql("DROP VIEW names")
-        batch_op.alter_column("x", new_column_name="y")
-        warnings.warn("at least one", stacklevel=1)
-    assert len(caught) == 1
-    assert sql_of(connection, "from_log") is None
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        migration = MigrationContext.configure(connection)
+        migration.impl = SQLiteImpl(connection.dialect, connection, False, None, None, {})
+        connection.exec_driver_sql("CREATE TABLE t (a INTEGER)")
+        connection.exec_driver_sql("CREATE TRIGGER gone AFTER INSERT ON t BEGIN SELECT 1; END")
+        with Operations(migration).batch_alter_table("t") as batch_op:
+            batch_op.alter_column("a", nullable=False)
+        assert sql_of(connection, "gone") is None
+    engine.dispose()

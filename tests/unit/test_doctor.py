@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import get_args
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.doctor import REASONS, Finding
+from websauna_migrate.doctor import REASONS, Finding, Problem
 from websauna_migrate.facts import differences
 from websauna_migrate.package import TableName
 from websauna_migrate.replay import Replay, Snapshot, ranked
@@ -68,9 +71,7 @@ def test_findings_are_told_as_text_and_as_json():
     assert "unstamped in shop\n" in findings_text(findings)
 
 
-def test_each_problem_has_its_reason():
-    from typing import get_args
-
-    from websauna_migrate.doctor import Problem
-
+def test_each_problem_has_its_reason_and_its_place_in_the_reference():
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "json.rst").read_text()
     assert set(REASONS) == set(get_args(Problem))
+    assert all(f"    ``{problem}``\n" in reference for problem in REASONS)
