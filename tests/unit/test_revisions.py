@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -409,19 +408,3 @@ def test_the_order_is_the_same_for_any_order_of_input_and_as_deep_as_you_like(fo
         id_ = f"{(number * 7919) % 100_000:06}"
         line.append(type(first)(id_, (line[-1].id,), (), (), (), (), "", None, first.path))
     assert in_order(reversed(line)) == tuple(line) == in_order(sorted(line, key=lambda revision: revision.id))
-
-
-def test_reading_grows_with_the_number_of_scripts_only(folder: Folder) -> None:
-    def seconds(start: int, stop: int) -> float:
-        for number in range(start, stop):
-            folder.add(f"{number:06}", f"{number - 1:06}" if number else None)
-        return min(_timed(folder) for _ in range(3))
-
-    few = seconds(0, 250)
-    assert seconds(250, 2000) < few * 8 * 3
-
-
-def _timed(folder: Folder) -> float:
-    start = time.perf_counter()
-    folder.read()
-    return time.perf_counter() - start

@@ -20,7 +20,9 @@ def test_the_page_lists_the_notes(testapp: TestApp, dbsession: Session) -> None:
 
 def test_a_page_without_notes_says_so(testapp: TestApp, dbsession: Session) -> None:
     assert "There are no notes yet" in testapp.get(URL)
+{% if cookiecutter.kind == "app" %}
 
 
 def test_a_missing_table_is_explained(testapp: TestApp) -> None:
     assert "ws-alembic -c development.ini upgrade head" in testapp.get(URL, status=503)
+{% endif %}

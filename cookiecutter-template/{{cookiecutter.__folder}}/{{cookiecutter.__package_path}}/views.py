@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import html
+{% if cookiecutter.kind == "app" %}
 import logging
+{% endif %}
 from string import Template
 
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.view import exception_view_config, view_config
+from pyramid.view import {% if cookiecutter.kind == "app" %}exception_view_config, {% endif %}view_config
 from sqlalchemy import select
+{% if cookiecutter.kind == "app" %}
 from sqlalchemy.exc import DBAPIError
+{% endif %}
 
 from .models import Note
 
+{% if cookiecutter.kind == "app" %}
 log = logging.getLogger(__name__)
 
+{% endif %}
 TITLE = "{{ cookiecutter.project_name }}"
 PAGE = Template("""\
 <!doctype html>
@@ -64,6 +70,7 @@ def item(note: Note) -> str:
 def page(content: str) -> Response:
     """Return a page that shows ``content``, which is HTML."""
     return Response(PAGE.substitute(title=html.escape(TITLE), content=content))
+{% if cookiecutter.kind == "app" %}
 
 
 @exception_view_config(DBAPIError)
@@ -76,3 +83,4 @@ def database_error(request: Request) -> Response:
     )
     response.status_int = 503
     return response
+{% endif %}
