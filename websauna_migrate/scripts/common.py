@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -136,6 +137,7 @@ def application(options: Namespace, *, needs_owners: bool = False) -> tuple[Appl
     from websauna_migrate.bootstrap import load_application
 
     app = load_application(settings_file(options), options.name)
+    gc.enable()  # see main() of ws_alembic
     packages = package_names(options.x or (), app.packages, app.current_package())
     if needs_owners:
         app.ownership.require()
