@@ -137,7 +137,9 @@ def application(options: Namespace, *, needs_owners: bool = False) -> tuple[Appl
     from websauna_migrate.bootstrap import load_application
 
     app = load_application(settings_file(options), options.name)
-    gc.enable()  # see main() of ws_alembic
+    if not gc.isenabled():  # see main() of ws_alembic
+        gc.freeze()
+        gc.enable()
     packages = package_names(options.x or (), app.packages, app.current_package())
     if needs_owners:
         app.ownership.require()
