@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
+    from websauna_migrate.bootstrap import load_application
     from websauna_migrate.data import data_session
     from websauna_migrate.dbsession import get_engine
     from websauna_migrate.directives import get_migration_packages
     from websauna_migrate.exceptions import MigrateError
+    from websauna_migrate.executor import execute, migrate
     from websauna_migrate.initializer import Initializer
     from websauna_migrate.package import History, MigrationPackage
+    from websauna_migrate.plan import make_plan
+    from websauna_migrate.selection import select
 
 __all__ = [
     "History",
@@ -24,8 +28,13 @@ __all__ = [
     "MigrateError",
     "MigrationPackage",
     "data_session",
+    "execute",
     "get_engine",
     "get_migration_packages",
+    "load_application",
+    "make_plan",
+    "migrate",
+    "select",
 ]
 
 _HOMES = {
@@ -34,8 +43,13 @@ _HOMES = {
     "MigrateError": "exceptions",
     "MigrationPackage": "package",
     "data_session": "data",
+    "execute": "executor",
     "get_engine": "dbsession",
     "get_migration_packages": "directives",
+    "load_application": "bootstrap",
+    "make_plan": "plan",
+    "migrate": "executor",
+    "select": "selection",
 }
 
 

@@ -143,7 +143,7 @@ def compare_expression_indexes(
     wanted_sql = {key: _spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
     same = {key for key, sql in stored.items() if wanted_sql.get(key) == _spelled(sql)}
     for key in sorted(stored.keys() - same):
-        modify.ops.append(Sql(f"DROP INDEX {dialect.identifier_preparer.quote(key)}", stored[key]))
+        modify.ops.append(Sql(f"DROP INDEX {dialect.identifier_preparer.quote(key)}", escape_colons(stored[key])))
     modify.ops.extend(CreateIndexOp.from_index(indexes[key]) for key in sorted(indexes.keys() - same))
     return PriorityDispatchResult.CONTINUE
 
@@ -167,15 +167,16 @@ def compare_check_constraints(
     shown = {preparer.quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
     checks = check_constraints(wanted)
     named = {str(preparer.format_constraint(check)): check for check in checks if isinstance(check.name, str)}
-    created = str(CreateTable(wanted).compile(dialect=context.dialect))
-    for key in sorted(named.keys() - shown.keys()):
+    missing = {key: check for key, check in sorted(named.items()) if key not in shown and _makes(check, found)}
+    created = str(CreateTable(wanted).compile(dialect=context.dialect)) if missing else ""
+    for key, check in missing.items():
         if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
-            modify.ops.append(CreateCheckConstraintOp(named[key].name, name, named[key].sqltext, schema=schema))
+            modify.ops.append(CreateCheckConstraintOp(check.name, name, check.sqltext, schema=schema))
     if len(named) == len(checks):
         # MariaDB names the check of a JSON column after the column.
         for key in sorted(shown.keys() - named.keys() - {preparer.quote(column) for column in found.c.keys()}):  # noqa: SIM118
-            check, sql = shown[key]
-            gone = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(check), table=found)
+            check_name, sql = shown[key]
+            gone = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(check_name), table=found)
             modify.ops.append(DropConstraintOp.from_constraint(gone))
     return PriorityDispatchResult.CONTINUE
 
@@ -184,6 +185,11 @@ def check_constraints(table: Table) -> list[CheckConstraint]:
     """Return the CHECK constraints of ``table`` and of its columns."""
     everywhere = [*table.constraints, *(constraint for column in table.c for constraint in column.constraints)]
     return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
+
+
+def is_of_type(check: CheckConstraint) -> bool:
+    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
+    return bool(getattr(check, "_type_bound", False))
 
 
 def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
@@ -240,6 +246,11 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
 def is_expression_index(index: Index) -> bool:
     """Tell whether ``index`` is over something else than columns."""
     return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
+
+
+def _makes(check: CheckConstraint, found: Table) -> bool:
+    """Tell whether ``check`` needs a statement of its own: that of a type comes with a new column."""
+    return not is_of_type(check) or all(column.name in found.c for column in check.columns)
 
 
 def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> list[tuple[str, str]]:

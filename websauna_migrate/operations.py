@@ -18,7 +18,7 @@ from alembic.operations import ops
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
-from websauna_migrate.differences import Sql
+from websauna_migrate.differences import Sql, is_of_type
 from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.package import TableName
 from websauna_migrate.rendering import CannotBeWritten, escape_colons, named_types, plain_dialect, render_sql_as_meant
@@ -125,11 +125,12 @@ def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:
 def _with_name_of_check(column: Column[Any]) -> Column[Any]:
     """Return ``column`` with a type that names its CHECK as the naming convention of the models does.
 
-    The script runs without the convention. SQLAlchemy has no public way to tell the check of a type from others.
+    The script runs without the convention.
     """
     checks = getattr(column.table, "constraints", ())
     for check in checks:
-        if getattr(check, "_type_bound", False) and isinstance(check.name, str) and column.name in check.columns:
+        is_ours = isinstance(check, sa.CheckConstraint) and is_of_type(check) and column.name in check.columns
+        if is_ours and isinstance(check.name, str):
             named: Any = copy.copy(column)
             named.type = copy.copy(column.type)
             named.type.name = str(check.name)

@@ -18,6 +18,8 @@ import re
 import symtable
 import sys
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -28,7 +30,6 @@ from websauna_migrate.exceptions import UnrenderableType, UnusableScript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
@@ -74,7 +75,7 @@ def make_render_item(user: RenderItem | None) -> RenderItem:
             return _default_text(item)
         if kind == "type" and context.opts.get("user_module_prefix") is None and context.dialect is not None:
             code = type_code(item, context.dialect, context.opts.get("sqlalchemy_module_prefix") or "")
-            context.imports.update(code.imports)
+            context.imports.update(code.imports - _imports_of_template(context))
             return code.text
         return False
 
@@ -336,6 +337,17 @@ def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]
         domain.create_type = False
         return domain  # type: ignore[no-any-return]
     return None
+
+
+def _imports_of_template(context: AutogenContext) -> frozenset[str]:
+    """Return the lines of the template of the script, some of which are imports that need not be said again."""
+    scripts = getattr(context.migration_context, "script", None)
+    return _lines(Path(scripts.dir, "script.py.mako")) if scripts is not None else frozenset()
+
+
+@cache
+def _lines(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else frozenset()
 
 
 def _default_text(default: object) -> str | bool:

@@ -420,6 +420,7 @@ CHANGES = {
     "moment": ("DateTime, server_default=func.now()", "DateTime"),
     "gone": ("Integer", None),
     "new": (None, "Integer, CheckConstraint('new > 0', name='new_positive')"),
+    "new_flag": (None, "Boolean(create_constraint=True, name='ck_new_flag')"),
     "new_filled": (None, "String(9), nullable=False, server_default='it\\'s'"),
     "indexed": ("Integer", "Integer, index=True"),
     "not_indexed": ("Integer, index=True", "Integer"),

@@ -259,6 +259,7 @@ class Context:
     def __init__(self, **opts):
         self.dialect = DIALECTS["sqlite"]
         self.imports: set[str] = set()
+        self.migration_context = types.SimpleNamespace(script=opts.pop("script", None))
         self.opts = {"sqlalchemy_module_prefix": "sa.", "user_module_prefix": None, **opts}
 
 
@@ -271,6 +272,13 @@ def test_what_the_users_hook_renders_stays(own):
 def test_the_hook_adds_the_imports(own):
     context = Context()
     assert make_render_item(None)("type", own.Money(), context) == "acme_types.Money()"
+    assert context.imports == {"import acme_types"}
+
+
+def test_what_the_template_imports_is_not_imported_twice(own, tmp_path):
+    (tmp_path / "script.py.mako").write_text("import datetime\n${imports if imports else ''}\n")
+    context = Context(script=types.SimpleNamespace(dir=str(tmp_path)))
+    make_render_item(None)("type", own.Point(datetime.date(2020, 2, 29)), context)
     assert context.imports == {"import acme_types"}
 
 
