@@ -84,7 +84,10 @@ class KeepingSQLiteImpl(SQLiteImpl):
                 batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
             elif collation := _collations(stored.table).get(column.name):
                 _keep_collation(column, collation)
-        gone = {column.name for column in table.c} - {column.name for column in new.c}
+        gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
+        for check in [c for c in new.constraints if isinstance(c, sa.CheckConstraint)]:
+            if _naming((str(check.sqltext),), table.c.keys() - batch_impl.columns.keys()):
+                new.constraints.discard(check)  # a column takes its checks with it, as on PostgreSQL
         kept = batch_impl.named_constraints
         dropped = {str(c.name) for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
@@ -172,7 +175,7 @@ def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
     words = [_unquoted(token) for token in part if not token.isspace()]
     if words[0].upper() not in _CONSTRAINTS:
         return words[0] in gone
-    return words[1] in dropped if words[0].upper() == "CONSTRAINT" else not gone.isdisjoint(words)
+    return (words[0].upper() == "CONSTRAINT" and words[1] in dropped) or not gone.isdisjoint(words)
 
 
 def _naming(statements: Iterable[str], columns: Set[str]) -> list[str]:

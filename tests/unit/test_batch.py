@@ -98,6 +98,19 @@ def test_a_counter_goes_on_where_it_was(connection, op):
     assert connection.exec_driver_sql("SELECT max(id) FROM t").scalar() == 10
 
 
+def test_a_column_takes_its_named_check_with_it(connection, op):
+    connection.exec_driver_sql("CREATE TABLE u (a INTEGER, b INTEGER, CONSTRAINT ck_a CHECK (a > 0))")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.drop_column("a")
+    assert "ck_a" not in sql_of(connection, "u")
+
+
+def test_a_renamed_column_does_not_lose_its_check_without_a_word(connection, op):
+    connection.exec_driver_sql("CREATE TABLE u (a INTEGER, b INTEGER, CONSTRAINT ck_a CHECK (a > 0))")
+    with pytest.raises(sa.exc.OperationalError, match="no such column: a"), op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("a", new_column_name="c")
+
+
 def test_a_column_takes_its_own_check_with_it(connection, op):
     with op.batch_alter_table("t") as batch_op:
         batch_op.drop_index("ix_part")
