@@ -19,6 +19,7 @@ from websauna_migrate.selection import package_names
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Collection, Iterator
+    from typing import TextIO
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.lock import LockHolder
@@ -36,21 +37,38 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
     With ``raise_errors`` the trace goes before that line.
     """
     try:
+        return _ended(work, raise_errors)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _let_go_unless_writable(stream)
+
+
+def _ended(work: Callable[[], int], raise_errors: bool) -> int:
+    try:
         code = work()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # The reader went away, as `head` does. What is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return _BROKEN_PIPE  # the reader went away, as `head` does
     except KeyboardInterrupt:
-        print("FAILED: interrupted", file=sys.stderr)
+        tell("FAILED: interrupted")
         return _SIGNALLED + signal.SIGINT
     except Exception as error:  # the border: nothing goes past it
         if raise_errors:
             traceback.print_exc()
-        print(f"FAILED: {message(error)}", file=sys.stderr)
+        tell(f"FAILED: {message(error)}")
         return getattr(error, "exit_code", FAILED)
     return code
+
+
+def _let_go_unless_writable(stream: TextIO | None) -> None:
+    """Let what is left in the buffer of a full disk or a closed pipe go: Python would complain of it at exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
