@@ -1,6 +1,6 @@
 """The same packages, models and revisions as projects of each peer, written into a folder.
 
-One revision of four creates a table with an index, the others add a column to it. The first table of a package refers
+Some revisions create a table with an index, the others add a column to it. The first table of a package refers
 to that of the package before it, except for stillhead, which allows no foreign keys between its modules.
 """
 
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
-EVERY = 4  # so many revisions make one table
 URL = "DATABASE_URL"  # the environment variable that every project reads
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many packages, each with how many revisions."""
+    """How many packages, each with how many revisions, of which one ``every`` so many makes a table."""
 
     packages: int
     revisions: int
+    every: int = 4
 
     def __str__(self) -> str:
         return f"{self.packages} x {self.revisions}"
@@ -45,7 +45,7 @@ def write_packages(folder: Path, size: Size) -> None:
         _write(folder / name / "models.py", _models(name, size, before))
         _write(folder / name / "alembic" / "env.py", _OUR_ENV.format(name=name))
         for number in range(size.revisions):
-            _write(versions / f"{name}r{number:04}.py", _revision(name, number, before))
+            _write(versions / f"{name}r{number:04}.py", _revision(name, number, size, before))
         before = name
     _write(folder / "bench.py", _APPLICATION.format(names=size.names))
     _write(folder / "bench.ini", _INI)
@@ -92,7 +92,7 @@ def write_stillhead(folder: Path, size: Size) -> list[str]:
         _write(home / name / "__init__.py", "")
         _write(home / name / "models.py", _models(name, size, None))
         for number in range(size.revisions):
-            _write(versions / f"{name}r{number:04}.py", _revision(name, number, None))
+            _write(versions / f"{name}r{number:04}.py", _revision(name, number, size, None))
     _write(home / "run.py", _STILLHEAD.format(names=size.names))
     return [sys.executable, str(home / "run.py")]
 
@@ -108,7 +108,7 @@ def write_django(folder: Path, size: Size) -> list[str]:
         _write(migrations / "__init__.py", "")
         _write(home / name / "models.py", _django_models(name, size, before))
         for number in range(size.revisions):
-            _write(migrations / f"{number + 1:04}_t.py", _django_migration(name, number, before))
+            _write(migrations / f"{number + 1:04}_t.py", _django_migration(name, number, size, before))
         before = name
     _write(home / "settings.py", _DJANGO_SETTINGS.format(names=size.names))
     return [sys.executable, "-m", "django", "migrate", "-v", "0", "--pythonpath", str(home), "--settings", "settings"]
@@ -120,7 +120,7 @@ def _write(path: Path, text: str) -> None:
 
 def _models(name: str, size: Size, before: str | None) -> str:
     classes = []
-    for first in range(0, size.revisions, EVERY):
+    for first in range(0, size.revisions, size.every):
         target = f"ForeignKey('{before}_t0000.id')" if before and first == 0 else "Integer"
         columns = "".join(f"    c{n:04} = Column(Integer)\n" for n in _columns(first, size))
         classes.append(_MODEL.format(name=name, number=first, target=target) + columns)
@@ -129,16 +129,16 @@ def _models(name: str, size: Size, before: str | None) -> str:
 
 
 def _columns(first: int, size: Size) -> range:
-    return range(first + 1, min(first + EVERY, size.revisions))
+    return range(first + 1, min(first + size.every, size.revisions))
 
 
-def _revision(name: str, number: int, before: str | None) -> str:
+def _revision(name: str, number: int, size: Size, before: str | None) -> str:
     refers = bool(before) and number == 0
-    body = _ADDS if number % EVERY else _CREATES
+    body = _ADDS if number % size.every else _CREATES
     return (_HEADER + body).format(
         name=name,
         number=number,
-        table=number - number % EVERY,
+        table=number - number % size.every,
         down=repr(f"{name}r{number - 1:04}") if number else None,
         requires=repr({before: f"{before}r0000"}) if refers else "{}",
         target=f"sa.Integer, sa.ForeignKey('{before}_t0000.id')" if refers else "sa.Integer",
@@ -147,18 +147,22 @@ def _revision(name: str, number: int, before: str | None) -> str:
 
 def _django_models(name: str, size: Size, before: str | None) -> str:
     lines = ["from django.db import models\n"]
-    for first in range(0, size.revisions, EVERY):
+    for first in range(0, size.revisions, size.every):
         columns = "".join(f"    c{n:04} = {_INTEGER}\n" for n in _columns(first, size))
         fields = f"    name = {_CHAR}\n    other = {_django_other(before, first)}\n{columns}"
         lines.append(f"class T{first:04}(models.Model):\n{fields}")
     return "\n".join(lines)
 
 
-def _django_migration(name: str, number: int, before: str | None) -> str:
+def _django_migration(name: str, number: int, size: Size, before: str | None) -> str:
     needed = [(name, f"{number:04}_t")] if number else [(before, "0001_t")] if before else []
-    operation = _DJANGO_ADDS if number % EVERY else _DJANGO_CREATES
+    operation = _DJANGO_ADDS if number % size.every else _DJANGO_CREATES
     return _DJANGO_MIGRATION.format(needed=needed, operation=operation).format(
-        number=number, table=number - number % EVERY, char=_CHAR, integer=_INTEGER, other=_django_other(before, number)
+        number=number,
+        table=number - number % size.every,
+        char=_CHAR,
+        integer=_INTEGER,
+        other=_django_other(before, number),
     )
 
 
