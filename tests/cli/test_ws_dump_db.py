@@ -507,3 +507,16 @@ def test_sqlite_is_dumped_as_it_was_at_one_moment_while_others_write(sqlite, run
         writer.join()
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('INSERT INTO "a"') == done.stdout.count('INSERT INTO "z"')
+
+
+def test_a_dump_never_takes_the_place_of_the_database_that_it_reads(tmp_path, run):
+    database = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE kept (id INTEGER)")
+    (tmp_path / "app.ini").write_text(f"[app:main]\nuse = call:x:main\nsqlalchemy.url = sqlite:///{database}\n")
+    before = database.read_bytes()
+
+    done = run("ws-dump-db", tmp_path / "app.ini", "--output", database)
+
+    assert (done.returncode, done.stdout, database.read_bytes()) == (2, "", before)
+    assert "is the database itself" in done.stderr

@@ -130,6 +130,21 @@ def test_a_signal_ends_the_revision_under_way_and_rolls_it_back(number, work, ba
     assert ("half" in project.tables()) == (backend.name == "mariadb")
 
 
+def test_on_mariadb_the_server_ends_the_statement_of_an_interrupted_run_too(mariadb, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up=[LONG["mariadb"]])]
+    project = write_project(tmp_path, mariadb.new_database(), {"red": history})
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "red slow")
+    running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'"
+    while not project.rows(running):
+        time.sleep(0.05)
+
+    process.terminate()
+    process.wait(10)
+
+    assert project.rows(running) == []
+
+
 def test_a_signal_at_any_moment_leaves_what_the_error_says(atomic_backend, tmp_path, start):
     project = write_project(tmp_path, atomic_backend.new_database(), {name: chain(name, 40, 2) for name in PACKAGES})
     moment = random.Random(2)

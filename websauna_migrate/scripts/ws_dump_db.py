@@ -55,6 +55,7 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     """Write the dump where ``options`` say. The exit code is that of the program."""
+    from websauna_migrate.client import sqlite_file
     from websauna_migrate.dump import dump
     from websauna_migrate.run_context import database_url
     from websauna_migrate.settings import read_app
@@ -63,7 +64,10 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     url = database_url(app.settings, str(app.path))
     if arguments and url.get_backend_name() == "sqlite":
         raise WrongCombination("SQLite is dumped without a program", "leave out -- and what follows")
-    folder = options.output.absolute().parent if options.output else None
+    target = options.output
+    if target and target.exists() and url.get_backend_name() == "sqlite" and target.samefile(sqlite_file(url)):
+        raise WrongCombination(f"{target} is the database itself", "name another file with --output")
+    folder = target.absolute().parent if target else None
     _end_by_signals()
     try:
         with closing(dump(url, arguments, folder=folder, on_message=tell)) as pieces:

@@ -1,0 +1,62 @@
+"""What the executor decides without a database: what its errors say, and how often it asks for the lock."""
+
+from __future__ import annotations
+
+import pytest
+
+from websauna_migrate import executor
+from websauna_migrate.exceptions import ConnectionLost, RunInterrupted, StepFailed
+
+NAMES = tuple(f"shop s{number}" for number in range(1, 401))
+
+
+def failed(applied=(), left=("shop s1",), stays=None) -> StepFailed:
+    return StepFailed("shop", "s1", "up", "s1.py", ValueError("two\nlines"), applied=applied, left=left, stays=stays)
+
+
+def test_an_error_is_one_line_and_ends_with_what_to_do():
+    assert str(failed()) == (
+        "shop s1 (up) broke: ValueError: two lines; nothing of s1 stays; applied in this run: none; "
+        "not applied: shop s1; mend s1.py and run the same command again"
+    )
+
+
+def test_many_revisions_are_summed_up_in_the_message_and_kept_whole_as_a_fact():
+    error = failed(applied=NAMES[:7], left=NAMES)
+
+    assert error.left == NAMES
+    assert "applied in this run: shop s1, shop s2, shop s3, shop s4, shop s5, shop s6, shop s7; " in str(error)
+    assert "not applied: shop s1, shop s2, shop s3, ..., shop s400 (400 in all); " in str(error)
+
+
+def test_what_stays_is_told_only_where_a_revision_was_under_way():
+    why = "this database cannot undo DDL"
+
+    assert "what shop s1 had done before stays, because this" in str(RunInterrupted((), NAMES[:2], stays=why))
+    assert "stays" not in str(RunInterrupted(NAMES[:2], (), stays=why))
+    assert "stays" not in str(ConnectionLost(OSError("gone"), (), NAMES[:2], stays=None))
+
+
+def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monkeypatch):
+    now = 10.0
+    monkeypatch.setattr(executor.time, "monotonic", lambda: now)
+    asked = []
+    check = executor._at_most_each_second(lambda: asked.append(now))
+    for now in (10.0, 10.4, 10.9, 11.1, 11.2, 15.0):  # noqa: B007 - the clock reads it
+        check()
+
+    assert asked == [10.0, 11.1, 15.0]
+
+
+@pytest.mark.parametrize(("dialect", "stays"), [("postgresql", False), ("sqlite", False), ("mariadb", True)])
+def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays, monkeypatch):
+    monkeypatch.setattr(executor, "uses_autocommit_block", lambda revision, direction: False)
+    step = executor_step()
+
+    assert (executor._what_stays(step, dialect) is not None) == stays
+
+
+def executor_step():
+    from websauna_migrate.plan import PlanStep
+
+    return PlanStep("shop", None, "up")

@@ -1,0 +1,63 @@
+"""What Ctrl-C and SIGTERM do while a run is under way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from websauna_migrate.exceptions import RunInterrupted
+from websauna_migrate.scripts.common import ended_by_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_raises_in_the_main_thread_and_cancels_in_another(number):
+    threads = []
+    with pytest.raises(KeyboardInterrupt), ended_by_signals(lambda: threads.append(threading.current_thread())):
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_exit_code_of_an_interrupted_run_tells_the_signal(number):
+    with pytest.raises(RunInterrupted) as caught, ended_by_signals(lambda: None):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt as error:
+            raise RunInterrupted((), ()) from error
+
+    assert caught.value.exit_code == 128 + number
+
+
+def test_a_cancel_that_fails_does_no_harm():
+    with pytest.raises(KeyboardInterrupt), ended_by_signals(lambda: 1 / 0):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_afterwards_all_is_as_before():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    threads = threading.active_count()
+
+    with ended_by_signals(lambda: None):
+        assert signal.getsignal(signal.SIGTERM) not in before
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert threading.active_count() == threads
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ended_by_signals(lambda: pytest.fail("it was not ignored")):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
