@@ -33,7 +33,8 @@ docs: $(READY)  ## build the documentation into docs/_build
 servers:  ## get MariaDB and PgBouncer for the tests into .servers, where that can be done
 	@tests/setup/servers
 
-benchmark: $(READY) servers  ## run the benchmarks
+benchmark: $(READY)  ## run the benchmarks
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS),benchmark]"
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean:  ## remove what the other commands made
