@@ -17,11 +17,15 @@ URL = "DATABASE_URL"  # the environment variable that every project reads
 
 @dataclass(frozen=True)
 class Size:
-    """How many packages, each with how many revisions, of which one ``every`` so many makes a table."""
+    """How many packages, each with how many revisions, of which one ``every`` so many makes a table.
+
+    Without ``models`` only the first table has one: what reads nothing but histories pays for no others.
+    """
 
     packages: int
     revisions: int
     every: int = 4
+    models: bool = True
 
     def __str__(self) -> str:
         return f"{self.packages} x {self.revisions}"
@@ -120,7 +124,7 @@ def _write(path: Path, text: str) -> None:
 
 def _models(name: str, size: Size, before: str | None) -> str:
     classes = []
-    for first in range(0, size.revisions, size.every):
+    for first in range(0, size.revisions if size.models else 1, size.every):
         target = f"ForeignKey('{before}_t0000.id')" if before and first == 0 else "Integer"
         columns = "".join(f"    c{n:04} = Column(Integer)\n" for n in _columns(first, size))
         classes.append(_MODEL.format(name=name, number=first, target=target) + columns)

@@ -131,7 +131,7 @@ def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
         f"upgrade from base, {sizes.many}, PostgreSQL": partial(_many, bench, sizes.many, no_op=False),
     }
     for revisions in sizes.one:
-        size = Size(1, revisions, every=50)
+        size = Size(1, revisions, every=50, models=False)
         found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
         found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
     found[f"check, 20 tables among {sizes.crowd}, PostgreSQL"] = partial(_among, bench, sizes.crowd)

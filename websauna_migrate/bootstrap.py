@@ -144,10 +144,11 @@ class Application:
         return connected(self.ini.settings, str(self.ini.path), writes=writes)
 
 
-def load_application(config_uri: str, section: str = "alembic") -> Application:
+def load_application(config_uri: str, section: str = "alembic", *, complete: bool = True) -> Application:
     """Start the application of ``config_uri`` as far as its models need it, and return what it registered.
 
     With the setting ``websauna.init`` only the models are registered; without it the whole application is loaded.
+    Where nothing compares the models, ``complete=False`` is quicker, as :func:`~.ownership.find_owners` says.
 
     :raises SettingsError: a setting is wrong, or the application does not start
     :raises RegistrationError: its packages cannot be what they say
@@ -159,7 +160,7 @@ def load_application(config_uri: str, section: str = "alembic") -> Application:
     app_package = _app_package(ini, registered, module)
     if app_package not in registered:
         register_package(registry, MigrationPackage(app_package, ()))
-    ownership = find_owners(registered.values())
+    ownership = find_owners(registered.values(), complete=complete)
     histories = make_histories(registered, app_package, ini, section)
     groups = order_histories(histories, package_dependencies(ownership))
     in_order = tuple(histories[name] for group in groups for name in group)

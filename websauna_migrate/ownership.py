@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Table
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from websauna_migrate.package import MigrationPackage
 
 INFO_KEY = "package"
+
+Rule: TypeAlias = "Callable[[Table], set[str]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,30 @@ def owning_package(names: Iterable[str], dotted_name: str) -> str | None:
     return max((name for name in names if holds(name, dotted_name)), key=len, default=None)
 
 
-def find_owners(packages: Collection[MigrationPackage]) -> Ownership:
-    """Find the owner of each table in the metadata of ``packages``. Configures the mappers, changes nothing else."""
-    tables = list(_tables(packages))
+def find_owners(packages: Collection[MigrationPackage], *, complete: bool = True) -> Ownership:
+    """Find the owner of each table in the metadata of ``packages``. Configures the mappers, changes nothing else.
+
+    What is not ``complete`` is quicker: where the mapped classes tell the owner of every table, the mappers stay as
+    they are. Tables that an extension makes when they are configured are not there then, and broken relationships are
+    no problem.
+    """
+    if not complete:
+        with suppress(Exception):  # of a class that is mapped only when the mappers are configured
+            found = _assigned(packages, _rules_of_classes(packages, _mappers(configured=False)))
+            if not found.problems:
+                return found
     try:
-        mappers = _mappers()
+        mappers = _mappers(configured=True)
     except Exception as error:  # any error of the user's models
         return Ownership(MappingProxyType({}), MappingProxyType({}), (BrokenModels(error),))
-    rules = _rules(packages, tables, mappers)
+    return _assigned(packages, (*_rules_of_classes(packages, mappers), *_further_rules(packages, mappers)))
+
+
+def _assigned(packages: Collection[MigrationPackage], rules: Sequence[Rule]) -> Ownership:
     owned: dict[TableName, Table] = {}
     owners: dict[TableName, str] = {}
     problems: list[OwnershipError] = []
-    for table in tables:
+    for table in _tables(packages):
         key = table_name(table)
         try:
             owner = _owner(table, rules)
@@ -166,13 +181,14 @@ def _metadata_of(packages: Collection[MigrationPackage], name: str) -> tuple[Met
     return next(package.metadata for package in packages if package.name == name)
 
 
-def _mappers() -> list[Mapper[object]]:
-    """Return the configured mappers of all registries, those of a Core-only application being none."""
+def _mappers(*, configured: bool) -> list[Mapper[object]]:
+    """Return the mappers of all registries, those of a Core-only application being none."""
     if "sqlalchemy.orm" not in sys.modules:
         return []
     from sqlalchemy.orm import configure_mappers, mapperlib
 
-    configure_mappers()  # before the registries are asked: an AbstractConcreteBase is unmapped until then
+    if configured:
+        configure_mappers()  # before the registries are asked: an AbstractConcreteBase is unmapped until then
     # SQLAlchemy has no public list of the registries, and a MetaData does not know its own.
     registries = mapperlib._all_registries()
     return sorted((m for registry in registries for m in registry.mappers), key=_class_name)
@@ -182,7 +198,7 @@ def _class_name(mapper: Mapper[object]) -> str:
     return f"{mapper.class_.__module__}.{mapper.class_.__qualname__}"
 
 
-def _owner(table: Table, rules: Sequence[Callable[[Table], set[str]]]) -> str:
+def _owner(table: Table, rules: Sequence[Rule]) -> str:
     """Apply the rules in their order. A rule that names several packages leaves the choice among them to the next."""
     candidates: set[str] = set()
     for rule in rules:
@@ -196,13 +212,9 @@ def _owner(table: Table, rules: Sequence[Callable[[Table], set[str]]]) -> str:
     raise TableWithoutOwner(str(table_name(table)))
 
 
-def _rules(
-    packages: Collection[MigrationPackage], tables: Sequence[Table], mappers: Sequence[Mapper[object]]
-) -> tuple[Callable[[Table], set[str]], ...]:
+def _rules_of_classes(packages: Collection[MigrationPackage], mappers: Iterable[Mapper[object]]) -> tuple[Rule, ...]:
     names = [package.name for package in packages]
     by_class = _owners_by_class(names, mappers)
-    by_secondary = _owners_by_secondary(names, mappers)
-    by_module = _owners_by_module(names, tables)
 
     def by_info(table: Table) -> set[str]:
         if INFO_KEY not in table.info:
@@ -212,11 +224,19 @@ def _rules(
             raise UnregisteredOwner(str(table_name(table)), str(table.info[INFO_KEY]), tuple(names))
         return {owner}
 
+    return by_info, by_class.__getitem__
+
+
+def _further_rules(packages: Collection[MigrationPackage], mappers: Iterable[Mapper[object]]) -> tuple[Rule, ...]:
+    names = [package.name for package in packages]
+    by_secondary = _owners_by_secondary(names, mappers)
+    by_module = _owners_by_module(names, list(_tables(packages)))
+
     def by_metadata(table: Table) -> set[str]:
         registered = {package.name for package in packages if table.metadata in package.metadata}
         return registered if len(registered) == 1 else set()
 
-    return by_info, by_class.__getitem__, by_secondary.__getitem__, by_module.__getitem__, by_metadata
+    return by_secondary.__getitem__, by_module.__getitem__, by_metadata
 
 
 def _owners_by_class(names: Collection[str], mappers: Iterable[Mapper[object]]) -> defaultdict[Table, set[str]]:

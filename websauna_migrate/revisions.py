@@ -12,7 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -88,7 +88,8 @@ def read_revisions(history: History) -> tuple[Revision, ...]:
     :class:`~websauna_migrate.exceptions.RevisionError` for a script that is broken, and for a history that does not
     hold together.
     """
-    revisions = [_read(path) for path in _script_paths(history)]
+    with _no_syntax_warnings():
+        revisions = [_read(path) for path in _script_paths(history)]
     _check_identifiers(history.package, revisions)
     _check_parents(history.package, revisions)
     try:
@@ -170,42 +171,47 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
 
 def _script_paths(history: History) -> Iterator[Path]:
     """Yield the files that Alembic takes for revision scripts, each once."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for folder in history.version_locations:
-        for path in _listed_files(folder, history.recursive, history.sourceless):
-            # The name of the file that a link leads to decides, as in Alembic.
-            real = path.resolve() if path.is_symlink() else path
-            if real not in seen and _is_script(real, history.sourceless):
-                seen.add(real)
-                yield real
-
-
-def _listed_files(folder: Path, recursive: bool, sourceless: bool) -> Iterator[Path]:
-    if not folder.exists():
-        return
-    for root, folders, files in os.walk(folder.resolve(), onerror=_raise_unreadable):
-        if root.endswith("__pycache__"):
+        if not folder.exists():
             continue
-        yield from (Path(root, file) for file in sorted(files))
-        if sourceless and "__pycache__" in folders:
-            sources = {file.split(".")[0] for file in files}
-            compiled = sorted(Path(root, "__pycache__").iterdir())
-            yield from (path for path in compiled if path.name.split(".")[0] not in sources)
-        if not recursive:
-            break
-        folders.sort()
+        for file in _listed_files(os.path.realpath(folder), history.recursive, history.sourceless):
+            if file not in seen and _is_script(file, history.sourceless):
+                seen.add(file)
+                yield Path(file)
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise UnreadableRevision(Path(error.filename), error.strerror or str(error)) from error
+def _listed_files(folder: str, recursive: bool, sourceless: bool) -> Iterator[str]:
+    """Yield the real names of files: the name of the file that a link leads to decides, as in Alembic."""
+    if folder.endswith("__pycache__"):
+        return
+    entries = _entries(folder)
+    files = [entry for entry in entries if not entry.is_dir()]
+    yield from (os.path.realpath(file) if file.is_symlink() else file.path for file in files)
+    if sourceless and any(entry.name == "__pycache__" for entry in entries if entry.is_dir()):
+        sources = {file.name.split(".")[0] for file in files}
+        compiled = _entries(os.path.join(folder, "__pycache__"))  # noqa: PTH118
+        yield from (entry.path for entry in compiled if entry.name.split(".")[0] not in sources)
+    for entry in entries:
+        if recursive and entry.is_dir(follow_symlinks=False):
+            yield from _listed_files(entry.path, recursive, sourceless)
 
 
-def _is_script(path: Path, sourceless: bool) -> bool:
-    if path.name.startswith((".#", "__init__")):
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UnreadableRevision(Path(folder), error.strerror or str(error)) from error
+
+
+def _is_script(file: str, sourceless: bool) -> bool:
+    if os.path.basename(file).startswith((".#", "__init__")):  # noqa: PTH119 - of thousands of files
         return False
-    if path.suffix == ".py" or not sourceless:
-        return path.suffix == ".py"
+    if file.endswith(".py") or not sourceless:
+        return file.endswith(".py")
     # Source counts before .pyc, and .pyc before .pyo.
+    path = Path(file)
     better = {".pyc": [".py"], ".pyo": [".py", ".pyc"]}.get(path.suffix)
     return better is not None and not any(path.with_suffix(suffix).exists() for suffix in better)
 
@@ -240,15 +246,21 @@ def _parse_header(path: Path, source: bytes) -> ast.Module:
 
 
 def _parse(path: Path, source: bytes) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise RevisionSyntaxError(path, error.lineno, error.msg) from error
+    except ValueError as error:
+        raise RevisionSyntaxError(path, None, str(error)) from error
+
+
+@contextmanager
+def _no_syntax_warnings() -> Iterator[None]:
+    """Let scripts be parsed in silence: "\\d" in a docstring warns when Alembic compiles them, and once is enough."""
     with warnings.catch_warnings():
-        # "\d" in a docstring warns when Alembic compiles the script; once is enough.
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(source)
-        except SyntaxError as error:
-            raise RevisionSyntaxError(path, error.lineno, error.msg) from error
-        except ValueError as error:
-            raise RevisionSyntaxError(path, None, str(error)) from error
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)  # before Python 3.12
+        yield
 
 
 def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:
@@ -271,6 +283,8 @@ def _module_values(module: ast.Module) -> dict[str, object]:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression)
             ) if (value := _literal(expression, values)) is not _UNKNOWN:
                 values[name] = value
+            case ast.Expr(value=ast.Constant()):  # the docstring
+                pass
             case _:
                 values.update(dict.fromkeys(_names_in(statement), _UNKNOWN))
     return values
@@ -416,7 +430,8 @@ def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
     if revision.path.suffix != ".py":
         return None
     source = _source(revision.path)
-    return _parse(revision.path, source) if word in source else None
+    with _no_syntax_warnings():
+        return _parse(revision.path, source) if word in source else None
 
 
 def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:

@@ -23,10 +23,7 @@ from sqlalchemy import (
     engine_from_config,
     event,
     inspect,
-    literal,
-    select,
     text,
-    union_all,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -180,16 +177,18 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
 
     Two queries for any number of histories. The transaction that they began is ended.
     """
+    histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
     existing = set(inspect(connection).get_table_names())
-    queries = []
-    for history in histories:
-        if history.history_table in existing:
-            version_num = history_table(history.history_table).c.version_num
-            queries.append(select(literal(history.package), version_num))
+    quote = connection.dialect.identifier_preparer.quote
+    queries = [
+        f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
+        for number, history in enumerate(histories)
+        if history.history_table in existing
+    ]
     if queries:
-        for package, revision in connection.execute(union_all(*queries)):
-            heads[package].append(revision)
+        for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
+            heads[histories[number].package].append(revision)
     connection.rollback()
     return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
 

@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, event, inspect
 from sqlalchemy.ext.declarative import AbstractConcreteBase
-from sqlalchemy.orm import DeclarativeBase, registry, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapper, registry, relationship
 
 from websauna_migrate.exceptions import (
     BrokenModels,
@@ -184,6 +184,32 @@ def test_models_that_cannot_be_configured_are_a_problem(base):
     assert isinstance(found, BrokenModels)
     assert "Nobody" in str(found)
     assert "\n" not in str(found)
+
+
+def test_where_classes_tell_all_owners_the_mappers_stay_as_they_are(base):
+    mapped = inspect(model(base, "Thing", "foo.models", other=relationship("Nobody")))
+    packages = [MigrationPackage("foo", (base.metadata,))]
+    ownership = find_owners(packages, complete=False)
+    assert (ownership.problems, len(ownership.owners), mapped.configured) == ((), 1, False)
+
+
+def test_where_classes_do_not_tell_all_owners_the_quick_way_is_the_complete_one(base):
+    keys = [Column(f"{name}_id", ForeignKey(f"{name}.id")) for name in ("thing", "other")]
+    link = Table("link", base.metadata, *keys)
+    model(base, "Other", "foo.models")
+    model(base, "Thing", "foo.models", others=relationship("Other", secondary=link))
+    packages = [MigrationPackage("bar", (base.metadata,)), MigrationPackage("foo", (base.metadata,))]
+    assert find_owners(packages, complete=False).owners[TableName(None, "link")] == "foo"
+
+
+def test_tables_made_while_the_mappers_are_configured_count(base):
+    model(base, "Thing", "foo.models")
+
+    @event.listens_for(Mapper, "after_configured", once=True)
+    def add_table():
+        table(base.metadata, "thing_version", info={"package": "foo"})
+
+    assert owners(("foo", base.metadata)) == {"thing": "foo", "thing_version": "foo"}
 
 
 # --- kinds of models -------------------------------------------------------------------------------------------

@@ -81,7 +81,8 @@ class CommandLine(alembic_config.CommandLine):
         if command == "list_templates":
             self.run_cmd(alembic_config.Config(cmd_opts=options), options)
             return 0
-        app, packages = application(options, needs_owners=_compares(options))
+        compares = _compares(options)
+        app, packages = application(options, needs_owners=compares, complete=compares)
         selected = select(app.histories, packages)
         with contextlib.ExitStack() as stack:
             writes = command not in _READS_ONLY

@@ -145,16 +145,19 @@ def settings_file(options: Namespace) -> str:
     return str(named[0])
 
 
-def application(options: Namespace, *, needs_owners: bool = False) -> tuple[Application, tuple[str, ...]]:
+def application(
+    options: Namespace, *, needs_owners: bool = False, complete: bool = True
+) -> tuple[Application, tuple[str, ...]]:
     """Load the application of ``-c`` and return it with the names of the packages that ``-x packages=`` selects.
 
-    A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other.
+    A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other. What is
+    not ``complete`` has the models only as far as their order needs it.
     """
     # Pyramid's own debt, which would stand among our lines on stderr.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     from websauna_migrate.bootstrap import load_application
 
-    app = load_application(settings_file(options), options.name)
+    app = load_application(settings_file(options), options.name, complete=complete)
     if not gc.isenabled():  # see main() of ws_alembic
         gc.freeze()
         gc.enable()

@@ -116,7 +116,7 @@ def stamp(options: Namespace) -> int:
     """Write revisions into the history tables without running them."""
     from websauna_migrate import executor
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
     for package, rows in heads.items():
         say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
@@ -130,7 +130,7 @@ def current(options: Namespace) -> int:
     from websauna_migrate.report import current_lines
     from websauna_migrate.run_context import read_heads
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     selected = select(app.histories, packages)
     graph = app.graph()
     with app.connected(writes=False) as connection:
@@ -150,7 +150,7 @@ def heads(options: Namespace) -> int:
     """Show the heads of each history among its scripts."""
     from websauna_migrate.report import head_lines
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     selected = select(app.histories, packages)
     graph = app.graph()
     for one in selected:
@@ -164,7 +164,7 @@ def status(options: Namespace) -> int:
     from websauna_migrate.report import as_json, status_json, status_text
     from websauna_migrate.run_context import read_heads
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     histories = [one.history for one in select(app.histories, packages)]
     graph = app.graph()
     with app.connected(writes=False) as connection:
@@ -185,7 +185,7 @@ def plan(options: Namespace) -> int:
     from websauna_migrate.report import as_json, plan_json, plan_text
     from websauna_migrate.run_context import read_heads
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, app.histories)
     target = options.revision or ("base" if options.down else "heads")
@@ -204,7 +204,7 @@ def init(options: Namespace) -> int:
     """Make the folder for the revisions of the current package: env.py, script.py.mako and versions/."""
     from websauna_migrate.alembic_config import write_scaffold
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     for name in packages:
         usual = app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual
@@ -224,7 +224,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
 def _migrate(options: Namespace, direction: Any) -> int:
     from websauna_migrate import executor
 
-    app, packages = application(options)
+    app, packages = application(options, complete=False)
     run_options: dict[str, Any] = {
         "direction": direction,
         "cascade": _is_yes(options, "cascade"),
