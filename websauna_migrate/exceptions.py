@@ -632,6 +632,21 @@ class RequiredTableMissing(RevisionError):
         )
 
 
+class DroppedTooEarly(RevisionError):
+    """A revision needs what another package's revision creates, which drops a table that still is referred to."""
+
+    def __init__(self, table: str, dropped: str, package: str, revision: str) -> None:
+        self.table = table
+        self.dropped = dropped
+        self.package = package
+        self.revision = revision
+        super().__init__(
+            f"table {table!r} refers to {dropped!r} until its revision is run, which needs what {package} {revision} "
+            f"brings, and that drops {dropped!r}; let the model of {dropped!r} stay, run revision --autogenerate for "
+            f"both packages, remove the model and run it again"
+        )
+
+
 class RequiredTypeMissing(RevisionError):
     """A column has a type of another package that no revision creates."""
 
@@ -665,6 +680,19 @@ class MissingTemplate(RevisionError):
         self.package = package
         self.path = path
         super().__init__(f"the template of the revisions of {package} does not exist: {path}; write it with: {command}")
+
+
+class TemplateLacks(RevisionError):
+    """The template of the revisions has no place for something that a revision has to say."""
+
+    def __init__(self, path: str, name: str, value: str) -> None:
+        self.path = path
+        self.name = name
+        self.value = value
+        super().__init__(
+            f"{path} has no line for {name!r}, which the revision needs: {value}; nothing was written; add the line "
+            f'{name} = ${{repr(context.get("{name}", {{}}))}}'
+        )
 
 
 class InstalledHistory(RevisionError):
@@ -1204,6 +1232,15 @@ class NotConfirmed(RunError):
         super().__init__(f"{command}: nothing was changed; run it again and answer yes, or say --yes")
 
 
+class NoAnswer(RunError):
+    """Somebody was asked whether something was renamed, and the input ended."""
+
+    def __init__(self, package: str, question: str) -> None:
+        self.package = package
+        self.question = question
+        super().__init__(f"{package}: {question} has no answer, nothing was written; run it again, or say --no-input")
+
+
 class ReplayImpossible(RunError):
     """The scripts of a history cannot be run in a scratch place."""
 
@@ -1458,6 +1495,15 @@ class SnapshotFailed(ClientError):
             f"cannot dump {path}: {reason}; check that it is a SQLite database that you may read, and that there is "
             "room for a copy of it beside --output, else in TMPDIR"
         )
+
+
+class ResultNotWritten(RunError):
+    """A command could not write what it had to: to stdout, or to a file. ``target`` says to which, as far as known."""
+
+    def __init__(self, target: str, reason: str | None) -> None:
+        self.target = target
+        self.reason = reason
+        super().__init__(f"cannot write to {target}: {reason}; send the output to another place, or make room there")
 
 
 class BackupFailed(ClientError):

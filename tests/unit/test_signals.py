@@ -10,6 +10,7 @@ import time
 import pytest
 
 from websauna_migrate.exceptions import RunInterrupted
+from websauna_migrate.scripts import common
 from websauna_migrate.scripts.common import ended_by_signals
 
 
@@ -40,6 +41,22 @@ def test_a_cancel_that_fails_does_no_harm():
     with pytest.raises(KeyboardInterrupt), ended_by_signals(lambda: 1 / 0):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
+
+
+def test_a_cancel_that_outlasts_the_run_ends_quietly(monkeypatch):
+    monkeypatch.setattr(common, "_CANCEL_SECONDS", 0.01)
+    threads, goes_on = [], threading.Event()
+
+    def cancel():
+        threads.append(threading.current_thread())
+        goes_on.wait(10)
+
+    with pytest.raises(KeyboardInterrupt), ended_by_signals(cancel):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    goes_on.set()
+    threads[0].join(10)  # an error in a thread is a warning, and that an error
+    assert not threads[0].is_alive()
 
 
 def test_afterwards_all_is_as_before():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -13,7 +14,13 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import MigrateError, NoSettingsFile, RunInterrupted, WrongCombination
+from websauna_migrate.exceptions import (
+    MigrateError,
+    NoSettingsFile,
+    ResultNotWritten,
+    RunInterrupted,
+    WrongCombination,
+)
 from websauna_migrate.selection import package_names
 
 if TYPE_CHECKING:
@@ -37,14 +44,6 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
     With ``raise_errors`` the trace goes before that line.
     """
     try:
-        return _ended(work, raise_errors)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            _let_go_unless_writable(stream)
-
-
-def _ended(work: Callable[[], int], raise_errors: bool) -> int:
-    try:
         code = work()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -55,10 +54,48 @@ def _ended(work: Callable[[], int], raise_errors: bool) -> int:
         return _SIGNALLED + signal.SIGINT
     except Exception as error:  # the border: nothing goes past it
         if raise_errors:
-            traceback.print_exc()
-        tell(f"FAILED: {message(error)}")
+            tell(traceback.format_exc().rstrip())
+        tell(f"FAILED: {message(_not_written(error) or error)}")
         return getattr(error, "exit_code", FAILED)
     return code
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """While the block runs there are the three standard streams; what they could not take at its end is let go."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        _open_if_closed(number, name)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _let_go_unless_writable(stream)
+
+
+def _open_if_closed(number: int, name: str) -> None:
+    """Open a stream that was closed at start: else a file, as that of a database, gets its number and what is printed.
+
+    A result that is written to a closed stdout is an error, as in other programs. What goes to stderr is lost.
+    """
+    try:
+        os.fstat(number)
+    except OSError:
+        os.set_inheritable(os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY), True)
+    if getattr(sys, name) is None:
+        setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+
+
+def _not_written(error: Exception) -> ResultNotWritten | None:
+    """Return what ``error`` is where it came from writing; Python does not tell to what."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    try:
+        sys.stdout.flush()
+    except OSError:  # the same once more
+        return ResultNotWritten("standard output", error.strerror)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    return ResultNotWritten("standard output or a file", error.strerror)
 
 
 def _let_go_unless_writable(stream: TextIO | None) -> None:
@@ -104,10 +141,11 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
     """Call ``call`` in a thread as soon as the process gets one of the signals."""
 
     def watch() -> None:
-        while received := reader.recv(1):
-            if received[0] in numbers:
-                with suppress(Exception):  # the statement may have ended, or the connection be gone
-                    call()
+        with reader:  # closed here only, as nobody else knows when it is read from no more
+            while received := reader.recv(1):
+                if received[0] in numbers:
+                    with suppress(Exception):  # the statement may have ended, or the connection be gone
+                        call()
 
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -120,7 +158,6 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
         signal.set_wakeup_fd(before)
         writer.close()
         thread.join(_CANCEL_SECONDS)
-        reader.close()
 
 
 def message(error: BaseException) -> str:
@@ -170,8 +207,8 @@ def application(
 
 
 def tell(text: str) -> None:
-    """Print a line about the work, which is no result, to stderr. The work goes on though nobody reads it."""
-    with suppress(BrokenPipeError):
+    """Print a line about the work, which is no result, to stderr. The work goes on though nobody can read it."""
+    with suppress(OSError):
         print(text, file=sys.stderr)
 
 

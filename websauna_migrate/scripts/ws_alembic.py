@@ -25,6 +25,7 @@ from websauna_migrate.scripts.common import (
     run_script,
     say,
     say_who_holds,
+    standard_streams,
     tell,
     warn,
 )
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Looking for garbage among the modules, while they are loaded and once more at exit, is a third of the time of a
     # command with nothing to do. It is on again as soon as the application is loaded.
     gc.disable()
-    code = run(sys.argv[1:] if argv is None else argv)
+    with standard_streams():
+        code = run(sys.argv[1:] if argv is None else argv)
     gc.freeze()
     sys.exit(code)
 

@@ -6,12 +6,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from websauna_migrate.scripts.common import application, run_script
+from websauna_migrate.scripts.common import application, run_script, standard_streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``ws-create-table`` and exit."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    with standard_streams():
+        sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from websauna_migrate.scripts.common import run_script
+from websauna_migrate.scripts.common import run_script, standard_streams
 from websauna_migrate.scripts.ws_dump_db import split_arguments
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``ws-db-shell`` and exit."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    with standard_streams():
+        sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: Sequence[str]) -> int:

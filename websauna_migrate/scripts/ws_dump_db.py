@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from websauna_migrate.exceptions import ClientFailed, WrongCombination
-from websauna_migrate.scripts.common import run_script, tell
+from websauna_migrate.scripts.common import run_script, standard_streams, tell
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``ws-dump-db`` and exit."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    with standard_streams():
+        sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: Sequence[str]) -> int:
