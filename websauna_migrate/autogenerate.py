@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
+    from websauna_migrate.enums import Models
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History, MigrationPackage
+    from websauna_migrate.renames import Renames
     from websauna_migrate.requirements import Requirements, UsedType
 
 
@@ -36,7 +38,8 @@ class Comparison:
     ``ownership`` and the selected ``packages`` tell whose an enum is; without them enums are not compared.
     The rest is for writing revisions: ``requirements`` finds what they require, ``given`` are the operations to write
     in place of comparing, ``on_nothing`` is called in place of writing a revision that would be empty, ``on_loss`` gets
-    a line for each table and column that is dropped.
+    a line for each table and column that is dropped. ``renames`` gathers tables and columns that were renamed, which
+    ``ask`` is asked about, for all comparisons of one command; without ``ask`` a comment in the script says how.
     """
 
     metadata: list[MetaData]
@@ -47,6 +50,8 @@ class Comparison:
     given: tuple[MigrateOperation, ...] = ()
     on_nothing: Callable[[], None] | None = None
     on_loss: Callable[[str], None] = lambda line: None
+    renames: Renames | None = None
+    ask: Callable[[str], bool] | None = None
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
@@ -75,6 +80,7 @@ class Comparison:
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
             from websauna_migrate.drops import losses
             from websauna_migrate.operations import complete
+            from websauna_migrate.rendering import require_in_template
 
             for script in scripts:
                 self._prepare(script, migration)
@@ -88,30 +94,46 @@ class Comparison:
                 scripts.clear()
                 self.on_nothing()
             elif self.requirements is not None:
-                required = [self.requirements.of(s, self._types_of_others(s, migration)) for s in scripts]
-                migration.opts["template_args"]["requires"] = {k: v for found in required for k, v in found.items()}
+                types = [self._types_of_others(script, migration) for script in scripts]
+                required = [self.requirements.of(*pair, migration.bind) for pair in zip(scripts, types, strict=True)]
+                before = [self.requirements.run_before(*pair) for pair in zip(scripts, required, strict=True)]
+                for name, asked in (("requires", required), ("run_before", before)):
+                    value = {package: ids for found in asked for package, ids in found.items()}
+                    require_in_template(name, value, migration)
+                    migration.opts["template_args"][name] = value
 
         return process
 
     def _prepare(self, script: MigrationScript, migration: MigrationContext) -> None:
         from websauna_migrate.drops import order_drops
-        from websauna_migrate.enums import Models, change_enums
+        from websauna_migrate.enums import change_enums
+        from websauna_migrate.renames import note_candidates, put_first, take_renames
 
         if self.given:
             script.upgrade_ops_list[0].ops[:] = self.given
             script.upgrade_ops_list[0].reverse_into(script.downgrade_ops_list[0])
+        renamed = take_renames(script, migration, self.renames, self.ask) if self.renames is not None else []
         if self.requirements is not None:
             self.requirements.split(script, migration.dialect.name)
         order_drops(script, migration.dialect.name)
         if self.ownership is not None and not self.given:
-            change_enums(script, migration, Models(self.ownership, self.packages, self.tables))
+            change_enums(script, migration, self._models(self.ownership))
+        put_first(script, renamed)
+        if self.renames is not None and self.ask is None:
+            note_candidates(script, migration)
 
     def _types_of_others(self, script: MigrationScript, migration: MigrationContext) -> list[UsedType]:
-        from websauna_migrate.enums import Models, types_of_others
+        from websauna_migrate.enums import types_of_others
 
         if self.ownership is None:
             return []
-        return list(types_of_others(script, migration.dialect, Models(self.ownership, self.packages, self.tables)))
+        return list(types_of_others(script, migration.dialect, self._models(self.ownership)))
+
+    def _models(self, ownership: Ownership) -> Models:
+        from websauna_migrate.enums import Models
+        from websauna_migrate.renames import Renames
+
+        return Models(ownership, self.packages, self.tables, self.renames or Renames())
 
 
 def make_comparison(

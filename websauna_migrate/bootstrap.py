@@ -148,7 +148,7 @@ def load_application(config_uri: str, section: str = "alembic", *, complete: boo
     """Start the application of ``config_uri`` as far as its models need it, and return what it registered.
 
     With the setting ``websauna.init`` only the models are registered; without it the whole application is loaded.
-    Where nothing compares the models, ``complete=False`` is quicker, as :func:`~.ownership.find_owners` says.
+    Where nothing compares the models, ``complete=False`` is quicker: it leaves the mappers as they are where it can.
 
     :raises SettingsError: a setting is wrong, or the application does not start
     :raises RegistrationError: its packages cannot be what they say

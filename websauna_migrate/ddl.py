@@ -18,6 +18,7 @@ from sqlalchemy.types import SchemaType
 from websauna_migrate.autogenerate import merged_metadata
 from websauna_migrate.exceptions import InvalidDatabaseUrl, NotInThisDialect, UnknownTable
 from websauna_migrate.ownership import referred_table
+from websauna_migrate.rendering import expect_standard_strings
 from websauna_migrate.selection import closest
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:
         engine = create_mock_engine(url, lambda element, *_, **__: ddl.append(element), paramstyle="named")
     except NoSuchModuleError as error:
         raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
+    expect_standard_strings(engine.dialect)
     if engine.dialect.name == "mariadb":  # SQLAlchemy asks the server first; all that are maintained have them
         engine.dialect.supports_sequences = True
     return engine, emit

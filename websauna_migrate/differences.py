@@ -5,6 +5,7 @@ much otherwise. Here a text that is not the same at once is given to the databas
 makes of it is compared: the database is the judge of its own spelling.
 
 The comparators are a plugin of Alembic, which replaces what it does for types and defaults and adds what it lacks.
+Importing the module also makes Alembic read the defaults of PostgreSQL as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
+from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
@@ -24,7 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import UnaryExpression
 
-from websauna_migrate.rendering import escape_colons
+from websauna_migrate.package import TableName
+from websauna_migrate.rendering import escape_colons, plain_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,13 +38,26 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
     from sqlalchemy.types import TypeEngine
 
+    from websauna_migrate.renames import Renames
+
 PLUGIN = "websauna_migrate.differences"
+RENAMES = "websauna_migrate.renames"  # the option of a comparison with the Renames that the database is to have
 _TEMPORARY = "websauna_migrate_compared"
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
-_ONLY_SPELLING = re.compile(r"\s+")
+_ONLY_SPELLING = re.compile(r'[\s"]+')  # SQLite puts quotes around what it renames
 
+_DEFAULT_THAT_COUNTS = sa.text(
+    "SELECT pg_get_expr(d.adbin, d.adrelid), EXISTS (SELECT FROM pg_depend AS used JOIN pg_depend AS owned"
+    " ON owned.classid = 'pg_class'::regclass AND owned.objid = used.refobjid"
+    " AND owned.refobjid = d.adrelid AND owned.refobjsubid = d.adnum"
+    " WHERE used.classid = 'pg_attrdef'::regclass AND used.objid = d.oid AND used.refclassid = 'pg_class'::regclass)"
+    " FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
+    " JOIN pg_class AS c ON c.oid = d.adrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE a.attname = :column AND c.relname = :table"
+    " AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
+)
 
 _CHECKS: WeakKeyDictionary[Inspector, dict[str | None, Any]] = WeakKeyDictionary()
 
@@ -56,6 +72,28 @@ class Sql(ExecuteSQLOp):
     def reverse(self) -> MigrateOperation:
         """Return the operation of the other direction."""
         return Sql(self.undo, str(self.sqltext))
+
+
+class ReadingPostgresqlImpl(PostgresqlImpl):
+    """Alembic's operations on PostgreSQL, which take a default that counts for what the server says it is.
+
+    SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
+    """
+
+    __dialect__ = "postgresql"
+
+    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
+        """Correct the default of a column that was read, and leave out that of a ``SERIAL``."""
+        if "nextval(" not in (column_info.get("default") or ""):
+            return
+        names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
+        assert self.connection is not None
+        found = self.connection.execute(_DEFAULT_THAT_COUNTS, names).first()
+        if found is None:  # it was read before, and is shown under another name: see websauna_migrate.renames
+            return
+        column_info["default"], is_owned = found
+        if is_owned and isinstance(column_info["type"], sa.Integer):
+            del column_info["default"]
 
 
 def plugins(user: Mapping[str, Any]) -> list[str]:
@@ -136,7 +174,7 @@ def compare_expression_indexes(
 ) -> PriorityDispatchResult:
     """Compare indexes over expressions on SQLite by their SQL: SQLAlchemy does not reflect them, Alembic skips them."""
     assert context.connection is not None
-    stored = _stored_expression_indexes(context.connection, name) if found is not None and schema is None else {}
+    stored = _stored_expression_indexes(context, name) if found is not None and schema is None else {}
     of_models = wanted.indexes if wanted is not None else ()
     indexes = {str(index.name): index for index in of_models if is_expression_index(index)}
     dialect = context.connection.dialect
@@ -199,12 +237,15 @@ def as_stored(context: AutogenContext, column: Column[Any], *, with_default: boo
     """
     connection = context.connection
     assert connection is not None
+    if type_text(column.type, connection.dialect) is None:
+        return None
     default: Any = column.server_default if with_default else None
     made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
     hook = context.migration_context.impl.autogen_column_reflect
     savepoint = connection.begin_nested()
     try:
-        sa.Table(_TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"]).create(connection, checkfirst=False)
+        # The statement alone: the types that the column uses are there, or it is another column.
+        connection.execute(CreateTable(sa.Table(_TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
         listeners = [("column_reflect", hook)]
         shown = sa.Table(_TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
         return next(iter(shown.c))
@@ -220,7 +261,7 @@ def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
     """Return what stands for ``type_`` in the DDL of ``dialect``, None when it has none."""
     try:
         text = type_.compile(dialect)
-    except SQLAlchemyError:
+    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
         return None
     return _INTEGER_WIDTH.sub(r"\1", text)  # how wide MySQL shows an integer is no part of what it stores
 
@@ -230,12 +271,11 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
     default = column.server_default
     if not isinstance(default, sa.DefaultClause):
         return None
-    if isinstance(default.arg, str):
-        text = str(sa.literal(default.arg).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    elif isinstance(default.arg, sa.TextClause):
+    if isinstance(default.arg, sa.TextClause):
         text = default.arg.text
     else:
-        text = str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        sql = sa.literal(default.arg) if isinstance(default.arg, str) else default.arg
+        text = str(sql.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
     cast = _CAST_LITERAL.fullmatch(text.strip())
     text = cast[1] if cast else text.strip()
     while text.startswith("(") and _closes_at_end(text):
@@ -308,13 +348,18 @@ def _sorted(part: Any) -> Any:
     return part
 
 
-def _stored_expression_indexes(connection: Connection, table: str) -> dict[str, str]:
+def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str, str]:
     # The number of a column that is an expression is -2: https://www.sqlite.org/pragma.html#pragma_index_xinfo
     query = (
         "SELECT name, sql FROM sqlite_master AS m WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM pragma_index_xinfo(m.name) WHERE cid = -2)"
     )
-    return {row.name: row.sql for row in connection.execute(sa.text(query), {"table": table})}
+    assert context.connection is not None
+    renames: Renames | None = context.opts.get(RENAMES)
+    stored = renames.stored(TableName(None, table)) if renames is not None else TableName(None, table)
+    rows = context.connection.execute(sa.text(query), {"table": stored.name})
+    dialect = context.connection.dialect
+    return {row.name: renames.sql(stored, row.sql, dialect) if renames else row.sql for row in rows}
 
 
 def _spelled(sql: str) -> str:

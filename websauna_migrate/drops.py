@@ -1,42 +1,82 @@
 """An order for what a generated revision drops, and what is lost with it.
 
 Floor 2. Works on the operations of a script. A removed table goes after all that is changed in the tables that stay,
-as those may refer to it, and before the tables that it refers to. Where removed tables refer to each other in a
-circle, a foreign key goes first, and comes back last on the way back.
+as those may refer to it, and before the tables that it refers to. What stands in the way goes first, and comes back
+last on the way back: a foreign key where removed tables refer to each other in a circle, and an index or constraint
+whose name is to be that of another table's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
 
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from alembic.operations.ops import DowngradeOps, MigrationScript, ModifyTableOps, UpgradeOps
 
 Link = tuple[TableName, TableName]
 
+# The constraints whose name no other table of the schema may use.
+_NAMED_IN_SCHEMA: dict[str, type[ForeignKeyConstraint] | type[UniqueConstraint]] = {
+    "postgresql": UniqueConstraint,  # its index has the name
+    **dict.fromkeys(("mysql", "mariadb"), ForeignKeyConstraint),
+}
+
 
 def order_drops(script: MigrationScript, dialect: str) -> None:
-    """Put what ``script`` drops into an order that foreign keys allow, upward and downward.
+    """Put what ``script`` drops into an order that foreign keys and names allow, upward and downward.
 
     SQLite needs no foreign key to be dropped for it: none is in force while a revision runs.
     """
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         dropped: dict[TableName, Any] = {_table(op): op for op in upgrade.ops if _is(op, "DropTableOp")}
-        if not dropped:
+        names = made_names(upgrade.ops, dialect)
+        indexes = _take_indexes(upgrade, names)
+        if not dropped and not indexes:
             continue
-        keys = {table: list(_foreign_keys(op.to_table().constraints)) for table, op in dropped.items()}
-        order, cut = drop_order({table: {_target(key) for key in found} for table, found in keys.items()})
-        first = [] if dialect == "sqlite" else list(_drops_of_keys(keys, cut))
-        _write(upgrade, order, first)
+        found = {table: list(_constraints(op.to_table().constraints)) for table, op in dropped.items()}
+        order, cut = drop_order({table: {_target(c) for c in of if _is_key(c)} for table, of in found.items()})
+        early = {
+            table: [c for c in of if _is_in(cut, table, c) or _is_in_the_way(table, c, names, dialect)]
+            for table, of in (found.items() if dialect != "sqlite" else ())
+        }
+        _write(upgrade, order, [*indexes, *_drops_of(early)])
         upgrade.reverse_into(downgrade)
-        if first:
-            _take_out(downgrade, cut)
+        _take_out(downgrade, early)
+
+
+def made_names(operations: Iterable[Any], dialect: str) -> dict[TableName, set[TableName]]:
+    """Return the tables that get an index or a constraint from ``operations``, by its name.
+
+    They are those names that no other table of the schema may use.
+    """
+    made: dict[TableName, set[TableName]] = {}
+    for op in (inner for outer in operations for inner in (outer, *getattr(outer, "ops", ()))):
+        for name, table in _made_by(op, dialect):
+            if isinstance(name, str):
+                made.setdefault(TableName(table.schema, name), set()).add(table)
+    return made
+
+
+def is_taken(table: TableName, name: object, made: Mapping[TableName, Collection[TableName]]) -> bool:
+    """Tell whether another table is to have an index or a constraint of the ``name`` that one of ``table`` has."""
+    return isinstance(name, str) and bool({*made.get(TableName(table.schema, name), ())} - {table})
+
+
+def is_index_drop(op: Any) -> bool:
+    """Tell whether ``op`` drops an index; one over expressions on SQLite is dropped by SQL."""
+    return _is(op, "DropIndexOp") or (_is(op, "Sql") and str(op.sqltext).startswith("DROP INDEX "))
+
+
+def name_of_index(op: Any) -> str:
+    """Return the name of the index that ``op`` drops."""
+    name = op.index_name if _is(op, "DropIndexOp") else str(op.sqltext).removeprefix("DROP INDEX ").strip('"')
+    return str(name)
 
 
 def drop_order(references: Mapping[TableName, Collection[TableName]]) -> tuple[list[TableName], set[Link]]:
@@ -82,31 +122,72 @@ def _in_a_circle(referrers: Mapping[TableName, Collection[TableName]]) -> TableN
     return table
 
 
+def _made_by(op: Any, dialect: str) -> Iterator[tuple[object, TableName]]:
+    kind = _NAMED_IN_SCHEMA.get(dialect)
+    if _is(op, "CreateTableOp") and kind is not None:
+        yield from ((item.name, _table(op)) for item in op.columns if isinstance(item, kind))
+    elif _is(op, "CreateIndexOp") and kind is not ForeignKeyConstraint:
+        yield op.index_name, _table(op)
+    elif _is(op, "CreateUniqueConstraintOp") and kind is UniqueConstraint:
+        yield op.constraint_name, _table(op)
+    elif _is(op, "CreateForeignKeyOp") and kind is ForeignKeyConstraint:
+        yield op.constraint_name, TableName(op.kw.get("source_schema"), op.source_table)
+
+
+def _take_indexes(upgrade: UpgradeOps, names: Mapping[TableName, Collection[TableName]]) -> list[ModifyTableOps]:
+    """Take the drops of indexes whose names are taken out of ``upgrade``, and return them."""
+    from alembic.operations.ops import ModifyTableOps
+
+    taken = []
+    for modify in upgrade.ops:
+        if not isinstance(modify, ModifyTableOps):
+            continue
+        drops = [op for op in modify.ops if is_index_drop(op) and is_taken(_table(modify), name_of_index(op), names)]
+        if drops:
+            taken.append(ModifyTableOps(modify.table_name, drops, schema=modify.schema))
+            modify.ops = [op for op in modify.ops if op not in drops]
+    return taken
+
+
+def _is_in(cut: Collection[Link], table: TableName, constraint: Any) -> bool:
+    return _is_key(constraint) and (table, _target(constraint)) in cut
+
+
+def _is_in_the_way(
+    table: TableName, constraint: Any, names: Mapping[TableName, Collection[TableName]], dialect: str
+) -> bool:
+    kind = _NAMED_IN_SCHEMA.get(dialect)
+    return kind is not None and isinstance(constraint, kind) and is_taken(table, constraint.name, names)
+
+
 def _write(upgrade: UpgradeOps, order: list[TableName], first: list[ModifyTableOps]) -> None:
-    """Put the tables in ``order`` at the end of ``upgrade``, each after what is dropped of it, as its indexes."""
+    """Put ``first`` at the start of ``upgrade`` and the tables in ``order`` at the end.
+
+    Each comes after what is dropped of it, as its indexes.
+    """
     of_table: dict[TableName, list[Any]] = {table: [] for table in order}
     stays: list[Any] = []
     for op in upgrade.ops:
         drops = _is(op, "DropTableOp") or (_is(op, "ModifyTableOps") and _table(op) in of_table)
         (of_table[_table(op)] if drops else stays).append(op)
-    upgrade.ops[:] = [*stays, *first, *(op for table in order for op in of_table[table])]
+    upgrade.ops[:] = [*first, *stays, *(op for table in order for op in of_table[table])]
 
 
-def _drops_of_keys(
-    keys: Mapping[TableName, list[ForeignKeyConstraint]], cut: Collection[Link]
-) -> Iterator[ModifyTableOps]:
+def _drops_of(constraints: Mapping[TableName, list[Any]]) -> Iterator[ModifyTableOps]:
     from alembic.operations.ops import ModifyTableOps
 
-    for table, found in keys.items():
-        drops: list[Any] = [_as_operation(table, key).reverse() for key in found if (table, _target(key)) in cut]
+    for table, found in constraints.items():
+        drops: list[Any] = [_as_operation(table, constraint).reverse() for constraint in found]
         if drops:
             yield ModifyTableOps(table.name, drops, schema=table.schema)
 
 
-def _as_operation(table: TableName, key: ForeignKeyConstraint) -> Any:
+def _as_operation(table: TableName, key: Any) -> Any:
     """Return the operation that makes ``key``. It was reflected, so it has a name, and leads nowhere in Python."""
-    from alembic.operations.ops import CreateForeignKeyOp
+    from alembic.operations.ops import CreateForeignKeyOp, CreateUniqueConstraintOp
 
+    if not _is_key(key):
+        return CreateUniqueConstraintOp.from_constraint(key)
     target = _target(key)
     rules = {rule: getattr(key, rule) for rule in ("onupdate", "ondelete", "deferrable", "initially", "match")}
     return CreateForeignKeyOp(
@@ -121,18 +202,24 @@ def _as_operation(table: TableName, key: ForeignKeyConstraint) -> Any:
     )
 
 
-def _take_out(downgrade: DowngradeOps, cut: Collection[Link]) -> None:
-    """Let the tables be created without the foreign keys that come after them."""
+def _take_out(downgrade: DowngradeOps, later: Mapping[TableName, list[Any]]) -> None:
+    """Let the tables be created without the constraints that come after them."""
     for op in downgrade.ops:
         if _is(op, "CreateTableOp"):
             created: Any = op
-            later = {id(key) for key in _foreign_keys(created.columns) if (_table(created), _target(key)) in cut}
-            created.columns = [item for item in created.columns if id(item) not in later]
+            names = {constraint.name for constraint in later.get(_table(created), ())}
+            gone = {id(item) for item in _constraints(created.columns) if item.name in names}
+            created.columns = [item for item in created.columns if id(item) not in gone]
 
 
-def _foreign_keys(items: Any) -> Iterator[ForeignKeyConstraint]:
-    keys = [item for item in items if isinstance(item, ForeignKeyConstraint)]
-    yield from sorted(keys, key=lambda key: str(key.name))
+def _constraints(items: Any) -> Iterator[Any]:
+    """Yield the foreign keys and unique constraints of ``items``."""
+    found = [item for item in items if isinstance(item, (ForeignKeyConstraint, UniqueConstraint))]
+    yield from sorted(found, key=lambda constraint: str(constraint.name))
+
+
+def _is_key(constraint: object) -> bool:
+    return isinstance(constraint, ForeignKeyConstraint)
 
 
 def _target(key: ForeignKeyConstraint) -> TableName:

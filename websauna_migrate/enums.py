@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.operations import ops
 
-from websauna_migrate.differences import default_text
+from websauna_migrate.differences import default_text, type_text
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
 from websauna_migrate.package import TableName
-from websauna_migrate.rendering import escape_colons, named_types, plain_dialect
+from websauna_migrate.renames import Renames, inspect_renamed
+from websauna_migrate.rendering import adapted, escape_colons, named_types, plain_dialect
 from websauna_migrate.requirements import UsedType
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.engine import Connection, Dialect, Inspector
 
     from websauna_migrate.ownership import Ownership
 
@@ -192,29 +193,30 @@ def _rendered(statement: Statement, op: str, sa: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models of all packages; ``packages`` are selected, and ``tables`` is what their comparison may see."""
+    """The models of all packages; ``packages`` are selected, and ``tables`` is what their comparison may see.
+
+    ``renames`` are run before what is found here.
+    """
 
     ownership: Ownership
     packages: Collection[str]
     tables: Collection[TableName]
+    renames: Renames = field(default_factory=Renames)
 
     def enums(self, dialect: Dialect) -> dict[TypeName, ModelEnum]:
         """Return the enums of the models that PostgreSQL stores as types, in the order of their first columns."""
         found: dict[TypeName, ModelEnum] = {}
         for key, table in self.ownership.tables.items():
             for column in table.columns:
-                for named in named_types(column.type, dialect):
-                    if isinstance(named, sa.Enum) and named.name:
-                        name = _in_default(TypeName(named.schema, str(named.name)), dialect)
-                        user = User(
-                            ColumnName(_in_default(key, dialect), column.name),
-                            isinstance(column.type.dialect_impl(dialect), sa.ARRAY),
-                            default_text(column, dialect),
-                        )
-                        owner = self.ownership.owners[key]
-                        first = ModelEnum(tuple(named.enums), owner, (), bool(getattr(named, "create_type", True)))
-                        known = found.get(name, first)
-                        found[name] = replace(known, users=(*known.users, user))
+                enum = _stored_as_type(column.type, dialect)
+                if enum is None:
+                    continue
+                place = ColumnName(_in_default(key, dialect), column.name)
+                user = User(place, _is_array(column.type, dialect), default_text(column, dialect))
+                is_ours = bool(getattr(enum, "create_type", True))
+                first = ModelEnum(tuple(enum.enums), self.ownership.owners[key], (), is_ours)
+                known = found.get(_type_name(enum, dialect), first)
+                found[_type_name(enum, dialect)] = replace(known, users=(*known.users, user))
         return found
 
 
@@ -258,36 +260,39 @@ def _type_changes(
 ) -> tuple[list[EnumOp], list[EnumOp]]:
     """Return the operations before and after those that Alembic found; on the way back the last one is undone first."""
     dialect = connection.dialect
-    stored, wanted = read_enums(connection, models.tables), models.enums(dialect)
+    stored, wanted = read_enums(connection, models.tables, models.renames), models.enums(dialect)
     ours = {name: enum for name, enum in wanted.items() if enum.owner in models.packages and enum.is_ours_to_create}
     renamed = dict(_renamed(stored, ours.keys() - stored.keys(), wanted))
-    for old, new in renamed.items():
-        stored[new] = stored.pop(old)
+    stored = {renamed.get(name, name): enum for name, enum in stored.items()}
     conversions = list(_conversions(upgrade, downgrade, renamed, stored, wanted, dialect))
     going = _dropped_columns(upgrade, dialect) | {conversion.user.column for conversion in conversions}
-    changes = []
-    for name, enum in ours.items():
-        if name not in stored:
-            changes.append(_created(name, enum.values, dialect))
-        elif stored[name].values != enum.values:
-            _require_ours(name, stored[name], enum)
-            alone = _values_needed_at_once(models, enum, dialect) if name not in renamed.values() else None
-            changes.append(_changed(name, stored[name], enum, going, alone, dialect))
+    changes = [_created(name, ours[name].values, dialect) for name in ours if name not in stored]
+    for name in (name for name in ours if name in stored and stored[name].values != ours[name].values):
+        _require_ours(name, stored[name], ours[name])
+        # A type that gets another name by this script has none yet that could be committed before.
+        alone = None if name in renamed.values() else _values_needed_at_once(models, ours[name], dialect)
+        changes.append(_changed(name, stored[name], ours[name], going, alone, dialect))
     for column in {column for op in changes for column in op.with_defaults}:
         _leave_out(column, upgrade, downgrade, dialect, default=True)
-    first = [op for op in changes if _commits(op)] + [_rename(*names, dialect) for names in renamed.items()]
-    first += [op for op in changes if not _commits(op)] + [c.op for c in conversions if not c.is_to_enum]
+    first = [op for op in changes if commits(op)] + [_rename(*names, dialect) for names in renamed.items()]
+    first += [op for op in changes if not commits(op)] + [c.op for c in conversions if not c.is_to_enum]
     last = [c.op for c in conversions if c.is_to_enum]
-    last += [
-        _dropped(name, was.values, dialect)
-        for name, was in stored.items()
-        if name not in wanted and was.users and not was.others and {user.column for user in was.users} <= going
-    ]
-    return first, last
+    unused = {name: was for name, was in stored.items() if name not in wanted and _is_unused(was, going)}
+    return first, last + [_dropped(name, was.values, dialect) for name, was in unused.items()]
 
 
-def read_enums(connection: Connection, tables: Collection[TableName]) -> dict[TypeName, StoredEnum]:
-    """Return the enums in a PostgreSQL database, with what uses them; ``tables`` are those that are compared."""
+def _is_unused(was: StoredEnum, going: Collection[ColumnName]) -> bool:
+    """Tell whether a type that had users has none when the columns ``going`` are gone."""
+    return bool(was.users) and not was.others and _columns(was.users) <= set(going)
+
+
+def read_enums(
+    connection: Connection, tables: Collection[TableName], renames: Renames | None = None
+) -> dict[TypeName, StoredEnum]:
+    """Return the enums in a PostgreSQL database, with what uses them; ``tables`` are those that are compared.
+
+    The users have the names that they have after the ``renames``.
+    """
     labels = (
         "SELECT n.nspname, t.typname, ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid"
         " ORDER BY e.enumsortorder) FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
@@ -301,6 +306,8 @@ def read_enums(connection: Connection, tables: Collection[TableName]) -> dict[Ty
     compared = {_in_default(table, dialect) for table in tables}
     for name, user, other in _users(connection) if found else ():
         enum = found[name]
+        if user is not None and renames is not None:
+            user = replace(user, column=ColumnName(*renames.place(*user.column)))
         if user is not None and user.column.table in compared:
             found[name] = replace(enum, users=(*enum.users, user))
         else:
@@ -481,8 +488,9 @@ def _refuse(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: D
     return Refuse(user.column, lost, count, f"UPDATE {table} SET {example}")
 
 
-def _commits(op: EnumOp) -> bool:
-    return any(isinstance(statement, DoAlone) for statement in op.statements)
+def commits(op: ops.MigrateOperation) -> bool:
+    """Tell whether ``op`` is a change of an enum that is committed before the rest of the script runs."""
+    return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
 
 
 def _values_needed_at_once(models: Models, enum: ModelEnum, dialect: Dialect) -> frozenset[str]:
@@ -520,43 +528,65 @@ def _conversions(
     users = {user.column: user for enum in stored.values() for user in enum.users}
     models = {user.column: user for enum in wanted.values() for user in enum.users}
     for op in list(_alterations(upgrade)):
-        if op.modify_type is None or op.existing_type is None:
-            continue
         before, after = _enum_of(op.existing_type, dialect), _enum_of(op.modify_type, dialect)
-        if before is None and after is None:
-            continue
-        old, new = op.existing_type, op.modify_type
+        if (before is None and after is None) or op.modify_type is None or type_text(op.modify_type, dialect) is None:
+            continue  # a type that the database has not is told with its column, where all are looked at
         column = _column(op, dialect)
         if before is not None and (renamed.get(before[0], before[0]), before[1]) == after:
             _leave_out(column, upgrade, downgrade, dialect, type_=True)
             continue
-        there = replace(users.get(column, User(column)), is_array=isinstance(old, sa.ARRAY))
-        if column not in users and op.existing_server_default:
-            default = sa.Column(column.name, old, server_default=op.existing_server_default)
-            there = replace(there, default=default_text(default, dialect))
-        changed = op.modify_server_default
-        here = models.get(column) or replace(
-            there, default=there.default if changed is False else default_text(_with_default(new, changed), dialect)
-        )
+        conversion = _conversion(op, users.get(column), models.get(column), dialect)
         _leave_out(column, upgrade, downgrade, dialect, type_=True, default=True)
-        statements = [
-            Do(f"ALTER TABLE {_quoted(column.table, dialect)} {', '.join(_retyped(user, type_, dialect))}")
-            for user, type_ in ((here, new.compile(dialect)), (there, old.compile(dialect)))
-        ]
-        diff = ("convert_enum", column, old, new)
-        yield _Conversion(there, EnumOp(diff, statements[:1], statements[1:]), after is not None)
+        yield conversion
 
 
-def _with_default(type_: Any, default: Any) -> sa.Column[Any]:
-    return sa.Column("c", type_, server_default=default)
+def _conversion(op: Any, stored: User | None, model: User | None, dialect: Dialect) -> _Conversion:
+    """Return the change that ``op`` makes of a column: ``stored`` uses an enum before, ``model`` after it."""
+    old, new = op.existing_type, op.modify_type
+    before = _user_before(op, stored, dialect)
+    after = model or replace(before, default=_default_after(op, before, dialect))
+    there, back = (
+        Do(f"ALTER TABLE {_quoted(before.column.table, dialect)} {', '.join(_retyped(user, type_, dialect))}")
+        for user, type_ in ((after, new.compile(dialect)), (before, old.compile(dialect)))
+    )
+    diff = ("convert_enum", before.column, old, new)
+    return _Conversion(before, EnumOp(diff, [there], [back]), _enum_of(new, dialect) is not None)
+
+
+def _user_before(op: Any, stored: User | None, dialect: Dialect) -> User:
+    user = stored or User(_column(op, dialect))
+    if stored is None and op.existing_server_default:
+        user = replace(user, default=_default_of(op.existing_type, op.existing_server_default, dialect))
+    return replace(user, is_array=isinstance(op.existing_type, sa.ARRAY))
+
+
+def _default_after(op: Any, before: User, dialect: Dialect) -> str | None:
+    changed = op.modify_server_default
+    return before.default if changed is False else _default_of(op.modify_type, changed, dialect)
+
+
+def _default_of(type_: Any, default: Any, dialect: Dialect) -> str | None:
+    return default_text(sa.Column("c", type_, server_default=default), dialect)
 
 
 def _enum_of(type_: Any, dialect: Dialect) -> tuple[TypeName, bool] | None:
-    for named in named_types(type_, dialect):
-        if isinstance(named, sa.Enum) and named.name:
-            is_array = isinstance(type_.dialect_impl(dialect), sa.ARRAY)
-            return _in_default(TypeName(named.schema, str(named.name)), dialect), is_array
-    return None
+    """Return the name of the enum that a column of ``type_`` uses, and whether as an array."""
+    enum = _stored_as_type(type_, dialect) if type_ is not None else None
+    return (_type_name(enum, dialect), _is_array(type_, dialect)) if enum is not None else None
+
+
+def _stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
+    """Return the enum in ``type_`` that PostgreSQL stores as a type of its own."""
+    enums = (named for named in named_types(type_, dialect) if isinstance(named, sa.Enum) and named.name)
+    return next(enums, None)
+
+
+def _type_name(enum: sa.Enum, dialect: Dialect) -> TypeName:
+    return _in_default(TypeName(enum.schema, str(enum.name)), dialect)
+
+
+def _is_array(type_: Any, dialect: Dialect) -> bool:
+    return isinstance(adapted(type_, dialect), sa.ARRAY)
 
 
 def _leave_out(
@@ -632,8 +662,7 @@ def _without_escapes(text: str) -> str:
 
 
 def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
-    impl = type_.dialect_impl(dialect) if type_ is not None else None
-    impl = impl.impl_instance if isinstance(impl, sa.types.TypeDecorator) else impl
+    impl = adapted(type_, dialect) if type_ is not None else None
     return tuple(impl.enums) if isinstance(impl, sa.Enum) and impl.native_enum else ()
 
 
@@ -641,13 +670,13 @@ def _change_checks(
     upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models
 ) -> None:
     """Change the ``CHECK`` that holds the values of an enum stored as text, which Alembic compares by name only."""
-    dialect = connection.dialect
+    dialect, inspector = connection.dialect, inspect_renamed(connection, models.renames)
     for key, table in models.ownership.tables.items():
         if models.ownership.owners[key] not in models.packages:
             continue
         for column in table.columns:
             name, values = _check_of(column, dialect)
-            stored = _stored_check(connection, key, name) if name else None
+            stored = _stored_check(inspector, key, name) if name else None
             found = _listed(stored, dialect) if stored else ()
             if name and stored and set(found) != set(values):
                 place = ColumnName(_in_default(key, dialect), column.name)
@@ -659,8 +688,7 @@ def _change_checks(
 
 def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tuple[str, ...]]:
     """Return the name of the ``CHECK`` of a column's enum and its values, None where it has none with a name."""
-    type_: Any = column.type.dialect_impl(dialect)
-    type_ = type_.impl_instance if isinstance(type_, sa.types.TypeDecorator) else type_
+    type_ = adapted(column.type, dialect)
     if not isinstance(type_, sa.Enum) or not type_.create_constraint or _native_values(column.type, dialect):
         return None, ()
     for constraint in column.table.constraints:
@@ -671,8 +699,7 @@ def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tup
     return None, ()
 
 
-def _stored_check(connection: Connection, table: TableName, name: str) -> str | None:
-    inspector = sa.inspect(connection)
+def _stored_check(inspector: Inspector, table: TableName, name: str) -> str | None:
     if not inspector.has_table(table.name, schema=table.schema):
         return None
     checks = inspector.get_check_constraints(table.name, schema=table.schema)

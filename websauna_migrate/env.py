@@ -20,6 +20,8 @@ from sqlalchemy.exc import SAWarning
 import websauna_migrate.batch  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.data import commit_joined, end_revision, joined_transaction
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
+from websauna_migrate.facts import know_types
+from websauna_migrate.rendering import expect_standard_strings
 from websauna_migrate.run_context import ATTRIBUTE, RunContext
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if connection is not None and connection.in_transaction():
         raise OpenTransaction(run.history.package)
     context.configure(**_options(run, connection, options))
+    if connection is None:
+        expect_standard_strings(context.get_context().dialect)
     run.on_configured(context.get_context())
     if run.only_configures:
         return
@@ -77,6 +81,8 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
 def _options(run: RunContext, connection: Connection | None, user: dict[str, Any]) -> dict[str, Any]:
     options = {"transaction_per_migration": True, **user, "version_table": run.history.history_table}
     options["target_metadata"] = list(run.metadata)
+    if connection is not None:
+        know_types(connection.dialect)
     if run.comparison is not None:
         options = run.comparison.options(connection, options)
     if run.url.get_backend_name() == "sqlite":

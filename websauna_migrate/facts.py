@@ -24,6 +24,16 @@ Facts = frozenset[str]
 _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
 
 
+def know_types(dialect: Dialect) -> None:
+    """Let ``dialect`` recognise the types of MariaDB that SQLAlchemy has and does not recognise in a database."""
+    if dialect.name in ("mysql", "mariadb"):
+        from sqlalchemy.dialects import mysql
+
+        types: Any = dialect
+        missed = {name.lower(): getattr(mysql, name) for name in ("INET4", "INET6") if hasattr(mysql, name)}
+        types.ischema_names = {**missed, **types.ischema_names}
+
+
 def table_names(connection: Connection, schemas: Iterable[str | None] = (None,)) -> frozenset[TableName]:
     """Return the tables in ``schemas`` of the database; None is the default one."""
     inspector = inspect(connection)
@@ -34,6 +44,7 @@ def table_names(connection: Connection, schemas: Iterable[str | None] = (None,))
 
 def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[TableName, Facts]:
     """Return the facts of those of ``tables`` that exist."""
+    know_types(connection.dialect)
     existing = table_names(connection, {name.schema for name in tables}).intersection(tables)
     facts: dict[TableName, set[str]] = {name: set() for name in existing}
     for schema in {name.schema for name in existing}:

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
-from websauna_migrate.differences import Sql, is_of_type
+from websauna_migrate.differences import RENAMES, Sql, is_of_type
+from websauna_migrate.drops import is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.package import TableName
+from websauna_migrate.renames import inspect_renamed
 from websauna_migrate.rendering import CannotBeWritten, escape_colons, named_types, plain_dialect, render_sql_as_meant
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, tables: C
 def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
     """Return ``operations`` as the database of ``migration`` accepts them."""
     dropped = {_table(op) for op in operations if isinstance(op, ops.DropTableOp)}
+    names = made_names(operations, migration.dialect.name)
     ordered: list[Any] = []
     for op in operations:
         if isinstance(op, ops.CreateTableOp):
@@ -74,8 +76,9 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
         if not isinstance(op, ops.ModifyTableOps):
             ordered.append(op)
             continue
-        # An index goes with its table, and MariaDB does not drop one that a foreign key needs.
-        inner = [o for o in op.ops if not (_is_index_drop(o) and _table(op) in dropped)]
+        # An index goes with its table, if none has its name before; MariaDB drops none that a foreign key needs.
+        goes = _table(op) in dropped
+        inner = [o for o in op.ops if not (goes and is_index_drop(o)) or is_taken(_table(op), name_of_index(o), names)]
         for added in inner:
             if isinstance(added, ops.AddColumnOp):
                 added.column = _with_name_of_check(added.column)
@@ -90,7 +93,7 @@ def _indexes_of_keys(modify: Any, keys: list[Any], migration: MigrationContext) 
     """Return what drops the indexes that MariaDB made for the foreign ``keys``, and leaves when they are dropped."""
     if not keys or migration.bind is None or not getattr(migration.dialect, "is_mariadb", False):
         return []
-    inspector = sa.inspect(migration.bind)
+    inspector = inspect_renamed(migration.bind, migration.opts.get(RENAMES))
     if not inspector.has_table(modify.table_name, modify.schema):
         return []  # it comes and goes in one revision, with all its indexes
     in_models = {index.name for table in _model_tables(migration, _table(modify)) for index in table.indexes}
@@ -147,14 +150,10 @@ def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:
 
 def _out_of_batch(modify: ops.ModifyTableOps, inner: list[Any]) -> list[Any]:
     """Take the indexes out of a batch, which makes them over columns only, and forgets their order."""
-    drops = [op for op in inner if _is_index_drop(op)]
+    drops = [op for op in inner if is_index_drop(op)]
     creates = [op for op in inner if isinstance(op, (ops.CreateIndexOp, Sql)) and op not in drops]
     rest = [op for op in inner if op not in drops and op not in creates]
     return [*drops, _with_ops(modify, rest), *creates]
-
-
-def _is_index_drop(op: object) -> bool:
-    return isinstance(op, ops.DropIndexOp) or (isinstance(op, Sql) and str(op.sqltext).startswith("DROP INDEX"))
 
 
 def _with_ops(modify: ops.ModifyTableOps, inner: list[Any]) -> ops.ModifyTableOps:
@@ -267,7 +266,7 @@ def _require_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, migrati
         _require_written(place, migration)
         try:
             place.type.compile(migration.dialect)
-        except SQLAlchemyError as error:
+        except Exception as error:  # SQLAlchemy breaks in many ways over a type of another database
             raise _unrenderable(place, " ".join(str(error).split())) from error
     for place in _places(downgrade):
         _require_written(place, migration)

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
-from websauna_migrate.exceptions import UnrenderableType, UnusableScript
+from websauna_migrate.exceptions import TemplateLacks, UnrenderableType, UnusableScript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # What tells where a type came from and not what it is.
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
+# What an enum takes besides its values, with the defaults.
+_OF_ENUM = {"name": None, "schema": None, "native_enum": True, "create_constraint": False}
 _BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))")  # as sqlalchemy.text() finds them
 _DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 _NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__"})
@@ -109,10 +111,22 @@ def render_sql_as_meant(migration: MigrationContext) -> None:
     compiled = impl.render_ddl_sql_expr
 
     def render_ddl_sql_expr(expression: Any, is_server_default: bool = False, **options: Any) -> str:
+        if isinstance(expression, sa.TextClause) and None in expression.compile().params.values():
+            # It was read from the database, where a colon begins no parameter: that would be written as NULL.
+            expression = sa.text(escape_colons(expression.text))
         text = compiled(expression, is_server_default=is_server_default, **options)
         return text if options.get("is_index") else escape_colons(text)
 
     impl.render_ddl_sql_expr = render_ddl_sql_expr  # type: ignore[assignment]
+
+
+def expect_standard_strings(dialect: Any) -> None:
+    """Let ``dialect``, which has not asked a server, take a backslash for itself, as PostgreSQL does since 9.1.
+
+    SQLAlchemy 2.0 doubles it until it has asked, and has no public way to tell it.
+    """
+    if dialect.name == "postgresql":
+        dialect._backslash_escapes = False
 
 
 def plain_dialect(dialect: Dialect) -> Any:
@@ -179,12 +193,19 @@ def _call(type_: TypeEngine[Any], inspected: Sequence[object], scope: _Scope) ->
     """Write a call of the class of ``type_`` with the arguments that the ``__init__`` of ``inspected`` names."""
     arguments: dict[str, Code] = {}
     for one in inspected:
-        for parameter in inspect.signature(type(one).__init__).parameters.values():
+        for parameter in _parameters(one):
             if parameter.name not in arguments:
                 arguments.update(_argument(type_, parameter, scope))
     if getattr(type_, "create_type", None) is False:
         arguments["create_type"] = Code("create_type=False")
     return _joined(", ", list(arguments.values()), _path(type(type_), scope), "(", ")")
+
+
+def _parameters(one: object) -> Iterator[inspect.Parameter]:
+    yield from inspect.signature(type(one).__init__).parameters.values()
+    if isinstance(one, sa.Enum):  # the signature does not name them
+        kind = inspect.Parameter.KEYWORD_ONLY
+        yield from (inspect.Parameter(name, kind, default=default) for name, default in _OF_ENUM.items())
 
 
 def _argument(type_: TypeEngine[Any], parameter: inspect.Parameter, scope: _Scope) -> Iterator[tuple[str, Code]]:
@@ -288,8 +309,14 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
         value = eval(code.text, namespace)
     except Exception as error:
         raise CannotBeWritten(f"{code.text} does not run: {_one_line(error)}") from error
-    if type(value) is not type(type_) or _ddl(value, scope.dialect) != _ddl(type_, scope.dialect):
+    same = type(value) is type(type_) and _ddl(value, scope.dialect) == _ddl(type_, scope.dialect)
+    if not same or (isinstance(type_, sa.Enum) and _of_enum(value) != _of_enum(type_)):
         raise CannotBeWritten(f"{code.text} gives another type; give its class a __repr__ that tells all it needs")
+
+
+def _of_enum(type_: Any) -> list[Any]:
+    """Return what an enum is besides its values: not all of it shows in the DDL of a column."""
+    return [getattr(type_, name, None) for name in (*_OF_ENUM, "create_type")]
 
 
 def _ddl(type_: TypeEngine[Any], dialect: Dialect) -> str:
@@ -315,15 +342,20 @@ def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
         return
     from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 
-    try:
-        in_dialect = type_.dialect_impl(dialect)
-    except Exception:  # a type of another database, which PostgreSQL has not
-        return
-    inner = in_dialect.impl_instance if isinstance(in_dialect, TypeDecorator) else in_dialect
+    inner = adapted(type_, dialect)
     if isinstance(inner, ARRAY):
         yield from named_types(inner.item_type, dialect)
     elif isinstance(inner, (ENUM, DOMAIN)):
         yield inner
+
+
+def adapted(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:
+    """Return what ``type_`` is in ``dialect``, out of its ``TypeDecorator``; None where it cannot be in it."""
+    try:
+        in_dialect = type_.dialect_impl(dialect)
+    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
+        return None
+    return in_dialect.impl_instance if isinstance(in_dialect, TypeDecorator) else in_dialect
 
 
 def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:
@@ -339,10 +371,25 @@ def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]
     return None
 
 
+def require_in_template(name: str, value: object, migration: MigrationContext) -> None:
+    """Make sure that the template of the script writes the header ``name``, where it has a ``value``.
+
+    :raises TemplateLacks: it does not, so that the value would be lost
+    """
+    path = _template(migration)
+    if value and path is not None and not any(line.startswith(name) for line in _lines(path)):
+        raise TemplateLacks(str(path), name, repr(value))
+
+
 def _imports_of_template(context: AutogenContext) -> frozenset[str]:
     """Return the lines of the template of the script, some of which are imports that need not be said again."""
-    scripts = getattr(context.migration_context, "script", None)
-    return _lines(Path(scripts.dir, "script.py.mako")) if scripts is not None else frozenset()
+    path = _template(context.migration_context)
+    return _lines(path) if path is not None else frozenset()
+
+
+def _template(migration: MigrationContext | None) -> Path | None:
+    scripts = getattr(migration, "script", None)
+    return Path(scripts.dir, "script.py.mako") if scripts is not None else None
 
 
 @cache

@@ -1,24 +1,29 @@
 """What a generated revision requires of other packages, and foreign keys that cannot be made yet.
 
-Floor 2. Foreign keys between packages tell which revisions have to be applied first. Where packages refer to each
-other in a circle, a foreign key waits for a second revision; inside one revision it waits for the end.
+Floor 2. Foreign keys between packages tell which revisions have to be applied first: a table is there before a key
+that leads to it, and goes after it. Where packages refer to each other in a circle, a foreign key waits for a second
+revision; inside one revision it waits for the end.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import ForeignKeyConstraint, inspect
+from sqlalchemy.exc import NoReferencedTableError
 
-from websauna_migrate.exceptions import RequiredTableMissing, RequiredTypeMissing
+from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
 from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, predecessors, read_revisions
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript, ModifyTableOps
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History
@@ -68,16 +73,21 @@ class Requirements:
             if at_end or elsewhere:
                 upgrade.reverse_into(downgrade)
 
-    def of(self, script: MigrationScript, types: Iterable[UsedType] = ()) -> dict[str, str | tuple[str, ...]]:
+    def of(
+        self, script: MigrationScript, types: Iterable[UsedType] = (), connection: Connection | None = None
+    ) -> dict[str, str | tuple[str, ...]]:
         """Return the revisions of other packages that ``script`` requires, by package.
 
-        ``types`` are those that columns of the script have and other packages own.
+        ``types`` are those that columns of the script have and other packages own. ``connection`` tells which foreign
+        keys still lead to the tables that the script drops.
 
         :raises RequiredTableMissing: no revision creates a table that a foreign key leads to
         """
-        created = {_created_key(op) for op in _walk(script) if _is(op, "CreateTableOp")}
+        operations = list(_walk(script.upgrade_ops_list))
+        created = {_created_key(op) for op in operations if _is(op, "CreateTableOp")}
+        created |= {TableName(op.schema, op.new_table_name) for op in operations if _is(op, "RenameTable")}
         wanted: dict[str, dict[str, None]] = {}
-        for source, target in sorted(set(_foreign_keys(script))):
+        for source, target in sorted(set(_foreign_keys(script.upgrade_ops_list)), key=str):
             if target in created or target not in self.ownership.owners:
                 continue
             home = self._home(target)
@@ -93,7 +103,61 @@ class Requirements:
                 raise RequiredTypeMissing(used.user, used.type, self.ownership.owners[used.table])
             if home.package != self.history.package:
                 wanted.setdefault(home.package, {})[revision.id] = None
+        for package, revision_id in self._last_that_let_go(script, connection):
+            wanted.setdefault(package, {})[revision_id] = None
         return {package: _latest(self.histories[package], ids) for package, ids in wanted.items()}
+
+    def run_before(self, script: MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
+        """Return the revisions of other packages that drop tables which foreign keys lead to until ``script`` is run.
+
+        By package, the first of those revisions. ``required`` are those that the script requires.
+
+        :raises DroppedTooEarly: the script requires what drops the table
+        """
+        keys = set(_foreign_keys(script.downgrade_ops_list))
+        found: dict[str, str] = {}
+        for source, target in sorted((key for key in keys if key[1] not in self.ownership.owners), key=str):
+            for history in self._others():
+                revisions = read_revisions(history)
+                dropping = _dropping(target, revisions)
+                if dropping is None:
+                    continue
+                needed = _as_set(required.get(history.package, ()))
+                if dropping in needed | _before(needed, revisions):
+                    raise DroppedTooEarly(source, str(target), history.package, dropping)
+                ids = [revision.id for revision in revisions]
+                found[history.package] = min(dropping, found.get(history.package, dropping), key=ids.index)
+        return found
+
+    def _last_that_let_go(self, script: MigrationScript, connection: Connection | None) -> Iterator[tuple[str, str]]:
+        """Yield the heads of the other histories that referred to the tables which ``script`` drops or renames.
+
+        One that still refers to a dropped table, and is still to come, says so itself: by ``run_before``.
+        """
+        dropped = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "DropTableOp")}
+        renamed = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "RenameTable")}
+        for history in self._others() if dropped | renamed else ():
+            revisions = read_revisions(history)
+            referred = {t for t in dropped | renamed if any(_has_key_to(t, revision) for revision in revisions)}
+            may_say_so = not referred & renamed and history.package in self.coming
+            if referred and not (may_say_so and self._refers(history, dropped, connection)):
+                before = set(chain.from_iterable(predecessors(revisions).values()))
+                yield from ((history.package, revision.id) for revision in revisions if revision.id not in before)
+
+    def _refers(self, history: History, tables: Collection[TableName], connection: Connection | None) -> bool:
+        """Tell whether a table of ``history`` in the database refers to one of ``tables``."""
+        if connection is None:
+            return False
+        inspector = inspect(connection)
+        for table in created_tables(read_revisions(history)):
+            if inspector.has_table(table.name, table.schema):
+                keys = inspector.get_foreign_keys(table.name, table.schema)
+                if any(TableName(key["referred_schema"], key["referred_table"]) in tables for key in keys):
+                    return True
+        return False
+
+    def _others(self) -> list[History]:
+        return [history for history in self.histories.values() if history.package != self.history.package]
 
     def _home(self, table: TableName) -> History:
         owner = self.ownership.owners[table]
@@ -127,7 +191,7 @@ class Requirements:
 def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
     """Return the revision that creates a type, or else the table of the column that used it first."""
     for revision in revisions:
-        if revision.path.suffix == ".py" and used.statement in revision.path.read_text(encoding="utf-8"):
+        if used.statement in _text(revision):
             return revision
     return created_tables(revisions).get(used.table)
 
@@ -135,22 +199,52 @@ def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
 def _latest(history: History, ids: Iterable[str]) -> str | tuple[str, ...]:
     """Return those of ``ids`` that no other of them follows: the one, or several."""
     wanted = set(ids)
-    before = predecessors(read_revisions(history))
-    for start in tuple(wanted):
-        waiting, seen = list(before[start]), set()
-        while waiting:
-            revision = waiting.pop()
-            if revision not in seen:
-                seen.add(revision)
-                waiting.extend(before[revision])
-        wanted -= seen
+    revisions = read_revisions(history)
+    for id_ in tuple(wanted):
+        wanted -= _before({id_}, revisions)
     found = tuple(sorted(wanted))
     return found[0] if len(found) == 1 else found
 
 
-def _foreign_keys(script: MigrationScript) -> Iterator[tuple[str, TableName]]:
-    """Yield the foreign keys that ``script`` makes: the table that has it, and where it leads."""
-    for op in _walk(script):
+def _as_set(ids: str | tuple[str, ...]) -> set[str]:
+    return {ids} if isinstance(ids, str) else set(ids)
+
+
+def _before(ids: Collection[str], revisions: Sequence[Revision]) -> set[str]:
+    """Return all that come before one of ``ids``."""
+    before = predecessors(revisions)
+    waiting = [other for id_ in ids for other in before[id_]]
+    seen: set[str] = set()
+    while waiting:
+        id_ = waiting.pop()
+        if id_ not in seen:
+            seen.add(id_)
+            waiting.extend(before[id_])
+    return seen
+
+
+def _dropping(table: TableName, revisions: Sequence[Revision]) -> str | None:
+    """Return the last of ``revisions`` that drops ``table``."""
+    for number in reversed(range(len(revisions))):
+        text = _text(revisions[number])
+        if "drop_table" in text and table.name in text and table in created_tables(revisions[:number]):
+            return revisions[number].id if table not in created_tables(revisions[: number + 1]) else None
+    return None
+
+
+def _has_key_to(table: TableName, revision: Revision) -> bool:
+    """Tell whether a script has the text of a foreign key to ``table``."""
+    key = rf"""['"]{re.escape(str(table))}\.\w+['"]|create_foreign_key\([^)]*['"]{re.escape(table.name)}['"]"""
+    return re.search(key, _text(revision)) is not None
+
+
+def _text(revision: Revision) -> str:
+    return revision.path.read_text(encoding="utf-8") if revision.path.suffix == ".py" else ""
+
+
+def _foreign_keys(containers: Iterable[Any]) -> Iterator[tuple[str, TableName]]:
+    """Yield the foreign keys that operations make: the table that has it, and where it leads."""
+    for op in _walk(containers):
         if _is(op, "CreateTableOp"):
             for item in op.columns:
                 if isinstance(item, ForeignKeyConstraint):
@@ -162,8 +256,8 @@ def _foreign_keys(script: MigrationScript) -> Iterator[tuple[str, TableName]]:
                 yield op.table_name, _key_of(foreign_key.target_fullname)
 
 
-def _walk(script: MigrationScript) -> Iterator[Any]:
-    waiting: list[Any] = [op for ops in script.upgrade_ops_list for op in ops.ops]
+def _walk(containers: Iterable[Any]) -> Iterator[Any]:
+    waiting: list[Any] = [op for ops in containers for op in ops.ops]
     while waiting:
         op = waiting.pop(0)
         yield op
@@ -180,7 +274,10 @@ def _created_key(op: Any) -> TableName:
 
 
 def _target(constraint: ForeignKeyConstraint) -> TableName:
-    table = constraint.referred_table
+    try:
+        table = constraint.referred_table
+    except NoReferencedTableError:  # it was read from the database, without the table that it leads to
+        return _key_of(constraint.elements[0].target_fullname)
     return TableName(table.schema, table.name)
 
 

@@ -356,8 +356,10 @@ def _factory_module(factory: _Factory) -> str:
         return spec.partition(":")[0].strip()
     distribution, _, name = spec.partition("#")
     try:
+        if not distribution:  # Python 3.10 takes any for it
+            raise metadata.PackageNotFoundError
         entry_points = metadata.distribution(distribution).entry_points
-    except (metadata.PackageNotFoundError, ValueError):
+    except metadata.PackageNotFoundError:
         raise DistributionMissing(factory.file, distribution) from None
     for entry_point in entry_points:
         if entry_point.group in factory.groups and entry_point.name == (name or MAIN):

@@ -103,6 +103,7 @@ CHANGES = {
     "value renamed": (thing(enum("a", "b"), default="a"), thing(enum("c", "b"), default="b")),
     "new value is the default": (thing(enum("a", "b"), default="a"), thing(enum("a", "b", "c"), default="c")),
     "default goes with its value": (thing(enum("a", "b"), default="a"), thing(enum("b"))),
+    "default of any kind": (thing(enum("a:b", "it's"), default="it's"), thing(enum("100%", "a:b"), default="100%")),
     "default stays": (thing(enum("a", "b", "c"), default="b"), thing(enum("a", "b"), default="b")),
     "first user": (thing("Integer"), thing("Integer", enum("a", "b"))),
     "last user": (thing("Integer", enum("a", "b")), thing("Integer")),

@@ -157,3 +157,59 @@ def test_a_revision_edited_by_hand_is_never_rewritten(here):
     here.autogenerate()
     here.run("revision", "--autogenerate", "-m", "nothing")
     assert first.read_text() == edited
+
+
+# --- names that something new is to have ---------------------------------------------------------------------
+
+OLD = """
+class Old(Base):
+    __tablename__ = "old"
+    id = Column(Integer, primary_key=True)
+    code = Column(String(20))
+    owner_id = Column(ForeignKey("customer.id", name="fk_owner"))
+    __table_args__ = (Index("ix_code", "code"), UniqueConstraint("owner_id", "code", name="uq_code"))
+"""
+NEW = OLD.replace("Old", "Anew").replace('"old"', '"anew"')
+
+
+def test_a_new_table_may_use_the_names_of_a_removed_one(here):
+    package = make_app(here, CUSTOMER + OLD)
+    here.autogenerate()
+    here.models(package, CUSTOMER + NEW)
+    (script,) = here.autogenerate()
+    assert here.tables() == {"anew", "customer", "alembic_history_shop"}
+    goes_both_ways(here, script, CUSTOMER + OLD)
+
+
+def test_a_table_that_stays_may_use_the_name_of_a_removed_ones_index(here):
+    before = CUSTOMER + OLD
+    after = CUSTOMER.replace("index=True)", "index=True)\n    __table_args__ = (Index('ix_code', 'name'),)")
+    package = make_app(here, before)
+    here.autogenerate()
+    here.models(package, after)
+    (script,) = here.autogenerate()
+    goes_both_ways(here, script, before)
+
+
+def test_an_index_may_move_to_another_table_with_its_name(here):
+    with_index = "    __table_args__ = (Index('ix_moved', 'id'),)\n"
+    first, second = CUSTOMER + with_index + STAYED, CUSTOMER + STAYED + with_index
+    package = make_app(here, first)
+    here.autogenerate()
+    here.models(package, second)
+    (there,) = here.autogenerate()
+    goes_both_ways(here, there, first)
+    here.models(package, first)
+    (back,) = here.autogenerate()
+    goes_both_ways(here, back, second)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_a_new_table_may_use_the_name_of_a_removed_ones_index_over_an_expression(tmp_path, request, database):
+    here = Workspace(tmp_path, request.getfixturevalue(database).new_database())
+    old, new = (models.replace('"ix_code", "code"', '"ix_code", func.lower(text("code"))') for models in (OLD, NEW))
+    package = make_app(here, CUSTOMER + old)
+    here.autogenerate()
+    here.models(package, CUSTOMER + new)
+    (script,) = here.autogenerate()
+    goes_both_ways(here, script, CUSTOMER + old)

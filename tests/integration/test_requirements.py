@@ -83,3 +83,131 @@ def test_a_table_that_no_revision_creates_is_refused_with_the_remedy(workspace):
     message = workspace.fails("-x", "packages=three.blog", "revision", "--autogenerate", "-m", "first")
     assert "-x packages=all" in message
     assert workspace.files() == before
+
+
+def test_a_template_that_would_lose_what_a_revision_requires_is_an_error_with_the_line_to_add(workspace):
+    circle(workspace)
+    workspace.ok("-x", "packages=three.blog", "init")
+    template = workspace.app / "alembic" / "script.py.mako"
+    line = next(line for line in template.read_text().splitlines(True) if line.startswith("requires"))
+    template.write_text(template.read_text().replace(line, ""))
+    before = workspace.files()
+    ran = workspace.run("-x", "packages=all", "revision", "--autogenerate", "-m", "first")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{template} has no line for 'requires'" in ran.err
+    assert workspace.files() == before
+    template.write_text(template.read_text() + "\n" + ran.err.rpartition("add the line ")[2])
+    workspace.ok("-x", "packages=all", "revision", "--autogenerate", "-m", "first")
+    workspace.ok("-x", "packages=all", "upgrade")
+
+
+# --- tables that go ------------------------------------------------------------------------------------------
+
+BASE = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+"""
+PART = """
+class Part(Base):
+    __tablename__ = "part"
+    id = Column(Integer, primary_key=True)
+"""
+KEY = '    thing_id = Column(ForeignKey("thing.id", name="fk_part_thing"))\n'
+STORE = """
+class Store(Base):
+    __tablename__ = "store"
+    id = Column(Integer, primary_key=True)
+"""
+ALL = ("-x", "packages=all")
+
+
+@pytest.fixture
+def two(workspace) -> Workspace:
+    """An add-on with a table, and an application with one that refers to it."""
+    workspace.add("things", BASE + STORE, history=True)
+    workspace.add_app("parts", "", ["things"], history=True)
+    remodel(workspace, "parts", "from things.models import Thing\n" + PART + KEY.replace('"thing.id"', "Thing.id"))
+    workspace.autogenerate(*ALL)
+    return workspace
+
+
+def remodel(workspace, name, models):
+    workspace.models(workspace.folder / name / name, models)
+
+
+def runs_from_base_to_heads_and_back(workspace):
+    """Run all revisions, and those of the removal once more by themselves, in each direction."""
+    workspace.ok(*ALL, "check")
+    assert "thing" not in workspace.tables()
+    for package in ("things", "parts"):
+        workspace.ok(*ALL, "downgrade", "base")
+        assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
+        workspace.ok(*ALL, "upgrade")
+        workspace.ok("-x", f"packages={package}", "check")
+
+
+def test_a_table_goes_after_the_key_of_another_package_that_leads_to_it(two):
+    remodel(two, "things", STORE)
+    remodel(two, "parts", PART)
+    scripts = two.autogenerate(*ALL)
+    (of_things,) = (path for path in scripts if path.is_relative_to(two.folder / "things"))
+    (of_parts,) = (path for path in scripts if path.is_relative_to(two.app))
+    assert "run_before: dict[str, str] = {'things': '" + of_things.name[:12] in of_parts.read_text()
+    assert "run_before" not in of_things.read_text()
+    assert "requires: dict[str, str] = {}" in of_things.read_text()
+    runs_from_base_to_heads_and_back(two)
+
+
+def test_a_table_goes_with_the_table_of_another_package_that_refers_to_it(two):
+    remodel(two, "things", STORE)
+    remodel(two, "parts", STORE.replace("tore", "helf"))
+    two.autogenerate(*ALL)
+    runs_from_base_to_heads_and_back(two)
+
+
+@pytest.mark.parametrize("between", [["upgrade"], ["plan"]], ids=["applied", "not applied"])
+def test_a_table_goes_after_the_key_whose_package_was_revised_first(two, between):
+    remodel(two, "parts", PART)
+    two.ok("revision", "--autogenerate", "-m", "first")
+    two.ok(*ALL, *between)
+    remodel(two, "things", STORE)
+    (script,) = two.autogenerate("-x", "packages=things")
+    assert "requires: dict[str, str] = {'parts': '" in script.read_text()
+    two.ok(*ALL, "upgrade")
+    runs_from_base_to_heads_and_back(two)
+
+
+def test_a_table_goes_after_the_key_of_a_package_that_has_nothing_to_revise_any_more(two):
+    remodel(two, "parts", PART)
+    two.autogenerate(*ALL)
+    remodel(two, "things", STORE)
+    (script,) = two.autogenerate(*ALL)
+    assert "requires: dict[str, str] = {'parts': '" in script.read_text()
+    runs_from_base_to_heads_and_back(two)
+
+
+def test_a_table_goes_after_the_key_whose_package_is_revised_after_it(two):
+    remodel(two, "things", STORE)
+    remodel(two, "parts", PART)
+    two.ok("-x", "packages=things", "revision", "--autogenerate", "-m", "second")
+    two.ok("-x", "packages=parts", "revision", "--autogenerate", "-m", "second")
+    two.ok(*ALL, "upgrade")
+    runs_from_base_to_heads_and_back(two)
+
+
+def test_a_key_that_moves_from_a_table_that_goes_to_one_that_comes_is_refused_with_the_remedy(two):
+    moved = "from things.models import Box\n" + PART + KEY.replace('"thing.id"', "Box.id").replace("thing", "box")
+    box = STORE.replace("tore", "ox").replace("Sox", "Box").replace("sox", "box")
+    before = two.files()
+    remodel(two, "things", STORE + box)
+    remodel(two, "parts", moved)
+    ran = two.run(*ALL, "revision", "--autogenerate", "-m", "second")
+    assert ran.code == 1
+    assert "table 'part' refers to 'thing' until its revision is run" in ran.err.splitlines()[-1]
+    assert two.files().keys() == before.keys()
+    remodel(two, "things", BASE + STORE + box)
+    two.autogenerate(*ALL)
+    remodel(two, "things", STORE + box)
+    two.autogenerate(*ALL)
+    runs_from_base_to_heads_and_back(two)

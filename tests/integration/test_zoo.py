@@ -585,6 +585,49 @@ def test_a_type_that_cannot_be_written_is_named_and_leaves_no_file(tmp_path, sql
     assert work.files() == before
 
 
+FOREIGN = TYPE_WITH.replace(
+    "class Base(",
+    """
+from sqlalchemy.dialects import mysql, postgresql
+
+
+class Elsewhere(TypeDecorator):
+    impl = Integer
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect):
+        raise TypeError("not on " + dialect.name)
+
+
+class Base(""",
+    1,
+)
+
+
+@pytest.mark.parametrize("before", [None, "Integer", 'Enum("a", name="part")'])
+@pytest.mark.parametrize(
+    ("database", "type_", "name"),
+    [
+        ("postgresql", 'mysql.SET("a", "b")', "sqlalchemy.dialects.mysql.enumerated.SET"),
+        ("postgresql", "mysql.BIT(2)", "sqlalchemy.dialects.mysql.types.BIT"),
+        ("postgresql", "Elsewhere()", "zoo.models.Elsewhere"),
+        ("mariadb", "VARBINARY()", "sqlalchemy.sql.sqltypes.VARBINARY"),
+        ("mariadb", "Elsewhere()", "zoo.models.Elsewhere"),
+        ("sqlite", "postgresql.TSVECTOR()", "sqlalchemy.dialects.postgresql.types.TSVECTOR"),
+        ("sqlite", "Elsewhere()", "zoo.models.Elsewhere"),
+    ],
+)
+def test_a_type_that_the_database_has_not_is_named(tmp_path, request, database, type_, name, before):
+    work = zoo(tmp_path, request.getfixturevalue(database), FOREIGN.replace("{type}", before or "Integer"))
+    if before is not None:
+        work.autogenerate()
+    write(work.folder / "zoo" / "zoo" / "models.py", FOREIGN.replace("{type}", type_))
+    files = work.files()
+    message = work.fails("revision", "--autogenerate", "-m", "next")
+    assert message.startswith(f"table 'thing', column 'part': the type {name} cannot be written into a revision: ")
+    assert work.files() == files
+
+
 def with_env(work: Workspace, render_item: str) -> None:
     """Give the history of the zoo an ``env.py`` with a hook of its own."""
     work.ok("init")

@@ -32,10 +32,12 @@ from websauna_migrate.exceptions import (
     MissingScriptLocation,
     MissingTemplate,
     ModelsDiffer,
+    NoAnswer,
     NotUpToDate,
     UnwritableHistory,
 )
 from websauna_migrate.plan import known_rows
+from websauna_migrate.renames import Renames
 from websauna_migrate.rendering import check_script
 from websauna_migrate.report import Difference, as_json, differences, differences_json, differences_text
 from websauna_migrate.requirements import Requirements
@@ -66,6 +68,9 @@ class CommandLine(alembic_config.CommandLine):
             if command.__name__ not in self.subparsers.choices:
                 self.register_command(command)
         self.subparsers.choices["check"].add_argument("--format", choices=("text", "json"), default="text")
+        self.subparsers.choices["revision"].add_argument(
+            "--no-input", action="store_true", help="do not ask what was renamed: drop and add"
+        )
 
     def parse(self, argv: Sequence[str]) -> Namespace:
         """Return the options of ``argv``, or exit with 2 as argparse does."""
@@ -218,13 +223,16 @@ def _with_comparisons(
         yield from comparisons
         return
     histories = {history.package: history for history in app.histories}
+    renames = Renames()
     waiting: list[tuple[Selected, Comparison]] = []
     for number, (one, comparison) in enumerate(comparisons):
         coming = frozenset(later.history.package for later in selected[number + 1 :])
         requirements = Requirements(one.history, histories, app.ownership, coming)
         say = functools.partial(tell, f"{one.history.package}: nothing changed, no revision was written")
         name_loss = functools.partial(_name_loss, one.history.package, on_loss)
-        yield one, replace(comparison, requirements=requirements, on_nothing=say, on_loss=name_loss)
+        ask = functools.partial(_ask, one.history.package) if _may_ask(options) else None
+        asking = replace(comparison, renames=renames, ask=ask)
+        yield one, replace(asking, requirements=requirements, on_nothing=say, on_loss=name_loss)
         if requirements.put_off:
             second = replace(requirements, coming=frozenset(), put_off=[])
             waiting.append((one, replace(comparison, requirements=second, given=tuple(requirements.put_off))))
@@ -233,6 +241,28 @@ def _with_comparisons(
 
 def _name_loss(package: str, on_loss: Callable[[str], None], line: str) -> None:
     on_loss(f"{package}: {line}")
+
+
+def _may_ask(options: Namespace) -> bool:
+    streams = (sys.stdin, sys.stderr)
+    return not options.no_input and all(stream is not None and stream.isatty() for stream in streams)
+
+
+def _ask(package: str, question: str) -> bool:
+    """Ask on the terminal, where stdout may be something else.
+
+    :raises NoAnswer: the input ended
+    """
+    from rich.console import Console
+    from rich.prompt import Confirm
+    from rich.text import Text
+
+    try:
+        console = Console(stderr=True, soft_wrap=True)
+        return Confirm.ask(Text(f"{package}: {question}"), console=console, default=False)
+    except EOFError as error:
+        tell("")  # the cursor is behind the question
+        raise NoAnswer(package, question) from error
 
 
 def _for_second_revision(options: Namespace) -> Namespace:

@@ -21,6 +21,10 @@ depends_on: str | tuple[str, ...] | None = ${repr(depends_on)}
 
 # Revisions of other packages that are applied first: {"acme.user": "37e1cb6de47"}.
 requires: dict[str, str] = ${repr(context.get("requires", {}))}
+% if context.get("run_before"):
+# This revision is applied before those.
+run_before: dict[str, str] = ${repr(context.get("run_before"))}
+% endif
 
 
 def upgrade() -> None:

@@ -1,0 +1,139 @@
+"""What a database shows otherwise than the models say it, and is no difference."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from projects import Workspace
+
+WELL = "No new upgrade operations detected.\n"
+OFF = "Enum('50%', '100%', 'a:b', 'it\\'s', name='off')"
+SALE = f"""
+class Sale(Base):
+    __tablename__ = "sale"
+    id = Column(Integer, primary_key=True)
+    plain = Column({OFF}, server_default="50%")
+    expression = Column({OFF}, server_default=text("'100%'"))
+    quote = Column({OFF}, server_default="it's")
+    colon = Column({OFF}, server_default="a:b")
+    colon_in_expression = Column({OFF}, server_default=text("'a\\\\:b'"))
+    several = Column(ARRAY({OFF}), server_default="{{50%}}")
+    several_in_expression = Column(ARRAY({OFF}), server_default=text("ARRAY['50%'::off]"))
+"""
+NUMBERS = """
+class Here(Base):
+    __tablename__ = "here"
+    id = Column(Integer, primary_key=True)
+    of_models = Column(Integer, Sequence("own"), server_default=Sequence("own").next_value())
+    by_name = Column(Integer, server_default=text("nextval('own')"))
+    by_full_name = Column(Integer, server_default=text("nextval('public.own')"))
+    elsewhere = Column(Integer, server_default=text("nextval('stock.theirs')"))
+    quoted = Column(Integer, server_default=text("nextval('stock.\\"The''irs\\"'::regclass)"))
+    in_text = Column(String(30), server_default=text("'a' || nextval('own'::regclass)"))
+
+class There(Base):
+    __tablename__ = "there"
+    __table_args__ = {"schema": "stock"}
+    id = Column(SmallInteger, primary_key=True)
+    theirs = Sequence("theirs", schema="stock")
+    of_models = Column(Integer, theirs, server_default=theirs.next_value())
+    by_name = Column(Integer, Sequence("The'irs", schema="stock"), server_default=text("nextval('own')"))
+    by_full_name = Column(Integer, server_default=text("nextval('public.own')"))
+    own_schema = Column(Integer, server_default=text("nextval('stock.theirs')"))
+    elsewhere = Column(Integer, server_default=Sequence("own").next_value())
+    in_text = Column(String(30), server_default=text("'a' || nextval('own'::regclass)"))
+"""
+NOTE = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    at = Column(String(30), server_default="at :b 12:30 100% \\\\ c")
+"""
+HOST = """
+from sqlalchemy.dialects import mysql
+
+class Host(Base):
+    __tablename__ = "host"
+    id = Column(Integer, primary_key=True)
+    key = Column(Uuid)
+    uuid = Column(UUID)
+    four = Column(mysql.INET4)
+    six = Column(mysql.INET6, nullable=False, server_default="::1")
+"""
+
+
+@pytest.fixture
+def pg(tmp_path, postgresql):
+    """A folder with nothing in it and a database."""
+    return Workspace(tmp_path, postgresql.new_database())
+
+
+@pytest.fixture
+def maria(tmp_path, mariadb):
+    """The same on MariaDB."""
+    return Workspace(tmp_path, mariadb.new_database())
+
+
+def make_app(workspace, models):
+    """Bring the database to ``models``: then there is no difference, and no warning."""
+    package = workspace.add_app("shop", models, history=True)
+    workspace.autogenerate()
+    ran = workspace.run("check")
+    assert (ran.code, ran.out, ran.err) == (0, WELL, "")
+    return package
+
+
+def finds_only(workspace, difference):
+    """Find the one ``difference``, which a script takes away, and its way back brings again."""
+    assert workspace.run("check").out == f"shop:\n  {difference}\n"
+    (script,) = workspace.autogenerate()
+    assert workspace.ok("check") == WELL
+    workspace.ok("downgrade", "-1")
+    script.unlink()
+    assert workspace.run("check").out == f"shop:\n  {difference}\n"
+
+
+def test_the_default_of_an_enum_may_hold_a_percent_sign(pg):
+    package = make_app(pg, SALE)
+    pg.models(package, SALE.replace('server_default="50%"', 'server_default="100%"'))
+    finds_only(pg, "modify default sale: plain from '50%'::off to 100%")
+
+
+def test_a_default_may_take_its_number_from_a_sequence_of_any_schema(pg):
+    pg.execute("CREATE SCHEMA stock")
+    package = make_app(pg, NUMBERS)
+    pg.models(package, NUMBERS.replace("'public.own'", "'stock.theirs'", 1))
+    finds_only(pg, "modify default here: by_full_name from nextval('own'::regclass) to nextval('stock.theirs')")
+
+
+def test_a_default_of_a_table_elsewhere_may_name_another_sequence_later(pg):
+    pg.execute("CREATE SCHEMA stock", "CREATE SEQUENCE stock.own")
+    package = make_app(pg, NUMBERS)
+    before, _, there = NUMBERS.rpartition("class There")
+    pg.models(package, before + "class There" + there.replace("'public.own'", "'stock.own'"))
+    finds_only(pg, "modify default stock.there: by_full_name from nextval('own'::regclass) to nextval('stock.own')")
+
+
+def test_a_default_with_colons_comes_back_as_it_was(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    package = make_app(here, NOTE)
+    (default,) = (column["default"] for column in columns(here, "note") if column["name"] == "at")
+    here.models(package, NOTE.replace(":b", ":c"))
+    here.autogenerate()
+    here.ok("downgrade", "-1")
+    assert [column["default"] for column in columns(here, "note") if column["name"] == "at"] == [default]
+
+
+def columns(workspace, table):
+    engine = create_engine(workspace.url)
+    with engine.connect() as connection:
+        found = inspect(connection).get_columns(table)
+    engine.dispose()
+    return found
+
+
+def test_the_types_that_only_mariadb_has_are_known(maria):
+    package = make_app(maria, HOST)
+    maria.models(package, HOST.replace("mysql.INET4", "String(45)"))
+    finds_only(maria, "modify type host: four from INET4 to VARCHAR(45)")

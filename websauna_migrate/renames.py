@@ -1,0 +1,542 @@
+"""Tables and columns that got another name.
+
+Floor 2. A comparison shows a rename as something that went and something that came. Here such pairs are found and asked
+about. What was renamed is then compared once more, through an inspector that shows the database as it is after the
+renames: what is left are the other changes, and foreign keys, indexes and checks follow by themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+import sqlalchemy as sa
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+
+from websauna_migrate.differences import RENAMES, Sql, as_stored, type_text
+from websauna_migrate.package import TableName
+from websauna_migrate.rendering import escape_colons, plain_dialect
+
+if TYPE_CHECKING:
+    from alembic.operations.ops import MigrateOperation, MigrationScript, UpgradeOps
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.engine.reflection import Inspector
+
+N = TypeVar("N", TableName, str)
+
+# The columns of a table by their names; the type of each as SQL, which may have several spellings.
+Columns = Mapping[str, frozenset[str]]
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\w+""")
+_FACTS = ("columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "check_constraints")
+_FACTS_BY_NAME = ("table_comment", "table_options")
+_NAMES = {"name", "duplicates_index", "duplicates_constraint"}
+_MARIADB = ("mysql", "mariadb")
+_RENAME_INDEX = "ALTER TABLE {table} RENAME INDEX {0} TO {1}"
+_RENAME_CONSTRAINT = "ALTER TABLE {table} RENAME CONSTRAINT {0} TO {1}"
+_CONSTRAINTS = ("unique_constraints", "check_constraints", "foreign_keys", "pk_constraint")
+# What a database renames, by what an inspector calls it.
+_RENAMING: Mapping[str, Mapping[str, str]] = defaultdict(
+    dict,
+    postgresql={"indexes": "ALTER INDEX {schema}{0} RENAME TO {1}", **dict.fromkeys(_CONSTRAINTS, _RENAME_CONSTRAINT)},
+    mysql={"indexes": _RENAME_INDEX},
+    mariadb={"indexes": _RENAME_INDEX},
+)
+
+
+class ColumnRename(NamedTuple):
+    """A column that got another name; ``table`` has its new one."""
+
+    table: TableName
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """The renames of one command: the new name by the old one.
+
+    ``columns``, and the ``names`` of indexes and constraints, are by the new name of their table.
+    """
+
+    tables: dict[TableName, TableName] = field(default_factory=dict)
+    columns: dict[TableName, dict[str, str]] = field(default_factory=dict)
+    names: dict[TableName, dict[str, str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.tables or self.columns)
+
+    def table(self, stored: TableName) -> TableName:
+        """Return the name that the table ``stored`` has in the end."""
+        return self.tables.get(stored, stored)
+
+    def stored(self, table: TableName) -> TableName:
+        """Return the name that ``table`` has in the database."""
+        return next((old for old, new in self.tables.items() if new == table), table)
+
+    def place(self, stored: TableName, column: str) -> tuple[TableName, str]:
+        """Return the names that a column of the table ``stored`` and the table have in the end."""
+        return self.table(stored), self.column(stored, column)
+
+    def column(self, stored: TableName, name: str) -> str:
+        """Return the name that a column of the table ``stored`` has in the end."""
+        return self.columns.get(self.table(stored), {}).get(name, name)
+
+    def sql(self, stored: TableName, sql: str, dialect: Dialect) -> str:
+        """Return ``sql`` about the table ``stored`` with the new names; what stands in quotes as text stays."""
+        names = {stored.name: self.table(stored).name, **self.columns.get(self.table(stored), {})}
+        return renamed_sql(sql, names, dialect) if self.touch(self.table(stored)) else sql
+
+    def touch(self, table: TableName) -> bool:
+        """Tell whether ``table``, by its new name, or a column of it was renamed."""
+        return table in self.columns or table in self.tables.values()
+
+
+class RenameTable(ops.RenameTableOp):
+    """``op.rename_table(old, new)``, which Alembic cannot write and not turn round."""
+
+    def reverse(self) -> RenameTable:
+        """Return the operation of the other direction."""
+        return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the change as Alembic's commands show it."""
+        return ("rename_table", self.schema, self.table_name, self.new_table_name)
+
+
+class Comment(ops.MigrateOperation):
+    """A line for who reads the script."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@renderers.dispatch_for(RenameTable)
+def _render_rename(context: AutogenContext, op: RenameTable) -> str:
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    return f"{prefix}rename_table({str(op.table_name)!r}, {str(op.new_table_name)!r}{schema})"
+
+
+@renderers.dispatch_for(Comment)
+def _render_comment(context: AutogenContext, op: Comment) -> str:
+    return f"# {op.text}"
+
+
+# --- what looks like a rename ----------------------------------------------------------------------------------
+
+
+def likely_tables(
+    removed: Mapping[TableName, Columns], added: Mapping[TableName, Columns]
+) -> list[tuple[TableName, TableName]]:
+    """Return the pairs of a removed and an added table that look alike, the best first.
+
+    They are in one schema, and the columns with the same name and type are at least half of those of the table that
+    has more of them. The order is the same for any order of input.
+    """
+    pairs = [(old, new) for old in removed for new in added if old.schema == new.schema]
+    shares = {(old, new): _share(removed[old], added[new]) for old, new in pairs}
+    alike = [pair for pair in pairs if shares[pair] >= 0.5]
+    return sorted(alike, key=lambda pair: (-shares[pair], *_by_name(pair[0].name, pair[1].name), str(pair[0])))
+
+
+def likely_columns(removed: Columns, added: Columns) -> list[tuple[str, str]]:
+    """Return the pairs of a removed and an added column of the same type, those with the most similar names first.
+
+    The order is the same for any order of input.
+    """
+    pairs = ((old, new) for old in removed for new in added if removed[old] & added[new])
+    return sorted(pairs, key=lambda pair: _by_name(*pair))
+
+
+def chosen(pairs: Iterable[tuple[N, N]], is_so: Callable[[N, N], bool]) -> dict[N, N]:
+    """Return those of ``pairs`` that ``is_so`` accepts. It is not asked about what an accepted pair has already."""
+    found: dict[N, N] = {}
+    for old, new in pairs:
+        if old not in found and new not in found.values() and is_so(old, new):
+            found[old] = new
+    return found
+
+
+def _share(removed: Columns, added: Columns) -> float:
+    same = sum(1 for name in removed.keys() & added.keys() if removed[name] & added[name])
+    return same / max(len(removed), len(added), 1)
+
+
+def _by_name(old: str, new: str) -> tuple[float, str, str]:
+    return -SequenceMatcher(None, old, new, autojunk=False).ratio(), old, new
+
+
+# --- renames in a script ---------------------------------------------------------------------------------------
+
+
+def take_renames(
+    script: MigrationScript, migration: MigrationContext, renames: Renames, ask: Callable[[str], bool] | None
+) -> list[MigrateOperation]:
+    """Take renames out of what ``script`` drops and adds, and return the operations that rename.
+
+    ``renames`` are those that are known already, of packages that were compared before; what ``ask`` says yes to
+    is added to them. Without ``ask`` nothing is renamed.
+    """
+    if migration.bind is None:
+        return []
+    upgrade, downgrade = script.upgrade_ops_list[0], script.downgrade_ops_list[0]
+    found: list[MigrateOperation] = []
+    if renames:
+        _compare_again(upgrade, migration, renames)
+    if ask is not None:
+        found += _ask_for_tables(upgrade, migration, renames, ask)
+        found += _ask_for_columns(upgrade, migration, renames, ask)
+    if found:
+        found += _follow(migration, renames)
+        _compare_again(upgrade, migration, renames)
+    if renames:
+        upgrade.reverse_into(downgrade)
+    return found
+
+
+def put_first(script: MigrationScript, found: list[MigrateOperation]) -> None:
+    """Let ``script`` begin with the renames ``found``: what follows uses the new names. The way back ends with them.
+
+    What is committed by itself stays before them, so that a revision that fails later leaves no rename.
+    """
+    from websauna_migrate.enums import commits
+
+    upgrade, downgrade = script.upgrade_ops_list[0], script.downgrade_ops_list[0]
+    if found:
+        alone = [op for op in upgrade.ops if commits(op)]
+        upgrade.ops[:] = [*alone, *found, *(op for op in upgrade.ops if op not in alone)]
+    downgrade.ops += [op.reverse() for op in reversed(found)]
+
+
+def note_candidates(script: MigrationScript, migration: MigrationContext) -> None:
+    """Say in ``script``, before what it drops, what to write there when that was renamed."""
+    upgrade = script.upgrade_ops_list[0]
+    tables = chosen(_likely_tables(upgrade, migration), lambda *_: True)
+    upgrade.ops[:] = [o for op in upgrade.ops for o in (*_notes(op, tables, migration), op)]
+
+
+def _notes(
+    op: MigrateOperation, tables: Mapping[TableName, TableName], migration: MigrationContext
+) -> Iterator[Comment]:
+    dialect = migration.dialect
+    if isinstance(op, ops.DropTableOp) and (new := tables.get(_table(op, dialect))):
+        rename = RenameTable(op.table_name, new.name, schema=op.schema)
+        code = _render_rename(AutogenContext(migration, autogenerate=False), rename)
+        yield Comment(f"If {_shown(op.table_name)} was renamed, write in place of drop and create: {code}")
+    for modify, pairs in _likely_columns([op], migration):
+        for old, new_name in chosen(pairs, lambda *_: True).items():
+            sql = _rename_column(ColumnRename(_table(modify, dialect), old, new_name), dialect).sqltext
+            code = f"{migration.opts['alembic_module_prefix'] or ''}execute({str(sql)!r})"
+            yield Comment(f"If column {_shown(old)} was renamed, write in place of drop and add: {code}")
+
+
+def _ask_for_tables(
+    upgrade: UpgradeOps, migration: MigrationContext, renames: Renames, ask: Callable[[str], bool]
+) -> Iterator[MigrateOperation]:
+    def is_so(old: TableName, new: TableName) -> bool:
+        return ask(f'was table "{old}" renamed to "{new}"?')
+
+    tables = chosen(_likely_tables(upgrade, migration), is_so)
+    if tables:
+        renames.tables.update(tables)
+        _compare_again(upgrade, migration, renames)
+    yield from (RenameTable(old.name, new.name, schema=old.schema) for old, new in tables.items())
+
+
+def _ask_for_columns(
+    upgrade: UpgradeOps, migration: MigrationContext, renames: Renames, ask: Callable[[str], bool]
+) -> Iterator[MigrateOperation]:
+    found: list[ColumnRename] = []
+    for modify, pairs in _likely_columns(upgrade.ops, migration):
+        table = _table(modify, migration.dialect)
+
+        def is_so(old: str, new: str, table: TableName = table) -> bool:
+            return ask(f'was column "{old}" of table "{table}" renamed to "{new}"?')
+
+        columns = chosen(pairs, is_so)
+        found += [ColumnRename(table, old, new) for old, new in columns.items()]
+        if columns:
+            renames.columns.setdefault(table, {}).update(columns)
+    yield from (_rename_column(rename, migration.dialect) for rename in found)
+
+
+def _likely_tables(upgrade: UpgradeOps, migration: MigrationContext) -> list[tuple[TableName, TableName]]:
+    dialect = migration.dialect
+    dropped = {_table(op, dialect): op.to_table().columns for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
+    created = {_table(op, dialect): op.columns for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    if not dropped or not created:
+        return []
+    removed = {table: _stored_columns(columns, dialect) for table, columns in dropped.items()}
+    known: dict[str, frozenset[str]] = {}
+    for columns in removed.values():
+        known |= {name: types | known.get(name, frozenset()) for name, types in columns.items()}
+    context = AutogenContext(migration, autogenerate=False)
+    added = {table: dict(_model_columns(items, known, context)) for table, items in created.items()}
+    return likely_tables(removed, added)
+
+
+def _likely_columns(
+    operations: Iterable[MigrateOperation], migration: MigrationContext
+) -> Iterator[tuple[ops.ModifyTableOps, list[tuple[str, str]]]]:
+    for modify in operations:
+        if not isinstance(modify, ops.ModifyTableOps):
+            continue
+        dropped = [op.to_column() for op in modify.ops if isinstance(op, ops.DropColumnOp)]
+        added = [op.column for op in modify.ops if isinstance(op, ops.AddColumnOp)]
+        if dropped and added:
+            removed = _stored_columns(dropped, migration.dialect)
+            types = frozenset().union(*removed.values())
+            context = AutogenContext(migration, autogenerate=False)
+            known = {column.name: types for column in added}
+            yield modify, likely_columns(removed, dict(_model_columns(added, known, context)))
+
+
+def _stored_columns(columns: Iterable[sa.Column[Any]], dialect: Dialect) -> dict[str, frozenset[str]]:
+    return {column.name: frozenset({type_text(column.type, dialect) or ""}) - {""} for column in columns}
+
+
+def _model_columns(
+    items: Iterable[Any], known: Columns, context: AutogenContext
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the columns among ``items``, with their types.
+
+    Where ``known`` has other types for one, the database is asked how it shows the type.
+    """
+    assert context.dialect is not None
+    for column in (item for item in items if isinstance(item, sa.Column)):
+        spelled = type_text(column.type, context.dialect)
+        types = {spelled}
+        if spelled not in known.get(column.name, {spelled}):
+            stored = as_stored(context, column, with_default=False)
+            types.add(type_text(stored.type, context.dialect) if stored is not None else None)
+        yield column.name, frozenset(text for text in types if text is not None)
+
+
+def _compare_again(upgrade: UpgradeOps, migration: MigrationContext, renames: Renames) -> None:
+    """Put into ``upgrade`` what differs between the models and the database with ``renames``."""
+    migration.opts[RENAMES] = renames
+    context = AutogenContext(migration)
+    hook = migration.impl.autogen_column_reflect
+    vars(context)["inspector"] = inspect_renamed(_bound(migration), renames, hook)  # or else it makes one
+    upgrade.ops.clear()
+    context.comparators.dispatch("autogenerate", qualifier=migration.dialect.name)(context, upgrade)
+
+
+def _rename_column(rename: ColumnRename, dialect: Dialect) -> Sql:
+    table, old, new = _quoted_table(rename.table, dialect), _quoted(rename.old, dialect), _quoted(rename.new, dialect)
+    return _sql(
+        f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}", f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}"
+    )
+
+
+# --- names that follow -----------------------------------------------------------------------------------------
+
+
+def _follow(migration: MigrationContext, renames: Renames) -> Iterator[Sql]:
+    """Add to ``renames`` the names of indexes and constraints that follow, and yield what renames them.
+
+    Those follow that the models have under the same name with the new words in it. Where a database cannot rename, they
+    are left to the comparison, which drops and makes them.
+    """
+    dialect = migration.dialect
+    inspector = inspect_renamed(_bound(migration), renames)
+    for model in AutogenContext(migration).table_key_to_table.values():
+        table = _key(model.schema, model.name, dialect)
+        if not renames.touch(table):
+            continue
+        schema = f"{_quoted(table.schema, dialect)}." if table.schema else ""
+        known = {"table": _quoted_table(table, dialect), "schema": schema}
+        for fact, template in _RENAMING[dialect.name].items():
+            found = getattr(inspector, f"get_{fact}")(table.name, table.schema)
+            wanted = _names(model, fact, dialect)
+            for old, new in _followers([found] if isinstance(found, dict) else found, table, wanted, renames, dialect):
+                renames.names.setdefault(table, {})[old] = new
+                names = _quoted(old, dialect), _quoted(new, dialect)
+                yield _sql(template.format(*names, **known), template.format(*reversed(names), **known))
+
+
+def _followers(
+    found: Iterable[Any], table: TableName, wanted: Collection[str], renames: Renames, dialect: Dialect
+) -> Iterator[tuple[str, str]]:
+    """Yield the old and the new names of those of ``found`` that have one of the names ``wanted`` then.
+
+    MariaDB names the index of a foreign key without a name after the column, and looks for it there.
+    """
+    columns = renames.columns.get(table, {})
+    for one in found:
+        name = str(one["name"] or "")
+        new = followed_name(name, {renames.stored(table).name: table.name, **columns})
+        is_of_key = dialect.name in _MARIADB and columns.get(name) == one["column_names"][0]
+        if new != name and "duplicates_constraint" not in one and (is_of_key or _quoted(new, dialect) in wanted):
+            yield name, new
+
+
+def followed_name(name: str, changed: Mapping[str, str]) -> str:
+    """Return ``name`` with the words ``changed`` in it; a word ends where letters and digits end."""
+    words = "|".join(re.escape(word) for word in sorted(changed, key=len, reverse=True))
+    return re.sub(rf"(?<![^\W_])(?:{words})(?![^\W_])", lambda match: changed[match[0]], name)
+
+
+def _names(model: sa.Table, fact: str, dialect: Dialect) -> set[str]:
+    """Return the names of the indexes or constraints of ``model`` as they are in SQL."""
+    preparer = plain_dialect(dialect).identifier_preparer
+    named = [constraint for constraint in model.constraints if constraint.name]
+    if fact != "indexes":
+        return {preparer.format_constraint(constraint) for constraint in named}
+    uniques = [constraint for constraint in named if isinstance(constraint, sa.UniqueConstraint)]
+    return {preparer.format_index(index) for index in model.indexes} | {preparer.format_constraint(u) for u in uniques}
+
+
+# --- the database after the renames ----------------------------------------------------------------------------
+
+
+def inspect_renamed(
+    connection: Connection, renames: Renames | None, on_column: Callable[..., None] = lambda *_: None
+) -> Inspector:
+    """Return an inspector that shows the database as it is after ``renames``.
+
+    ``on_column`` is called for each column of a renamed table, as by the event ``column_reflect``, while table and
+    column have the names that the database knows.
+    """
+    inspector = sa.inspect(connection)
+    return cast("Inspector", _RenamedInspector(inspector, renames, on_column)) if renames else inspector
+
+
+class _RenamedInspector:
+    """An inspector in whose answers tables and columns have their new names; what it is asked for has too."""
+
+    def __init__(self, inspector: Inspector, renames: Renames, on_column: Callable[..., None]) -> None:
+        self._inspector = inspector
+        self._renames = renames
+        self._on_column = on_column
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inspector, name)
+        fact = name.removeprefix("get_").removeprefix("multi_")
+        if fact not in (*_FACTS, *_FACTS_BY_NAME):
+            return found
+        return self._of_many(found, fact) if name.startswith("get_multi_") else self._of_one(found, fact)
+
+    def get_table_names(self, schema: str | None = None, **options: Any) -> list[str]:
+        found = self._inspector.get_table_names(schema, **options)
+        return [self._renames.table(TableName(schema, name)).name for name in found]
+
+    def has_table(self, table_name: str, schema: str | None = None, **options: Any) -> bool:
+        stored = self._renames.stored(TableName(schema, table_name))
+        return self._inspector.has_table(stored.name, schema, **options)
+
+    def _of_one(self, method: Callable[..., Any], fact: str) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def one(table_name: str, schema: str | None = None, **options: Any) -> Any:
+            stored = self._renames.stored(TableName(schema, table_name))
+            return self._renamed(fact, stored, method(stored.name, schema, **options))
+
+        return one
+
+    def _of_many(self, method: Callable[..., Any], fact: str) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def many(schema: str | None = None, filter_names: Iterable[str] | None = None, **options: Any) -> Any:
+            if filter_names is not None:
+                filter_names = [self._renames.stored(TableName(schema, name)).name for name in filter_names]
+            found = method(schema=schema, filter_names=filter_names, **options)
+            return {
+                (key[0], self._renames.table(TableName(*key)).name): self._renamed(fact, TableName(*key), value)
+                for key, value in found.items()
+            }
+
+        return many
+
+    def _renamed(self, fact: str, table: TableName, found: Any) -> Any:
+        if not found or fact in _FACTS_BY_NAME:
+            return found
+        if isinstance(found, dict):
+            return self._renamed_item(fact, table, found)
+        return [self._renamed_item(fact, table, item) for item in found]
+
+    def _renamed_item(self, fact: str, table: TableName, item: Mapping[str, Any]) -> dict[str, Any]:
+        renamed = dict(item)
+        if self._renames.touch(self._renames.table(table)):
+            if fact == "columns":
+                self._on_column(self._inspector, sa.Table(table.name, sa.MetaData(), schema=table.schema), renamed)
+                renamed["name"] = self._renames.column(table, item["name"])
+            renamed = {key: self._renamed_value(key, value, table) for key, value in renamed.items()}
+        if fact == "foreign_keys":
+            target = TableName(item["referred_schema"], item["referred_table"])
+            renamed["referred_table"] = self._renames.table(target).name
+            renamed["referred_columns"] = [self._renames.column(target, name) for name in item["referred_columns"]]
+        if fact != "columns":
+            names = self._renames.names.get(self._renames.table(table), {})
+            renamed |= {key: names.get(item[key], item[key]) for key in _NAMES & item.keys()}
+        return renamed
+
+    def _renamed_value(self, key: str, value: Any, table: TableName) -> Any:
+        """Return ``value`` with the new names of columns; ``key`` is what SQLAlchemy calls it."""
+        if key in ("constrained_columns", "column_names", "include_columns", "postgresql_include"):
+            return [name if name is None else self._renames.column(table, name) for name in value]
+        if key == "column_sorting":
+            return {self._renames.column(table, name): sorting for name, sorting in value.items()}
+        if key in ("dialect_options", "computed"):
+            return {inner: self._renamed_value(inner, one, table) for inner, one in value.items()}
+        if key in ("sqltext", "expressions", "postgresql_where", "sqlite_where"):
+            return self._renamed_sql(value, table)
+        return value
+
+    def _renamed_sql(self, value: Any, table: TableName) -> Any:
+        if isinstance(value, list):
+            return [self._renamed_sql(one, table) for one in value]
+        if isinstance(value, sa.TextClause):
+            return sa.text(self._renamed_sql(value.text, table))
+        return self._renames.sql(table, value, self._inspector.dialect)
+
+
+def renamed_sql(sql: str, names: Mapping[str, str], dialect: Dialect) -> str:
+    """Return ``sql`` where the identifiers ``names`` are other ones; texts in quotes stay."""
+
+    def replaced(match: re.Match[str]) -> str:
+        token = match[0]
+        name = token[1:-1] if token[0] in '"`' else token
+        return _quoted(names[name], dialect) if token[0] != "'" and name in names else token
+
+    return _TOKEN.sub(replaced, sql)
+
+
+# --- names and texts -------------------------------------------------------------------------------------------
+
+
+def _bound(migration: MigrationContext) -> Connection:
+    assert migration.bind is not None
+    return migration.bind
+
+
+def _sql(there: str, back: str) -> Sql:
+    return Sql(escape_colons(there), escape_colons(back))
+
+
+def _table(op: Any, dialect: Dialect) -> TableName:
+    return _key(op.schema, op.table_name, dialect)
+
+
+def _key(schema: str | None, name: str, dialect: Dialect) -> TableName:
+    return TableName(None if schema == dialect.default_schema_name else schema, name)
+
+
+def _quoted(name: str, dialect: Dialect) -> str:
+    return str(plain_dialect(dialect).identifier_preparer.quote(name))
+
+
+def _quoted_table(table: TableName, dialect: Dialect) -> str:
+    preparer = plain_dialect(dialect).identifier_preparer
+    return str(preparer.format_table(sa.Table(table.name, sa.MetaData(), schema=table.schema)))
+
+
+def _shown(name: str) -> str:
+    return repr(str(name))  # one line, whatever the name is
