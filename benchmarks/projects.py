@@ -55,6 +55,18 @@ def write_packages(folder: Path, size: Size) -> None:
     _write(folder / "bench.ini", _INI)
 
 
+def write_wide(folder: Path, tables: int, schemas: int) -> Size:
+    """Write one package with so many tables in so many schemas, all made by its only revision; return its size."""
+    size = Size(1, 1)
+    write_packages(folder, size)
+    (name,) = size.names
+    classes = "".join(_WIDE_MODEL.format(number=n, schema=n % schemas) for n in range(tables))
+    _write(folder / name / "models.py", _WIDE_BASE + classes.replace('"schema0"', "None"))
+    revision = _WIDE_REVISION.format(name=name, schemas=[f"schema{n}" for n in range(1, schemas)])
+    _write(folder / name / "alembic" / "versions" / f"{name}r0000.py", revision)
+    return size
+
+
 def our_command(folder: Path, *args: str) -> list[str]:
     """Return the command line of ws-alembic for all packages."""
     return [str(SCRIPTS / "ws-alembic"), "-q", "-c", str(folder / "bench.ini"), "-x", "packages=all", *args]
@@ -193,6 +205,50 @@ _MODEL = textwrap.dedent("""
         other = Column({target})
     """)
 
+_WIDE_BASE = textwrap.dedent("""
+    from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Integer, MetaData, Numeric, String, Text, func, true
+    from sqlalchemy.orm import DeclarativeBase
+
+    class Base(DeclarativeBase):
+        pass
+
+    before = None
+    """)
+
+_WIDE_MODEL = textwrap.dedent("""
+    class T{number:04}(Base):
+        __tablename__ = "t{number:04}"
+        __table_args__ = {{"schema": "schema{schema}"}}
+        __module__ = "p00.models"
+        id = Column(Integer, primary_key=True)
+        name = Column(String(50), index=True, nullable=False)
+        code = Column(String(20), unique=True)
+        before_id = Column(ForeignKey(before.id) if before else Integer, index=True)
+        price = Column(Numeric(10, 2), server_default="0")
+        active = Column(Boolean, server_default=true(), nullable=False)
+        created = Column(DateTime, server_default=func.now())
+        notes = Column(Text)
+
+    before = T{number:04}
+    """)
+
+_WIDE_REVISION = textwrap.dedent("""
+    from alembic import op
+
+    from p00.models import Base
+
+    revision = "{name}r0000"
+    down_revision = None
+
+
+    def upgrade():
+        for schema in {schemas}:
+            op.execute(f"CREATE SCHEMA {{schema}}")
+        tables = Base.metadata.sorted_tables
+        for start in range(0, len(tables), 100):
+            Base.metadata.create_all(op.get_bind(), tables[start : start + 100])
+    """)
+
 _HEADER = textwrap.dedent('''
     """Change {name}_t{table:04}"""
 
@@ -272,6 +328,7 @@ _PLAIN_ENV = textwrap.dedent("""
             connection=connection,
             target_metadata=metadata,
             version_table="alembic_version_{name}",
+            include_schemas=any(table.schema for table in metadata.tables.values()),
             transaction_per_migration=True,
         )
         with context.begin_transaction():

@@ -42,6 +42,7 @@ from projects import (
     write_django,
     write_packages,
     write_stillhead,
+    write_wide,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -60,10 +61,11 @@ class Sizes:
     one: Sequence[int]
     rounds: int
     crowd: int
+    wide: int
 
 
-FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000)
-QUICK = Sizes(Size(3, 4), (100,), 2, 100)
+FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000, 1000)
+QUICK = Sizes(Size(3, 4), (100,), 2, 100, 50)
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,9 @@ def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
         found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
         found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
     found[f"check, 20 tables among {sizes.crowd}, PostgreSQL"] = partial(_among, bench, sizes.crowd)
+    for schemas in (1, 10):
+        place = f"{schemas} schemas, PostgreSQL" if schemas > 1 else "PostgreSQL"
+        found[f"check, {sizes.wide} tables, {place}"] = partial(_wide, bench, sizes.wide, schemas)
     size = Size(1, sizes.one[0])
     for backend in ("sqlite", "postgresql"):
         found[f"upgrade from base, {size.revisions} revisions, {backend}"] = partial(_from_base, bench, size, backend)
@@ -213,6 +218,22 @@ def _among(bench: Bench, others: int) -> Case:
         before = Work([our_command(folder, "upgrade")], partial(crowded, bench.postgresql, number), str(folder))
         works[name] = _on_the_result(before, [our_command(folder, "check")])
     return Case(works, {"ours, no other tables": 1.2})
+
+
+def _wide(bench: Bench, tables: int, schemas: int) -> Case:
+    folder = bench.new_folder()
+    size = write_wide(folder, tables, schemas)
+    write_alembic(folder, size, "plain")
+    peer = partial(alembic_commands, folder, size, "plain")
+    commands = {
+        "ours": ([our_command(folder, "upgrade")], [our_command(folder, "check")]),
+        "alembic, no application": (peer("upgrade", "head"), peer("check")),
+    }
+    works = {
+        name: _on_the_result(Work(before, bench.postgresql, str(folder)), now)
+        for name, (before, now) in commands.items()
+    }
+    return Case(works, {"alembic, no application": 0.45 if schemas == 1 else 0.5})
 
 
 def _on_the_result(before: Work, commands: Sequence[Sequence[str]]) -> Work:

@@ -57,11 +57,13 @@ class Comparison:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
         from websauna_migrate.differences import plugins
         from websauna_migrate.rendering import make_render_item
+        from websauna_migrate.unchanged import OPTION, PLUGIN, may_leave_out
 
         default_schema = connection.dialect.default_schema_name if connection is not None else None
         tables = {TableName(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
         schemas = {key.schema for key in tables} | {None}
         is_sqlite = connection is not None and connection.dialect.name == "sqlite"
+        unchanged: set[TableName] = set()
         return {
             "compare_type": True,
             "compare_server_default": True,
@@ -69,10 +71,11 @@ class Comparison:
             **user,
             "target_metadata": self.metadata,
             "include_schemas": schemas != {None},
-            "autogenerate_plugins": plugins(user),
+            "autogenerate_plugins": [*plugins(user), *([PLUGIN] if may_leave_out(user) else [])],
+            OPTION: unchanged,
             "render_item": make_render_item(user.get("render_item")),
-            "include_name": _both(_name_filter(tables, schemas), user.get("include_name")),
-            "include_object": _both(_object_filter(tables, default_schema), user.get("include_object")),
+            "include_name": _both(_name_filter(tables, unchanged, schemas), user.get("include_name")),
+            "include_object": _both(_object_filter(tables, unchanged, default_schema), user.get("include_object")),
             "process_revision_directives": self._processor(user.get("process_revision_directives")),
         }
 
@@ -173,22 +176,26 @@ def _is_empty(script: MigrationScript) -> bool:
     return all(ops.is_empty() for ops in script.upgrade_ops_list)
 
 
-def _name_filter(tables: set[TableName], schemas: set[str | None]) -> Callable[..., bool]:
+def _name_filter(tables: set[TableName], unchanged: set[TableName], schemas: set[str | None]) -> Callable[..., bool]:
     def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
         if type_ == "schema":
             return name in schemas
         if type_ == "table":
-            return name is not None and TableName(parent_names.get("schema_name"), name) in tables
+            table = TableName(parent_names.get("schema_name"), name or "")
+            return table in tables and table not in unchanged
         return True
 
     return include_name
 
 
-def _object_filter(tables: set[TableName], default_schema: str | None) -> Callable[..., bool]:
+def _object_filter(
+    tables: set[TableName], unchanged: set[TableName], default_schema: str | None
+) -> Callable[..., bool]:
     def include_object(item: object, _name: str | None, type_: str, _reflected: bool, _other: object) -> bool:
         if type_ != "table" or not isinstance(item, Table):
             return True
-        return TableName(None if item.schema == default_schema else item.schema, item.name) in tables
+        table = TableName(None if item.schema == default_schema else item.schema, item.name)
+        return table in tables and table not in unchanged
 
     return include_object
 

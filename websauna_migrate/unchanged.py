@@ -1,0 +1,228 @@
+"""Which tables are what their models say, so that nobody has to compare them.
+
+Floor 2, PostgreSQL only. Most of the time of a comparison goes into the ``Table`` that Alembic makes of each table in
+the database. Here all that PostgreSQL shows is read at once, schema by schema, and laid beside the models as it is. A
+table whose every part is the same is left out of the comparison by its filters; what is not sure is compared.
+
+What counts as the same here must be the same for every comparator of Alembic and of
+:mod:`websauna_migrate.differences`; where somebody else's comparators or hooks are in use, nothing is left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import comparators
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy.exc import SQLAlchemyError
+
+from websauna_migrate.differences import check_constraints, default_text, type_text
+from websauna_migrate.package import TableName
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import UpgradeOps
+    from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table
+    from sqlalchemy.engine import Dialect, Inspector
+
+PLUGIN = "websauna_migrate.unchanged"
+OPTION = "websauna_migrate_unchanged"
+_RULES = ("onupdate", "ondelete", "deferrable", "initially")
+_HOOKS = ("compare_type", "compare_server_default")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A table as the database shows it, in the terms of SQLAlchemy's ``Inspector``."""
+
+    columns: Sequence[Mapping[str, Any]]
+    indexes: Sequence[Mapping[str, Any]]
+    unique_constraints: Sequence[Mapping[str, Any]]
+    foreign_keys: Sequence[Mapping[str, Any]]
+    check_constraints: Sequence[Mapping[str, Any]]
+    comment: str | None
+
+
+def may_leave_out(user: Mapping[str, Any]) -> bool:
+    """Tell whether only known comparators are at work, with the ``user`` of the options."""
+    # Alembic has no public way to ask whether somebody registered a comparator outside of a plugin.
+    others = any(comparators._registry.values())
+    return not others and "autogenerate_plugins" not in user and not any(callable(user.get(hook)) for hook in _HOOKS)
+
+
+def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[str | None]) -> PriorityDispatchResult:
+    """Put the tables that need no comparison into the set that the option names, before Alembic looks at any.
+
+    A schema with nothing left to compare is taken out of ``schemas``: asked for no table, SQLAlchemy reads all.
+    """
+    unchanged: set[TableName] | None = context.opts.get(OPTION)
+    if unchanged is not None:
+        assert context.dialect is not None
+        default = context.dialect.default_schema_name
+        wanted: defaultdict[str | None, dict[str, Table]] = defaultdict(dict)
+        for table in context.sorted_tables:
+            schema = None if table.schema == default else table.schema
+            if context.run_name_filters(table.name, "table", {"schema_name": schema}):
+                wanted[schema][table.name] = table
+        for schema, tables in wanted.items():
+            shown = read_tables(context.inspector, schema, tables)
+            same = (name for name in shown if is_same(tables[name], shown[name], context.dialect))
+            unchanged.update(TableName(schema, name) for name in same)
+            there = context.inspector.get_table_names(schema)
+            if not any(context.run_name_filters(name, "table", {"schema_name": schema}) for name in there):
+                schemas.discard(schema)
+    return PriorityDispatchResult.CONTINUE
+
+
+def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]) -> dict[str, Shown]:
+    """Return those of the tables ``names`` that are in ``schema``, by name, in few queries."""
+    which: Any = {"schema": schema, "filter_names": list(names)}
+    columns: Any = inspector.get_multi_columns(**which)
+    indexes: Any = inspector.get_multi_indexes(**which)
+    unique_constraints: Any = inspector.get_multi_unique_constraints(**which)
+    foreign_keys: Any = inspector.get_multi_foreign_keys(**which)
+    checks: Any = inspector.get_multi_check_constraints(**which)
+    comments: Any = inspector.get_multi_table_comment(**which)
+    return {
+        key[1]: Shown(
+            columns[key],
+            indexes.get(key, ()),
+            unique_constraints.get(key, ()),
+            foreign_keys.get(key, ()),
+            checks.get(key, ()),
+            comments[key]["text"] if key in comments else None,
+        )
+        for key in columns
+    }
+
+
+def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
+    """Tell whether ``shown`` is ``table`` for sure. False says nothing."""
+    return (
+        (table.comment or None) == (shown.comment or None)
+        and _same_columns(table, shown.columns, dialect)
+        and _same_indexes(table.indexes, shown.indexes)
+        and _same_unique_constraints(table, shown.unique_constraints)
+        and _same_foreign_keys(table, shown.foreign_keys, dialect)
+        and _same_checks(table, shown.check_constraints, dialect)
+    )
+
+
+def _same_columns(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+    wanted = {column.name: column for column in table.columns}
+    found = {column["name"]: column for column in shown}
+    return wanted.keys() == found.keys() and all(_same_column(c, found[name], dialect) for name, c in wanted.items())
+
+
+def _same_column(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialect) -> bool:
+    return (
+        wanted.nullable is found["nullable"]
+        and (wanted.comment or None) == (found.get("comment") or None)
+        and _same_default(wanted, found, dialect)
+        and (text := type_text(wanted.type, dialect)) is not None
+        and text == type_text(found["type"], dialect)
+    )
+
+
+def _same_default(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialect) -> bool:
+    if found.get("computed") or found.get("identity") or wanted.system:
+        return False
+    default = found.get("default")
+    if wanted.server_default is None:
+        return default is None or wanted.table.autoincrement_column is wanted  # it is of a SERIAL
+    if default is None or not isinstance(wanted.server_default, sa.DefaultClause):
+        return False
+    shown: Column[Any] = sa.Column(server_default=sa.text(default))
+    return default_text(shown, dialect) == default_text(wanted, dialect)
+
+
+def _same_indexes(indexes: Collection[Index], shown: Sequence[Mapping[str, Any]]) -> bool:
+    wanted = {str(index.name): index for index in indexes}
+    found = {index["name"]: index for index in shown if "duplicates_constraint" not in index}
+    return wanted.keys() == found.keys() and all(_same_index(index, found[name]) for name, index in wanted.items())
+
+
+def _same_index(wanted: Index, found: Mapping[str, Any]) -> bool:
+    # Whatever is more than columns is left to the comparison.
+    if wanted.dialect_kwargs or "expressions" in found or "column_sorting" in found or _has_options(found):
+        return False
+    names = [part.name if isinstance(part, sa.Column) else None for part in wanted.expressions]
+    return names == found["column_names"] and bool(wanted.unique) is bool(found["unique"])
+
+
+def _same_unique_constraints(table: Table, shown: Sequence[Mapping[str, Any]]) -> bool:
+    wanted = [constraint for constraint in table.constraints if isinstance(constraint, sa.UniqueConstraint)]
+    found = {tuple(sorted(constraint["column_names"])): constraint for constraint in shown}
+    if len(wanted) != len(shown) or len(found) != len(shown) or any(map(_has_options, shown)):
+        return False
+    return all(_same_unique_constraint(constraint, found) for constraint in wanted)
+
+
+def _same_unique_constraint(wanted: sa.UniqueConstraint, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> bool:
+    shown = found.get(tuple(sorted(column.name for column in wanted.columns)))
+    same_name = shown is not None and (not isinstance(wanted.name, str) or wanted.name == shown["name"])
+    return same_name and not wanted.dialect_kwargs
+
+
+def _same_foreign_keys(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+    default = dialect.default_schema_name
+    try:
+        wanted = Counter(_of_model(key, default) for key in table.foreign_key_constraints)
+    except SQLAlchemyError:  # it leads to a table that is in no model
+        return False
+    return wanted == Counter(_of_database(key, default) for key in shown)
+
+
+def _of_model(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
+    target = key.elements[0].column.table
+    return (
+        tuple(column.name for column in key.columns),
+        None if target.schema == default else target.schema,
+        target.name,
+        tuple(element.column.name for element in key.elements),
+        *_rules({rule: getattr(key, rule) for rule in _RULES}),
+    )
+
+
+def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]:
+    return (
+        tuple(key["constrained_columns"]),
+        None if key["referred_schema"] == default else key["referred_schema"],
+        key["referred_table"],
+        tuple(key["referred_columns"]),
+        *_rules(key["options"]),
+    )
+
+
+def _rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
+    """Return what a foreign key does, a rule that is not said being that of the database."""
+    update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
+    deferred = str(options.get("initially") or "").lower() == "deferred"
+    return update, delete, deferred, deferred or bool(options.get("deferrable"))
+
+
+def _same_checks(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+    wanted: list[Constraint] = list(check_constraints(table))
+    if not wanted or not shown:
+        return not wanted and not shown
+    preparer = dialect.identifier_preparer
+    names = [str(preparer.format_constraint(check)) for check in wanted if isinstance(check.name, str)]
+    return len(names) == len(wanted) and sorted(names) == sorted(preparer.quote(check["name"]) for check in shown)
+
+
+def _has_options(found: Mapping[str, Any]) -> bool:
+    return any(found.get("dialect_options", {}).values()) or bool(found.get("include_columns"))
+
+
+def _register() -> None:
+    plugin = Plugin(PLUGIN)
+    first = DispatchPriority.FIRST
+    plugin.add_autogenerate_comparator(find_unchanged, "schema", "unchanged", qualifier="postgresql", priority=first)
+
+
+_register()
