@@ -38,6 +38,19 @@ Direction = Literal["up", "down"]
 
 _HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before")
 _MENTION = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in _HEADER))
+# A header as templates write it: a docstring, comments, imports, and names with a literal on one line each.
+_NAMES = "|".join(_HEADER)
+_PLAIN_LITERAL = r"""None|"[^"\\\n]*"|'[^'\\\n]*'|\{\}|\(\)"""
+_PLAIN_NAME = rf"(?:{_NAMES})(?:: [\w\[\], .|]+)? = (?:{_PLAIN_LITERAL})"
+_PLAIN_IMPORT = r"(?:import [\w.]+|from [\w.]+ import \w+(?:, \w+)*)(?: as \w+)?"
+_PLAIN_BLANK = r"(?:#[^\n]*)?"
+_PLAIN_DOC = r'(?:"""([^"\\]*)"""\n)?'
+_PLAIN_HEADER = re.compile(
+    rf"(?:{_PLAIN_BLANK}\n)*{_PLAIN_DOC}(?:(?:{_PLAIN_BLANK}|{_PLAIN_IMPORT}|{_PLAIN_NAME})\n)*", re.ASCII
+)
+_PLAIN_VALUES = re.compile(rf"^({_NAMES})(?:: [^=\n]*)? = ({_PLAIN_LITERAL})$", re.MULTILINE | re.ASCII)
+_PLAIN_VALUE: Mapping[str, object] = {"None": None, "{}": {}, "()": ()}
+_NOT_PLAIN = re.compile(rf"[\r\0]|coding|^(?:import|from) .*\b(?:{_NAMES})\b", re.MULTILINE | re.ASCII)
 _BODY = re.compile(rb"^(?:(?:def|class|async)\b|@)", re.MULTILINE)
 _CREATE_DATE = re.compile(r"^Create Date:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
@@ -219,7 +232,12 @@ def _is_script(file: str, sourceless: bool) -> bool:
 def _read(path: Path) -> Revision:
     if path.suffix != ".py":
         return _revision(path, *_loaded_header(path))
-    module = _parse_header(path, _source(path))
+    source = _source(path)
+    start = _start(source)
+    plain = _plain_header(start)
+    if plain is not None:
+        return _revision(path, *plain)
+    module = _parse_start(path, start, source)
     values = _module_values(module)
     header = {name: values[name] for name in _HEADER if name in values}
     if "*" in values or any(value is _UNKNOWN for value in header.values()):
@@ -234,14 +252,36 @@ def _source(path: Path) -> bytes:
         raise UnreadableRevision(path, error.strerror or str(error)) from error
 
 
-def _parse_header(path: Path, source: bytes) -> ast.Module:
-    """Parse as much of a script as its header needs: most of the time of a reading goes in here."""
+def _start(source: bytes) -> bytes:
+    """Return as much of a script as its header needs: most of the time of a reading goes into the parser."""
     body = _BODY.search(source)
-    if body and not _MENTION.search(source, body.start()):
-        try:
-            return _parse(path, source[: body.start()])
-        except RevisionSyntaxError:
-            pass  # The cut went through a string, or the script is broken: the whole of it tells.
+    return source[: body.start()] if body and not _MENTION.search(source, body.start()) else source
+
+
+def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
+    """Return the header and the docstring of a script without the parser, None where it is not as templates write it.
+
+    Most are, and this takes a fifth of the time of :func:`_parse` and :func:`_module_values`.
+    """
+    try:
+        text = start.decode()
+    except UnicodeDecodeError:
+        return None
+    plain = _PLAIN_HEADER.fullmatch(text)
+    if plain is None or _NOT_PLAIN.search(text):
+        return None
+    header = {
+        name: _PLAIN_VALUE.get(literal, literal[1:-1])
+        for name, literal in _PLAIN_VALUES.findall(text, plain.end(1) + 1)
+    }
+    return header, plain[1]
+
+
+def _parse_start(path: Path, start: bytes, source: bytes) -> ast.Module:
+    """Parse the ``start`` of the script ``source``."""
+    if start is not source:
+        with suppress(RevisionSyntaxError):  # the cut went through a string, or the script is broken: all of it tells
+            return _parse(path, start)
     return _parse(path, source)
 
 

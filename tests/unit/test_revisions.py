@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from websauna_migrate import revisions
 from websauna_migrate.exceptions import (
     DuplicateBranchLabel,
     DuplicateRevision,
@@ -408,3 +412,71 @@ def test_the_order_is_the_same_for_any_order_of_input_and_as_deep_as_you_like(fo
         id_ = f"{(number * 7919) % 100_000:06}"
         line.append(type(first)(id_, (line[-1].id,), (), (), (), (), "", None, first.path))
     assert in_order(reversed(line)) == tuple(line) == in_order(sorted(line, key=lambda revision: revision.id))
+
+
+# --- the quick way ----------------------------------------------------------------------------------------------
+
+LITERALS = st.sampled_from(
+    ["None", '"a1"', "'b2'", "{}", "()", '"a\\tb"', '"it\'s"', '("a", "b")', 'f"{1}"', "other", '"a" "b"', '"a"; x = 1']
+)
+ASSIGNMENTS = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["", "", "", " ", "if True: "]),
+    st.sampled_from(["revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before", "other"]),
+    st.sampled_from(
+        ["", ": str", ": Union[str, Sequence[str], None]", ": str | None", ": 'x = 1'", ": dict[str, str]"]
+    ),
+    st.sampled_from([" = ", " = ", "=", " == "]),
+    LITERALS,
+)
+LINES = st.one_of(
+    ASSIGNMENTS,
+    st.sampled_from(
+        [
+            "",
+            "# revision = 'no'",
+            "import sqlalchemy as sa",
+            "from alembic import op",
+            "from alembic import op, context",
+            "from elsewhere import revision",
+            "from elsewhere import other as down_revision",
+            "import revision",
+            "from elsewhere import *",
+            '"""A text."""',
+            "'''",
+            '"""',
+            "(",
+            "del revision",
+            "\ufeff",
+            "# é",
+            "# \0",
+            "revision = '\0'",
+            "# coding: latin-1",
+            "\\",
+            "\r",
+            "def upgrade():",
+            "    pass",
+        ]
+    ),
+)
+DOCSTRINGS = st.sampled_from(
+    ["", '"""Text é."""\n', '"""Two\n\nlines.\n"""\n', '"""a\\tb"""\n', "'''Other.'''\n", '"""a"b"""\n']
+)
+
+
+@settings(max_examples=500)
+@given(DOCSTRINGS, st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["utf-8", "latin-1"]))
+def test_a_header_that_is_read_without_the_parser_is_what_the_parser_reads(docstring, lines, newline, encoding):
+    source = (docstring + "".join(line + newline for line in lines)).encode(encoding, "replace")
+    plain = revisions._plain_header(source)
+    if plain is not None:
+        module = ast.parse(source)
+        values = {name: value for name, value in revisions._module_values(module).items() if name in revisions._HEADER}
+        assert plain == (values, ast.get_docstring(module, clean=False))
+
+
+def test_the_parser_is_spared_where_a_script_is_as_templates_write_it(folder, monkeypatch):
+    folder.add("a1", None)
+    folder.add("b2", "a1")
+    monkeypatch.setattr(revisions, "_parse", lambda *_arguments: pytest.fail("parsed"))
+    assert [revision.id for revision in read_revisions(folder.history)] == ["a1", "b2"]
