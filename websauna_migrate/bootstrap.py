@@ -199,9 +199,11 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
     comparison = app.comparison(packages, history)
     if name == "check":
         return comparison
+    from websauna_migrate.renames import Renames
+
     requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
     say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")
-    return replace(comparison, requirements=requirements, on_nothing=say)
+    return replace(comparison, requirements=requirements, on_nothing=say, renames=Renames())
 
 
 def _start(ini: AppSettings) -> tuple[Registry, str | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from projects import Workspace
+from projects import ALEMBIC, Workspace
 
 CUSTOMER = """
 class Customer(Base):
@@ -79,6 +79,7 @@ def on_terminal(start):
     def on_terminal(workspace: Workspace, *argv: str, typed=()) -> Terminal:
         ours, theirs = pty.openpty()
         env = {"PYTHONPATH": ":".join(map(str, workspace.path)), "TERM": "dumb", "COLUMNS": "200"}
+        env["PYTHONDONTWRITEBYTECODE"] = "1"  # the models are changed more than once in a second
         arguments = ("-c", workspace.ini, *argv)
         process = start("ws-alembic", *arguments, cwd=workspace.app, env=env, stdin=theirs, stderr=theirs)
         os.close(theirs)
@@ -464,6 +465,18 @@ def test_where_nobody_is_asked_the_script_says_what_to_write(here, on_terminal, 
     column = "op.execute('ALTER TABLE customer RENAME COLUMN name TO called')\n"
     assert f"# If column 'name' was renamed, write in place of drop and add: {column}" in text
     goes_both_ways(here, script, MODELS)
+
+
+def test_plain_alembic_asks_nothing_and_the_script_says_what_to_write(lite):
+    package = make_app(lite, MODELS)
+    lite.ok("init")
+    lite.write_ini("[alembic]\nscript_location = %(here)s/alembic\n")
+    lite.autogenerate()
+    lite.models(package, PURCHASE)
+    before = lite.scripts()
+    ran = lite.run("revision", "--autogenerate", "-m", "less", script=ALEMBIC)
+    (script,) = lite.scripts() - before
+    assert (ran.code, "# If 'orders' was renamed" in script.read_text()) == (0, True), ran
 
 
 @pytest.mark.parametrize(("key", "code"), [(CTRL_D, 1), (CTRL_C, 130)])
