@@ -60,11 +60,11 @@ class Requirements:
     put_off: list[ModifyTableOps] = field(default_factory=list)
 
     def split(self, script: MigrationScript, dialect: str) -> None:
-        """Take foreign keys out of the tables that ``script`` creates where what they lead to is not there yet.
+        """Take foreign keys out of what ``script`` makes where what they lead to is not there yet.
 
         Those that lead to a table further down come at its end, and those with ``use_alter``, which a table is created
-        without, but not on SQLite, which takes them all; those that lead to a history that is still to come
-        go to ``put_off``.
+        without, but not on SQLite, which takes them all; those that lead to a table that a history makes or renames
+        that is still to come go to ``put_off``.
         """
         for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
             at_end, elsewhere = self._taken_out(upgrade.ops, dialect)
@@ -167,15 +167,19 @@ class Requirements:
         below = [_created_key(op) for op in ops if _is(op, "CreateTableOp")]
         at_end, elsewhere = [], []
         for op in ops:
+            if _is(op, "ModifyTableOps"):
+                keys = [o for o in op.ops if _is(o, "CreateForeignKeyOp") and self._is_coming(_referent(o))]
+                elsewhere += [_by_itself(op, key) for key in keys]
+                op.ops = [o for o in op.ops if o not in keys]
             if not _is(op, "CreateTableOp"):
                 continue
             below.pop(0)
             for constraint in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
                 target = _target(constraint)
                 if self._is_coming(target):
-                    elsewhere.append(_as_operation(op, constraint))
+                    elsewhere.append(_by_itself(op, _as_operation(constraint)))
                 elif dialect != "sqlite" and (target in below or constraint.use_alter):
-                    at_end.append(_as_operation(op, constraint))
+                    at_end.append(_by_itself(op, _as_operation(constraint)))
                 else:
                     continue
                 op.columns = [item for item in op.columns if item is not constraint]
@@ -250,10 +254,7 @@ def _foreign_keys(containers: Iterable[Any]) -> Iterator[tuple[str, TableName]]:
                 if isinstance(item, ForeignKeyConstraint):
                     yield str(_created_key(op)), _target(item)
         elif _is(op, "CreateForeignKeyOp"):
-            yield op.source_table, TableName(op.kw.get("referent_schema"), op.referent_table)
-        elif _is(op, "AddColumnOp"):
-            for foreign_key in op.column.foreign_keys:
-                yield op.table_name, _key_of(foreign_key.target_fullname)
+            yield op.source_table, _referent(op)
 
 
 def _walk(containers: Iterable[Any]) -> Iterator[Any]:
@@ -286,18 +287,28 @@ def _key_of(target_fullname: str) -> TableName:
     return TableName(".".join(path[:-2]) or None, path[-2])
 
 
-def _as_operation(create_table: Any, constraint: ForeignKeyConstraint) -> ModifyTableOps:
-    """Return the operation that adds ``constraint`` to its table later; it has a name, so that it can be dropped."""
-    from alembic.operations.ops import CreateForeignKeyOp, ModifyTableOps
+def _referent(key: Any) -> TableName:
+    return TableName(key.kw.get("referent_schema"), key.referent_table)
+
+
+def _as_operation(constraint: ForeignKeyConstraint) -> Any:
+    from alembic.operations.ops import CreateForeignKeyOp
 
     op: Any = CreateForeignKeyOp.from_constraint(constraint)
     op.kw.pop("use_alter", None)
-    op.constraint_name = op.constraint_name or _name(constraint)
-    return ModifyTableOps(create_table.table_name, [op], schema=create_table.schema)
+    return op
 
 
-def _name(constraint: ForeignKeyConstraint) -> str:
-    name = "_".join(("fk", constraint.table.name, *constraint.column_keys, constraint.referred_table.name))
+def _by_itself(op: Any, key: Any) -> ModifyTableOps:
+    """Return what adds ``key`` to the table of ``op`` later; it has a name, so that it can be dropped."""
+    from alembic.operations.ops import ModifyTableOps
+
+    key.constraint_name = key.constraint_name or _name(key)
+    return ModifyTableOps(op.table_name, [key], schema=op.schema)
+
+
+def _name(key: Any) -> str:
+    name = "_".join(("fk", key.source_table, *key.local_cols, key.referent_table))
     if len(name) <= _LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -445,6 +445,44 @@ def test_no_means_drop_and_add(here, on_terminal):
     goes_both_ways(here, script, MODELS)
 
 
+STOCK = """
+class Bin(Base):
+    __tablename__ = "bin"
+    id = Column(Integer, primary_key=True)
+    word = Column(String(20))
+    maker_id = Column(ForeignKey("maker.id", name="fk_bin_maker", use_alter=True))
+"""
+MAKER = """
+from stock.models import Base
+from sqlalchemy import *
+
+class Maker(Base):
+    __tablename__ = "maker"
+    id = Column(Integer, primary_key=True)
+    called = Column(String(20))
+    bin_id = Column(ForeignKey("bin.id", name="fk_maker_bin"))
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("maker", "builder"), ("bin", "box")])
+def test_a_table_is_renamed_in_one_of_two_packages_that_refer_to_each_other(here, on_terminal, old, new):
+    here.add("stock", STOCK, history=True)
+    make_app(here, MAKER, addons=["stock"])
+    here.autogenerate(*ALL)
+    here.execute("INSERT INTO bin (id, word) VALUES (1, 'x')")
+    here.execute("INSERT INTO maker (id, bin_id) VALUES (2, 1)", "UPDATE bin SET maker_id = 2")
+    for models in here.folder.glob("*/*/models.py"):
+        models.write_text(models.read_text().replace(f'"{old}', f'"{new}'))
+    ran = on_terminal(here, *ALL, "revision", "--autogenerate", "-m", "renamed", typed=lambda _: YES)
+    assert (ran.code, len(ran.questions)) == (0, 1), ran.seen
+    here.ok(*ALL, "upgrade")
+    here.ok(*ALL, "check")
+    assert here.execute(f"SELECT count(*) FROM {new}") == [(1,)]
+    here.ok(*ALL, "downgrade", "base", "--yes")
+    here.ok(*ALL, "upgrade")
+    here.ok(*ALL, "check")
+
+
 @pytest.mark.parametrize("how", ["--no-input", "no terminal"])
 def test_where_nobody_is_asked_the_script_says_what_to_write(here, on_terminal, how):
     package = make_app(here, MODELS)

@@ -23,6 +23,12 @@ class Item(Base):
     seller_id = Column(ForeignKey("users.id"), nullable=False)
     parent_id = Column(ForeignKey("item.id"))
 """
+EXTRA_KEY = '    extra_id = Column(ForeignKey("extra.id"))\n'
+EXTRA = """
+class Extra(Base):
+    __tablename__ = "extra"
+    id = Column(Integer, primary_key=True)
+"""
 BLOG = """
 from three.user.models import Base
 from sqlalchemy import *
@@ -75,6 +81,21 @@ def test_a_circle_is_split_into_a_second_revision_that_requires_the_other_packag
     second = next(path.read_text() for path in scripts if "create_table" not in path.read_text())
     assert "fk_users_favourite_id_item" in second
     assert "'three.shop': '" in second
+
+
+def test_a_new_key_of_an_old_table_waits_for_the_table_of_a_package_that_comes_later(workspace):
+    circle(workspace)
+    workspace.autogenerate(*ALL)
+    workspace.models(workspace.folder / "three.user" / "three" / "user", USER + EXTRA_KEY)
+    shop = workspace.folder / "three.shop" / "three" / "shop" / "models.py"
+    shop.write_text(SHOP + EXTRA)
+    written = workspace.autogenerate(*ALL)
+    second = next(path.read_text() for path in written if "fk_users_extra_id_extra" in path.read_text())
+    assert ("'three.shop': '" in second, "add_column" in second) == (True, False)
+    workspace.ok(*ALL, "check")
+    workspace.ok(*ALL, "downgrade", "base")
+    workspace.ok(*ALL, "upgrade")
+    workspace.ok(*ALL, "check")
 
 
 def test_a_table_that_no_revision_creates_is_refused_with_the_remedy(workspace):
