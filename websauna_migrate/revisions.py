@@ -247,7 +247,8 @@ def _read(path: Path) -> Revision:
 
 def _source(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            return file.read()
     except OSError as error:
         raise UnreadableRevision(path, error.strerror or str(error)) from error
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 _SIGNALLED = 128  # plus the number of the signal, as shells have it
+_GARBAGE = 200_000  # objects that are made before garbage is looked for: a long history is read without
 _CANCEL_SECONDS = 5
 _BROKEN_PIPE = 141
 
@@ -197,6 +198,7 @@ def application(
     app = load_application(settings_file(options), options.name, complete=complete)
     if not gc.isenabled():  # see main() of ws_alembic
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         gc.enable()
     packages = package_names(options.x or (), app.packages, app.current_package())
     if needs_owners:
