@@ -58,6 +58,8 @@ class Requirements:
     ownership: Ownership
     coming: frozenset[str] = frozenset()
     put_off: list[ModifyTableOps] = field(default_factory=list)
+    _read: dict[str, tuple[Revision, ...]] = field(default_factory=dict, init=False)
+    _made: dict[str, dict[TableName, Revision]] = field(default_factory=dict, init=False)
 
     def split(self, script: MigrationScript, dialect: str) -> None:
         """Take foreign keys out of what ``script`` makes where what they lead to is not there yet.
@@ -91,21 +93,21 @@ class Requirements:
             if target in created or target not in self.ownership.owners:
                 continue
             home = self._home(target)
-            if target not in created_tables(read_revisions(home)):
+            if target not in self._created(home):
                 raise RequiredTableMissing(source, str(target), self.ownership.owners[target])
             if home.package != self.history.package:
-                creator = created_tables(read_revisions(home))[target].id
+                creator = self._created(home)[target].id
                 wanted.setdefault(home.package, {})[creator] = None
         for used in types:
             home = self._home(used.table)
-            revision = _creator(used, read_revisions(home))
+            revision = _creator(used, self._revisions(home))
             if revision is None:
                 raise RequiredTypeMissing(used.user, used.type, self.ownership.owners[used.table])
             if home.package != self.history.package:
                 wanted.setdefault(home.package, {})[revision.id] = None
         for package, revision_id in self._last_that_let_go(script, connection):
             wanted.setdefault(package, {})[revision_id] = None
-        return {package: _latest(self.histories[package], ids) for package, ids in wanted.items()}
+        return {package: _latest(self._revisions(self.histories[package]), ids) for package, ids in wanted.items()}
 
     def run_before(self, script: MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
         """Return the revisions of other packages that drop tables which foreign keys lead to until ``script`` is run.
@@ -118,7 +120,7 @@ class Requirements:
         found: dict[str, str] = {}
         for source, target in sorted((key for key in keys if key[1] not in self.ownership.owners), key=str):
             for history in self._others():
-                revisions = read_revisions(history)
+                revisions = self._revisions(history)
                 dropping = _dropping(target, revisions)
                 if dropping is None:
                     continue
@@ -137,7 +139,7 @@ class Requirements:
         dropped = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "DropTableOp")}
         renamed = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "RenameTable")}
         for history in self._others() if dropped | renamed else ():
-            revisions = read_revisions(history)
+            revisions = self._revisions(history)
             referred = {t for t in dropped | renamed if any(_has_key_to(t, revision) for revision in revisions)}
             may_say_so = not referred & renamed and history.package in self.coming
             if referred and not (may_say_so and self._refers(history, dropped, connection)):
@@ -149,7 +151,7 @@ class Requirements:
         if connection is None:
             return False
         inspector = inspect(connection)
-        for table in created_tables(read_revisions(history)):
+        for table in self._created(history):
             if inspector.has_table(table.name, table.schema):
                 keys = inspector.get_foreign_keys(table.name, table.schema)
                 if any(TableName(key["referred_schema"], key["referred_table"]) in tables for key in keys):
@@ -158,6 +160,17 @@ class Requirements:
 
     def _others(self) -> list[History]:
         return [history for history in self.histories.values() if history.package != self.history.package]
+
+    def _revisions(self, history: History) -> tuple[Revision, ...]:
+        """Return the revisions of ``history``, read once: none is written while this one is asked."""
+        if history.package not in self._read:
+            self._read[history.package] = read_revisions(history)
+        return self._read[history.package]
+
+    def _created(self, history: History) -> dict[TableName, Revision]:
+        if history.package not in self._made:
+            self._made[history.package] = created_tables(self._revisions(history))
+        return self._made[history.package]
 
     def _home(self, table: TableName) -> History:
         owner = self.ownership.owners[table]
@@ -189,7 +202,7 @@ class Requirements:
         if table not in self.ownership.owners:
             return False
         home = self._home(table)
-        return home.package in self.coming and table not in created_tables(read_revisions(home))
+        return home.package in self.coming and table not in self._created(home)
 
 
 def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
@@ -200,10 +213,9 @@ def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
     return created_tables(revisions).get(used.table)
 
 
-def _latest(history: History, ids: Iterable[str]) -> str | tuple[str, ...]:
+def _latest(revisions: Sequence[Revision], ids: Iterable[str]) -> str | tuple[str, ...]:
     """Return those of ``ids`` that no other of them follows: the one, or several."""
     wanted = set(ids)
-    revisions = read_revisions(history)
     for id_ in tuple(wanted):
         wanted -= _before({id_}, revisions)
     found = tuple(sorted(wanted))
