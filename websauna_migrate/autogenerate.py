@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import MetaData, Table
 
 from websauna_migrate.exceptions import UnresolvedForeignKey
-from websauna_migrate.ownership import referred_table
+from websauna_migrate.ownership import referred_table, table_name
 from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, read_revisions
 
@@ -60,7 +60,7 @@ class Comparison:
         from websauna_migrate.unchanged import OPTION, PLUGIN, may_leave_out
 
         default_schema = connection.dialect.default_schema_name if connection is not None else None
-        tables = {TableName(None if k.schema == default_schema else k.schema, k.name) for k in self.tables}
+        tables = {table.shown(default_schema) for table in self.tables}
         schemas = {key.schema for key in tables} | {None}
         is_sqlite = connection is not None and connection.dialect.name == "sqlite"
         unchanged: set[TableName] = set()
@@ -194,7 +194,7 @@ def _object_filter(
     def include_object(item: object, _name: str | None, type_: str, _reflected: bool, _other: object) -> bool:
         if type_ != "table" or not isinstance(item, Table):
             return True
-        table = TableName(None if item.schema == default_schema else item.schema, item.name)
+        table = table_name(item).shown(default_schema)
         return table in tables and table not in unchanged
 
     return include_object

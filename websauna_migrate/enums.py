@@ -211,7 +211,7 @@ class Models:
                 enum = _stored_as_type(column.type, dialect)
                 if enum is None:
                     continue
-                place = ColumnName(_in_default(key, dialect), column.name)
+                place = ColumnName(key.shown(dialect.default_schema_name), column.name)
                 user = User(place, _is_array(column.type, dialect), default_text(column, dialect))
                 is_ours = bool(getattr(enum, "create_type", True))
                 first = ModelEnum(tuple(enum.enums), self.ownership.owners[key], (), is_ours)
@@ -242,7 +242,7 @@ def change_enums(script: ops.MigrationScript, migration: MigrationContext, model
 def types_of_others(script: ops.MigrationScript, dialect: Dialect, models: Models) -> Iterator[UsedType]:
     """Yield the enums that columns made by ``script`` have and packages that are not selected own."""
     enums = models.enums(dialect)
-    keys = {_in_default(key, dialect): key for key in models.ownership.tables}
+    keys = {key.shown(dialect.default_schema_name): key for key in models.ownership.tables}
     for upgrade in script.upgrade_ops_list:
         for column, type_ in _made_columns(upgrade, dialect):
             found = _enum_of(type_, dialect)
@@ -300,10 +300,10 @@ def read_enums(
     )
     dialect = connection.dialect
     found = {
-        _in_default(TypeName(schema, name), dialect): StoredEnum(tuple(values))
+        TypeName(schema, name).shown(dialect.default_schema_name): StoredEnum(tuple(values))
         for schema, name, values in connection.execute(sa.text(labels))
     }
-    compared = {_in_default(table, dialect) for table in tables}
+    compared = {table.shown(dialect.default_schema_name) for table in tables}
     for name, user, other in _users(connection) if found else ():
         enum = found[name]
         if user is not None and renames is not None:
@@ -338,9 +338,11 @@ def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]
     for schema, name, is_array, in_schema, table, column, default, described in connection.execute(sa.text(query)):
         user = None
         if table is not None:
-            user = User(ColumnName(_in_default(TableName(in_schema, table), dialect), column), is_array, default)
+            user = User(
+                ColumnName(TableName(in_schema, table).shown(dialect.default_schema_name), column), is_array, default
+            )
             user = replace(user, default=default and _CAST_LITERAL.sub(r"\1", default))
-        yield _in_default(TypeName(schema, name), dialect), user, described
+        yield TypeName(schema, name).shown(dialect.default_schema_name), user, described
 
 
 def _renamed(
@@ -495,7 +497,7 @@ def commits(op: ops.MigrateOperation) -> bool:
 
 def _values_needed_at_once(models: Models, enum: ModelEnum, dialect: Dialect) -> frozenset[str]:
     """Return the values that defaults, checks and indexes of the tables name: the script may use a new one of them."""
-    tables = {_in_default(key, dialect): table for key, table in models.ownership.tables.items()}
+    tables = {key.shown(dialect.default_schema_name): table for key, table in models.ownership.tables.items()}
     texts = [user.default for user in enum.users if user.default]
     for name in {user.column.table for user in enum.users} & tables.keys():
         table = tables[name]
@@ -582,7 +584,7 @@ def _stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
 
 
 def _type_name(enum: sa.Enum, dialect: Dialect) -> TypeName:
-    return _in_default(TypeName(enum.schema, str(enum.name)), dialect)
+    return TypeName(enum.schema, str(enum.name)).shown(dialect.default_schema_name)
 
 
 def _is_array(type_: Any, dialect: Dialect) -> bool:
@@ -613,10 +615,10 @@ def _leave_out(
 def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[ColumnName, Any]]:
     for op in _walk(upgrade):
         if isinstance(op, ops.CreateTableOp):
-            table = _in_default(TableName(op.schema, op.table_name), dialect)
+            table = TableName(op.schema, op.table_name).shown(dialect.default_schema_name)
             yield from ((ColumnName(table, c.name), c.type) for c in op.columns if isinstance(c, sa.Column))
         elif isinstance(op, ops.AddColumnOp):
-            table = _in_default(TableName(op.schema, op.table_name), dialect)
+            table = TableName(op.schema, op.table_name).shown(dialect.default_schema_name)
             yield ColumnName(table, op.column.name), op.column.type
         elif isinstance(op, EnumOp) and op.diff[0] == "convert_enum":
             yield op.diff[1], op.diff[3]
@@ -628,7 +630,7 @@ def _dropped_columns(upgrade: ops.OpContainer, dialect: Dialect) -> set[ColumnNa
         if isinstance(op, ops.DropColumnOp):
             dropped.add(_column(op, dialect))
         elif isinstance(op, ops.DropTableOp):
-            table = _in_default(TableName(op.schema, op.table_name), dialect)
+            table = TableName(op.schema, op.table_name).shown(dialect.default_schema_name)
             dropped |= {ColumnName(table, column.name) for column in op.to_table().columns}
     return dropped
 
@@ -679,7 +681,7 @@ def _change_checks(
             stored = _stored_check(inspector, key, name) if name else None
             found = _listed(stored, dialect) if stored else ()
             if name and stored and set(found) != set(values):
-                place = ColumnName(_in_default(key, dialect), column.name)
+                place = ColumnName(key.shown(dialect.default_schema_name), column.name)
                 old, new = (_values_sql(column.name, listed, dialect) for listed in (found, values))
                 upgrade.ops.append(_check_change(key, name, old, new))
                 downgrade.ops.insert(0, _check_change(key, name, new, old))
@@ -744,16 +746,12 @@ def _refuse_both_ways(
 # --- names and texts -------------------------------------------------------------------------------------------
 
 
-def _in_default(name: TableName, dialect: Dialect) -> TableName:
-    return TableName(None, name.name) if name.schema == dialect.default_schema_name else name
-
-
 def _columns(users: Iterable[User]) -> set[ColumnName]:
     return {user.column for user in users}
 
 
 def _column(op: Any, dialect: Dialect) -> ColumnName:
-    return ColumnName(_in_default(TableName(op.schema, op.table_name), dialect), op.column_name)
+    return ColumnName(TableName(op.schema, op.table_name).shown(dialect.default_schema_name), op.column_name)
 
 
 def _alterations(container: Any) -> Iterator[ops.AlterColumnOp]:

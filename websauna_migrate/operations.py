@@ -20,6 +20,7 @@ from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 from websauna_migrate.differences import RENAMES, Sql, is_of_type
 from websauna_migrate.drops import is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.exceptions import UnrenderableType
+from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 from websauna_migrate.renames import inspect_renamed
 from websauna_migrate.rendering import CannotBeWritten, escape_colons, named_types, plain_dialect, render_sql_as_meant
@@ -108,7 +109,7 @@ def _indexes_of_keys(modify: Any, keys: list[Any], migration: MigrationContext) 
 def _model_tables(migration: MigrationContext, name: TableName) -> list[Table]:
     default = migration.dialect.default_schema_name
     tables = [table for metadata in migration.opts["target_metadata"] for table in metadata.tables.values()]
-    return [t for t in tables if (None if t.schema == default else t.schema, t.name) == (name.schema, name.name)]
+    return [table for table in tables if table_name(table).shown(default) == name]
 
 
 def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:
@@ -221,8 +222,8 @@ def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]
         for type_ in named_types(place.type, connection.dialect):
             if isinstance(type_, sa.Enum):  # made and dropped by websauna_migrate.enums
                 continue
-            schema = None if type_.schema == connection.dialect.default_schema_name else type_.schema
-            named.setdefault(TableName(schema, type_.name), type_)
+            name = TableName(type_.schema, type_.name).shown(connection.dialect.default_schema_name)
+            named.setdefault(name, type_)
     return named
 
 
@@ -230,7 +231,7 @@ def _existing_types(connection: Connection) -> set[TableName]:
     inspector: Any = sa.inspect(connection)
     default = connection.dialect.default_schema_name
     found = inspector.get_domains(schema="*")
-    return {TableName(None if t["schema"] == default else t["schema"], t["name"]) for t in found}
+    return {TableName(t["schema"], t["name"]).shown(default) for t in found}
 
 
 def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: Connection) -> bool:
@@ -243,7 +244,7 @@ def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: 
         " JOIN pg_namespace AS tn ON tn.oid = c.relnamespace WHERE t.typname = :name AND n.nspname = :schema"
     )
     rows = connection.execute(query, {"name": type_.name, "schema": type_.schema or default})
-    users = {(TableName(None if schema == default else schema, table), column) for schema, table, column in rows}
+    users = {(TableName(schema, table).shown(default), column) for schema, table, column in rows}
     return not users <= gone
 
 

@@ -29,6 +29,10 @@ class TableName(NamedTuple):
     def __str__(self) -> str:
         return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
+    def shown(self, default_schema: str | None) -> TableName:
+        """Return the name as a database shows it: without its schema, where that is the default one."""
+        return TableName(None, self.name) if self.schema == default_schema else self
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationPackage:

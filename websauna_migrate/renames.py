@@ -526,7 +526,7 @@ def _table(op: Any, dialect: Dialect) -> TableName:
 
 
 def _key(schema: str | None, name: str, dialect: Dialect) -> TableName:
-    return TableName(None if schema == dialect.default_schema_name else schema, name)
+    return TableName(schema, name).shown(dialect.default_schema_name)
 
 
 def _quoted(name: str, dialect: Dialect) -> str:

@@ -22,6 +22,7 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.differences import check_constraints, default_text, type_text
+from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
         default = context.dialect.default_schema_name
         wanted: defaultdict[str | None, dict[str, Table]] = defaultdict(dict)
         for table in context.sorted_tables:
-            schema = None if table.schema == default else table.schema
-            if context.run_name_filters(table.name, "table", {"schema_name": schema}):
-                wanted[schema][table.name] = table
+            schema, name = table_name(table).shown(default)
+            if context.run_name_filters(name, "table", {"schema_name": schema}):
+                wanted[schema][name] = table
         for schema, tables in wanted.items():
             shown = read_tables(context.inspector, schema, tables)
             same = (name for name in shown if is_same(tables[name], shown[name], context.dialect))
@@ -179,11 +180,9 @@ def _same_foreign_keys(table: Table, shown: Sequence[Mapping[str, Any]], dialect
 
 
 def _of_model(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
-    target = key.elements[0].column.table
     return (
         tuple(column.name for column in key.columns),
-        None if target.schema == default else target.schema,
-        target.name,
+        table_name(key.elements[0].column.table).shown(default),
         tuple(element.column.name for element in key.elements),
         *_rules({rule: getattr(key, rule) for rule in _RULES}),
     )
@@ -192,8 +191,7 @@ def _of_model(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]
 def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]:
     return (
         tuple(key["constrained_columns"]),
-        None if key["referred_schema"] == default else key["referred_schema"],
-        key["referred_table"],
+        TableName(key["referred_schema"], key["referred_table"]).shown(default),
         tuple(key["referred_columns"]),
         *_rules(key["options"]),
     )
