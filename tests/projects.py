@@ -223,6 +223,21 @@ class Workspace:
         self.ok(*argv, "upgrade", **how)
         return sorted(self.scripts() - before)
 
+    def goes_both_ways(self, script: Path, before: str) -> None:
+        """Go up by the last ``script`` of the package ``shop``, down to the models from ``before`` it, and up again."""
+        models = self.app / "shop" / "models.py"
+        after, text = models.read_text(), script.read_text()
+        self.ok("upgrade")
+        self.ok("check")
+        self.ok("downgrade", "-1")
+        self.models(models.parent, before)
+        script.unlink()
+        self.ok("check")
+        script.write_text(text)
+        models.write_text(after)
+        self.ok("upgrade")
+        self.ok("check")
+
     # --- looking ---------------------------------------------------------------------------------------------
 
     def scripts(self) -> set[Path]:

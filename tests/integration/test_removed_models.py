@@ -62,28 +62,13 @@ def make_app(workspace, models, addons=()):
     return package
 
 
-def goes_both_ways(workspace, script, before):
-    """Go down by the last ``script``, where the models from ``before`` it fit, and up again."""
-    package = workspace.app / "shop"
-    after, text = (package / "models.py").read_text(), script.read_text()
-    workspace.ok("check")
-    workspace.ok("downgrade", "-1")
-    workspace.models(package, before)
-    script.unlink()
-    workspace.ok("check")
-    script.write_text(text)
-    (package / "models.py").write_text(after)
-    workspace.ok("upgrade")
-    workspace.ok("check")
-
-
 def test_removed_tables_are_dropped_with_those_that_refer_to_them_first(here):
     package = make_app(here, CUSTOMER + ORDER)
     here.autogenerate()
     here.models(package, "")
     (script,) = here.autogenerate()
     assert here.tables() == {"alembic_history_shop"}
-    goes_both_ways(here, script, CUSTOMER + ORDER)
+    here.goes_both_ways(script, CUSTOMER + ORDER)
 
 
 def test_removed_tables_that_refer_to_each_other_in_a_circle_are_dropped(here):
@@ -92,7 +77,7 @@ def test_removed_tables_that_refer_to_each_other_in_a_circle_are_dropped(here):
     here.models(package, CUSTOMER)
     (script,) = here.autogenerate()
     assert here.tables() == {"customer", "alembic_history_shop"}
-    goes_both_ways(here, script, CUSTOMER + CIRCLE)
+    here.goes_both_ways(script, CUSTOMER + CIRCLE)
 
 
 def test_a_table_that_stays_lets_go_of_a_removed_one_first(here):
@@ -101,7 +86,7 @@ def test_a_table_that_stays_lets_go_of_a_removed_one_first(here):
     here.models(package, CUSTOMER + STAYED)
     (script,) = here.autogenerate()
     assert here.tables() == {"customer", "invoice", "alembic_history_shop"}
-    goes_both_ways(here, script, CUSTOMER + ORDER + STAYS)
+    here.goes_both_ways(script, CUSTOMER + ORDER + STAYS)
 
 
 def test_what_is_lost_is_said_when_the_file_is_written(here):
@@ -178,7 +163,7 @@ def test_a_new_table_may_use_the_names_of_a_removed_one(here):
     here.models(package, CUSTOMER + NEW)
     (script,) = here.autogenerate()
     assert here.tables() == {"anew", "customer", "alembic_history_shop"}
-    goes_both_ways(here, script, CUSTOMER + OLD)
+    here.goes_both_ways(script, CUSTOMER + OLD)
 
 
 def test_a_table_that_stays_may_use_the_name_of_a_removed_ones_index(here):
@@ -188,7 +173,7 @@ def test_a_table_that_stays_may_use_the_name_of_a_removed_ones_index(here):
     here.autogenerate()
     here.models(package, after)
     (script,) = here.autogenerate()
-    goes_both_ways(here, script, before)
+    here.goes_both_ways(script, before)
 
 
 def test_an_index_may_move_to_another_table_with_its_name(here):
@@ -198,10 +183,10 @@ def test_an_index_may_move_to_another_table_with_its_name(here):
     here.autogenerate()
     here.models(package, second)
     (there,) = here.autogenerate()
-    goes_both_ways(here, there, first)
+    here.goes_both_ways(there, first)
     here.models(package, first)
     (back,) = here.autogenerate()
-    goes_both_ways(here, back, second)
+    here.goes_both_ways(back, second)
 
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
@@ -212,4 +197,4 @@ def test_a_new_table_may_use_the_name_of_a_removed_ones_index_over_an_expression
     here.autogenerate()
     here.models(package, CUSTOMER + new)
     (script,) = here.autogenerate()
-    goes_both_ways(here, script, CUSTOMER + old)
+    here.goes_both_ways(script, CUSTOMER + old)

@@ -119,22 +119,6 @@ def written(workspace, on_terminal, *argv, typed=lambda _: YES):
     return ran, *sorted(workspace.scripts() - before)
 
 
-def goes_both_ways(workspace, script, before):
-    """Go up by ``script``, down to the models from ``before`` it, and up again."""
-    package = workspace.app / "shop"
-    after, text = (package / "models.py").read_text(), script.read_text()
-    workspace.ok("upgrade")
-    workspace.ok("check")
-    workspace.ok("downgrade", "-1")
-    workspace.models(package, before)
-    script.unlink()
-    workspace.ok("check")
-    script.write_text(text)
-    (package / "models.py").write_text(after)
-    workspace.ok("upgrade")
-    workspace.ok("check")
-
-
 # --- tables ----------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +132,7 @@ def test_a_renamed_table_keeps_its_rows_and_what_refers_to_it(here, on_terminal)
     assert "op.rename_table('orders', 'purchase')" in script.read_text()
     assert "drop_table" not in script.read_text()
     assert "drops" not in ran.seen
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
     assert here.execute("SELECT id, customer_id, number FROM purchase") == [(7, 1, "A7")]
     assert here.execute("SELECT order_id FROM line") == [(7,)]
 
@@ -191,7 +175,7 @@ def test_what_is_named_after_the_table_follows_it(here, on_terminal):
     _, script = written(here, on_terminal)
     renames = {"sqlite": 0, "postgresql": 9, "mariadb": 5}
     assert script.read_text().count(" RENAME ") == 2 * renames[here.url.get_backend_name()], script.read_text()
-    goes_both_ways(here, script, models)
+    here.goes_both_ways(script, models)
     assert here.execute("SELECT id, customer_id, number, year, total FROM deal") == [(3, 1, "x", 2026, 5)]
 
 
@@ -201,7 +185,7 @@ def test_a_new_table_may_refer_to_a_renamed_one_at_once(here, on_terminal):
     refund = LINE.replace("Line", "Refund").replace('"line"', '"refund"').replace("fk_line", "fk_refund")
     here.models(package, PURCHASE + refund.replace('"orders', '"purchase'))
     _, script = written(here, on_terminal)
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
 
 
 def test_what_else_changed_in_a_renamed_table_is_written_too(here, on_terminal):
@@ -216,7 +200,7 @@ def test_what_else_changed_in_a_renamed_table_is_written_too(here, on_terminal):
     )
     here.models(package, CONVENTION + changed)
     _, script = written(here, on_terminal)
-    goes_both_ways(here, script, CONVENTION + MODELS)
+    here.goes_both_ways(script, CONVENTION + MODELS)
     assert here.execute("SELECT id, customer_id, number, note FROM purchase") == [(7, 1, "A7", None)]
 
 
@@ -278,7 +262,7 @@ def test_a_renamed_column_keeps_its_values_and_what_is_over_it(here, on_terminal
     here.models(package, re.sub("number|customer_id|total", lambda match: names[match[0]], models))
     wanted = [f'shop: was column "{old}" of table "sale" renamed to "{new}"?' for old, new in names.items()]
     _, script = written(here, on_terminal, typed=lambda question: YES if question in wanted else NO)
-    goes_both_ways(here, script, models)
+    here.goes_both_ways(script, models)
     assert here.execute("SELECT id, client_id, code, year, sum FROM sale") == [(3, 1, "x", 2026, 5)]
 
 
@@ -292,7 +276,7 @@ def test_a_column_that_others_refer_to_may_be_renamed(here, on_terminal):
     here.models(package, renamed)
     ran, script = written(here, on_terminal)
     assert ran.questions == ['shop: was column "id" of table "customer" renamed to "customer"?']
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
     assert here.execute("SELECT customer FROM customer") == [(1,)]
 
 
@@ -303,7 +287,7 @@ def test_a_foreign_key_without_a_name_stays_with_its_renamed_column(here, on_ter
     here.execute(*ROWS[:2])
     here.models(package, models.replace("customer_id", "buyer_id"))
     _, script = written(here, on_terminal)
-    goes_both_ways(here, script, models)
+    here.goes_both_ways(script, models)
     assert here.execute("SELECT buyer_id FROM orders") == [(1,)]
 
 
@@ -318,7 +302,7 @@ def test_columns_of_a_renamed_table_may_be_renamed_too(here, on_terminal):
         'shop: was column "customer_id" of table "purchase" renamed to "Buyer"?',
         'shop: was column "number" of table "purchase" renamed to "code"?',
     ]
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
     assert here.execute("SELECT id, code FROM purchase") == [(7, "A7")]
 
 
@@ -329,7 +313,7 @@ def test_what_else_changed_in_a_renamed_column_is_written_too(here, on_terminal)
     changed = "code = Column(String(20), nullable=False, server_default='none', unique=True)"
     here.models(package, MODELS.replace("number = Column(String(20), unique=True)", changed))
     _, script = written(here, on_terminal)
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
     assert here.execute("SELECT id, code FROM orders") == [(7, "A7")]
 
 
@@ -348,7 +332,7 @@ def test_a_type_that_the_database_spells_otherwise_is_the_same(here, on_terminal
     here.models(package, MODELS.replace("paid = ", "settled = "))
     ran, script = written(here, on_terminal)
     assert ran.questions == ['shop: was column "paid" of table "orders" renamed to "settled"?']
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
     assert here.execute("SELECT settled FROM orders") == [(1,)]
 
 
@@ -379,7 +363,7 @@ def test_a_renamed_table_and_column_keep_their_enum(tmp_path, postgresql, on_ter
     here.models(package, changed)
     ran, script = written(here, on_terminal)
     assert len(ran.questions) == 2
-    goes_both_ways(here, script, MOOD)
+    here.goes_both_ways(script, MOOD)
     assert here.execute("SELECT feeling::text, moods::text FROM human") == [("glad", "{sad,glad}")]
 
 
@@ -409,7 +393,7 @@ class Ticket(Base):
     here.models(package, models.replace('"ticket"', '"pass"').replace("number", "count"))
     ran, script = written(here, on_terminal)
     assert len(ran.questions) == 2
-    goes_both_ways(here, script, models)
+    here.goes_both_ways(script, models)
     here.execute("INSERT INTO pass DEFAULT VALUES")
     assert here.execute("SELECT id, count FROM pass") == [(1, 1)]
 
@@ -424,7 +408,7 @@ def test_a_table_in_a_schema_is_renamed_there(tmp_path, postgresql, on_terminal)
     here.models(package, models.replace('"orders', '"Purchase').replace("Stock.orders", "Stock.Purchase"))
     _, script = written(here, on_terminal)
     assert "op.rename_table('orders', 'Purchase', schema='Stock')" in script.read_text()
-    goes_both_ways(here, script, models)
+    here.goes_both_ways(script, models)
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
@@ -442,7 +426,7 @@ def test_no_means_drop_and_add(here, on_terminal):
     assert "rename" not in script.read_text().replace("renamed", "")
     assert "# If" not in script.read_text()
     assert "drops table orders with all its rows" in ran.seen
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
 
 
 STOCK = """
@@ -502,7 +486,7 @@ def test_where_nobody_is_asked_the_script_says_what_to_write(here, on_terminal, 
     )
     column = "op.execute('ALTER TABLE customer RENAME COLUMN name TO called')\n"
     assert f"# If column 'name' was renamed, write in place of drop and add: {column}" in text
-    goes_both_ways(here, script, MODELS)
+    here.goes_both_ways(script, MODELS)
 
 
 def test_plain_alembic_asks_nothing_and_the_script_says_what_to_write(lite):
