@@ -7,6 +7,7 @@ Where its programs are missing the tests skip, except in CI (``CI=true``): there
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -190,12 +191,15 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess
     return run
 
 
-# --- the last lines of a run -----------------------------------------------------------------------------------
+# --- the run itself, and its last lines ------------------------------------------------------------------------
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TESTED] = {}
     config.stash[MISSING] = {}
+    # A shell makes the jobs that it starts in the background ignore Ctrl-C, and so would all that the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
