@@ -77,4 +77,6 @@ def _timed(work: Work) -> tuple[float, float]:
 
 
 def _environment(work: Work, url: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": work.path, URL: url}
+    # With PYTHONDONTWRITEBYTECODE a checkout, ours, would be compiled at each start, and what pip installed would not.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONPATH": work.path, URL: url}

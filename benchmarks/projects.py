@@ -72,6 +72,16 @@ def our_command(folder: Path, *args: str) -> list[str]:
     return [str(SCRIPTS / "ws-alembic"), "-q", "-c", str(folder / "bench.ini"), "-x", "packages=all", *args]
 
 
+def only_imports(size: Size) -> list[list[str]]:
+    """Return the command line of a program that loads the models by Pyramid's configurator, and connects."""
+    program = (
+        "import os\nfrom pyramid.config import Configurator\nfrom sqlalchemy import create_engine, pool\n"
+        f"config = Configurator()\nfor name in {size.names}:\n    config.maybe_dotted(name + '.models')\n"
+        "create_engine(os.environ['DATABASE_URL'], poolclass=pool.NullPool).connect()"
+    )
+    return [[sys.executable, "-W", "ignore", "-c", program]]
+
+
 def write_alembic(folder: Path, size: Size, env: str) -> None:
     """Write a plain Alembic environment for each package, with ``env.py`` as one of :data:`ENVS`."""
     for name in size.names:

@@ -14,6 +14,9 @@ The peers, and what they do in the same time:
   documentation has it; ``processes`` are one a package, ``one process`` calls ``alembic.command`` for each.
 * ``alembic, no application``: its ``env.py`` only imports the models; ours starts the application all the same.
 * ``stillhead``, ``django``: all packages in one process and no Pyramid; stillhead knows no foreign keys between them.
+* ``only imports``: a process that lets Pyramid load the same models, and connects; nothing that asks an application
+  for its models is quicker.
+* ``ours, one transaction``: the same with ``-x transaction=all``, so that the difference is what the commits cost.
 
 PostgreSQL is a private server without fsync, as in the tests; SQLite is a file in the temporary folder.
 """
@@ -21,6 +24,7 @@ PostgreSQL is a private server without fsync, as in the tests; SQLite is a file 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +41,7 @@ from projects import (
     Size,
     alembic_commands,
     alembic_in_one_process,
+    only_imports,
     our_command,
     write_alembic,
     write_django,
@@ -94,6 +99,12 @@ class Bench:
         """Return the URL of a file that is not there yet."""
         return f"sqlite:///{self.folder}/{next(self.numbers)}.db"
 
+    def copy_of(self, url: str) -> str:
+        """Return the URL of a new copy of the SQLite file of ``url``."""
+        copy = self.sqlite()
+        shutil.copy(url.removeprefix("sqlite:///"), copy.removeprefix("sqlite:///"))
+        return copy
+
     def postgresql(self) -> str:
         """Return the URL of a new, empty database."""
         return self.server.create_database().render_as_string()
@@ -136,6 +147,7 @@ def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
         size = Size(1, revisions, every=50, models=False)
         found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
         found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
+        found[f"upgrade by one, {revisions} revisions, SQLite"] = partial(_by_one, bench, size)
     found[f"check, 20 tables among {sizes.crowd}, PostgreSQL"] = partial(_among, bench, sizes.crowd)
     for schemas in (1, 10):
         place = f"{schemas} schemas, PostgreSQL" if schemas > 1 else "PostgreSQL"
@@ -174,6 +186,8 @@ def _many(bench: Bench, size: Size, *, no_op: bool) -> Case:
         "alembic, one process": [alembic_in_one_process(folder, size, "boots")],
         "alembic, no application": [alembic_in_one_process(folder, size, "plain")],
     }
+    if no_op:
+        commands["only imports"] = only_imports(size)
     paths = dict.fromkeys(commands, str(folder))
     if find_spec("stillhead"):
         commands["stillhead"], paths["stillhead"] = [write_stillhead(folder, size)], str(folder / "stillhead")
@@ -199,6 +213,20 @@ def _long(bench: Bench, size: Size, *args: str) -> Case:
     return Case(works, {"alembic, no application": 0.1} if is_goal else {})
 
 
+def _by_one(bench: Bench, size: Size) -> Case:
+    case = _from_base(bench, size, "sqlite")
+    folder = Path(case.works["ours"].path)
+    commands = {
+        "ours": [our_command(folder, "upgrade")],
+        "alembic, no application": alembic_commands(folder, size, "plain", "upgrade", "head"),
+    }
+    last_but_one = f"{size.names[0]}r{size.revisions - 2:04}"
+    url = run_once(Work([our_command(folder, "upgrade", last_but_one)], bench.sqlite, str(folder)))
+    run_once(Work(alembic_commands(folder, size, "plain", "stamp", last_but_one), lambda: url, str(folder)))
+    works = {name: Work(argv, partial(bench.copy_of, url), str(folder)) for name, argv in commands.items()}
+    return Case(works)
+
+
 def _from_base(bench: Bench, size: Size, backend: str) -> Case:
     folder = bench.new_folder()
     write_packages(folder, size)
@@ -206,6 +234,7 @@ def _from_base(bench: Bench, size: Size, backend: str) -> Case:
     commands = {
         "ours": [our_command(folder, "upgrade")],
         "alembic, no application": alembic_commands(folder, size, "plain", "upgrade", "head"),
+        "ours, one transaction": [our_command(folder, "-x", "transaction=all", "upgrade")],
     }
     works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
     return Case(works, {"alembic, no application": {"sqlite": 0.3, "postgresql": 1.05}[backend]})

@@ -728,14 +728,14 @@ class RevisionSyntaxError(RevisionError):
 
 
 class RevisionScriptFailed(RevisionError):
-    """A revision script whose header has to be computed fails while it is loaded."""
+    """A revision script fails while it is loaded."""
 
     def __init__(self, path: Path, error: Exception) -> None:
         self.path = path
         self.error = error
         super().__init__(
-            f"{path}: loading it failed with {type(error).__name__}: {' '.join(str(error).split())}; "
-            f"correct the script, or write its header as plain values"
+            f"{path}: loading it failed with {type(error).__name__}: {_reason(error)}; "
+            f"nothing was run; correct the script and run the same command again"
         )
 
 
@@ -1190,6 +1190,17 @@ class HeadsDiffer(RunError):
         super().__init__(
             f"{package}: the table {history_table} holds {_listed(found)} after the run and not {_listed(expected)}; "
             f"see whether another program writes to it, then look at: ws-alembic status"
+        )
+
+
+class HistoryRowGone(RunError):
+    """What a revision is to replace in its history table is not there any more: somebody else wrote to it."""
+
+    def __init__(self, history_table: str, rows: tuple[str, ...]) -> None:
+        self.history_table = history_table
+        self.rows = rows
+        super().__init__(
+            f"the table {history_table} does not hold {_listed(rows)} any more; does another program write to it?"
         )
 
 

@@ -1,7 +1,7 @@
 """Runs a plan: revision by revision, over all histories, on one connection.
 
 Floor 4. Each package's ``env.py`` is run once and hands over its ``MigrationContext``; the loop over the steps is
-ours, because Alembic's runs one history to its end. What a step does to the history table is still Alembic's doing.
+ours, because Alembic's runs one history to its end, and reads all scripts of a history for the steps of some.
 Alembic is imported when a step is to be run, so that a run that finds nothing to do never waits for it.
 """
 
@@ -12,6 +12,7 @@ import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,7 @@ from websauna_migrate.exceptions import (
     EnvDidNotRun,
     FailedAfterCommit,
     HeadsDiffer,
+    HistoryRowGone,
     LockError,
     MigrateError,
     NotInOneTransaction,
@@ -36,18 +38,20 @@ from websauna_migrate.exceptions import (
 )
 from websauna_migrate.graph import SYMBOLS, applied, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
-from websauna_migrate.revisions import uses_autocommit_block
+from websauna_migrate.revisions import load_script, uses_autocommit_block
 from websauna_migrate.run_context import ATTRIBUTE, RunContext, canceller, database_url, history_table, read_heads
 from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import ModuleType
     from typing import TextIO
 
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.runtime.migration import HeadMaintainer, MigrationContext
+    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+    from sqlalchemy import Delete, Insert, Table, Update
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
@@ -72,13 +76,30 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Environment:
-    """One history, set up by its ``env.py``."""
+    """One history, set up by its ``env.py``.
 
-    history: History
+    ``rows`` are those of its ``table`` before the first of its ``steps``. ``modules`` are the loaded scripts of these,
+    by revision.
+    """
+
+    table: Table
+    rows: Sequence[str]
+    steps: Sequence[PlanStep]
     scripts: ScriptDirectory
     context: EnvironmentContext
     migration: MigrationContext
-    heads: HeadMaintainer
+    modules: Mapping[str, ModuleType]
+
+    def begins_with(self, step: PlanStep) -> bool:
+        """Tell whether ``step`` is the first of the whole history, so that its table may be missing."""
+        return not self.rows and step is self.steps[0]
+
+    def rows_after(self, step: PlanStep) -> set[str]:
+        """Return what the table holds when ``step`` is done."""
+        rows = set(self.rows)
+        for done in self.steps[: self.steps.index(step) + 1]:
+            rows = rows.difference(done.old_rows).union(done.new_rows)
+        return rows
 
 
 def migrate(
@@ -117,7 +138,6 @@ def migrate(
             execute(
                 app,
                 plan,
-                rows,
                 connection,
                 one_transaction=one_transaction,
                 before_step=_at_most_each_second(lock.check),
@@ -163,7 +183,6 @@ def stamp(
 def execute(
     app: Application,
     plan: Plan,
-    rows: Mapping[str, Sequence[str]],
     connection: Connection,
     *,
     one_transaction: bool = False,
@@ -173,9 +192,10 @@ def execute(
 ) -> None:
     """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
 
-    ``rows`` are the rows of the history tables that the plan was made from. Each step commits together with its row
-    in the history table; with ``one_transaction`` all steps commit together. ``before_step`` may raise to stop.
+    Each step commits together with its row in the history table; with ``one_transaction`` all steps commit together.
+    ``before_step`` may raise to stop.
 
+    :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
     :raises RunStopped: ``before_step`` found that the lock is lost
     :raises RunInterrupted: on KeyboardInterrupt
@@ -187,7 +207,7 @@ def execute(
         return
     if one_transaction:
         _refuse_what_needs_no_transaction(plan, connection)
-    environments = _open_all(app, plan, rows, connection, None, cmd_opts)
+    environments = _open_all(app, plan, connection, None, cmd_opts)
     together = _begin_together if one_transaction else nullcontext
     done = 0
     try:
@@ -218,7 +238,7 @@ def rehearse(
     :raises StepFailed: a revision raised
     :raises RunInterrupted: on KeyboardInterrupt
     """
-    environments = _open_all(app, plan, {}, connection, None, None)
+    environments = _open_all(app, plan, connection, None, None)
     done = 0
     try:
         with transaction():
@@ -250,7 +270,7 @@ def write_sql(
     """
     rows, target = _offline_rows(app, packages, target, direction)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
-    environments = _open_all(app, plan, rows, None, output, cmd_opts)
+    environments = _open_all(app, plan, None, output, cmd_opts)
     if one_transaction and plan.steps:
         environments[plan.steps[0].package].migration.impl.emit_begin()
     for step in plan.steps:
@@ -279,11 +299,11 @@ def _offline_rows(
 
 
 def _write_step(environment: _Environment, step: PlanStep, *, inside: bool) -> None:
-    with nullcontext() if inside else _begin(environment.migration):
-        if not environment.heads.heads and environment.migration.bind is not None:
-            history_table(environment.history.history_table).create(environment.migration.bind)
-        note = f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}"
-        environment.migration.impl.static_output(note)
+    migration = environment.migration
+    with nullcontext() if inside else _begin(migration):
+        if environment.begins_with(step) and migration.bind is not None:
+            environment.table.create(migration.bind)
+        migration.impl.static_output(f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}")
         try:
             _migrate(environment, step)
         except Exception as error:  # whatever the script raises
@@ -300,38 +320,38 @@ def _write_heads(
         for package, wanted in heads.items():
             table = history_table(histories[package].history_table)
             table.create(connection, checkfirst=True)
-            for gone in set(rows.get(package, ())) - set(wanted):
-                connection.execute(table.delete().where(table.c.version_num == gone))
-            for new in sorted(set(wanted) - set(rows.get(package, ()))):
-                connection.execute(table.insert().values(version_num=new))
+            before = set(rows.get(package, ()))
+            for change in _row_changes(table, sorted(before - set(wanted)), sorted(set(wanted) - before)):
+                connection.execute(change)
+
+
+def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    """Yield the statements, one a row, that put the rows ``new`` in the place of the rows ``old``."""
+    for before, after in zip_longest(old, new):
+        if before is None:
+            yield table.insert().values(version_num=after)
+        elif after is None:
+            yield table.delete().where(table.c.version_num == before)
+        else:
+            yield table.update().where(table.c.version_num == before).values(version_num=after)
 
 
 def _open_all(
-    app: Application,
-    plan: Plan,
-    rows: Mapping[str, Sequence[str]],
-    connection: Connection | None,
-    output: TextIO | None,
-    cmd_opts: Namespace | None,
+    app: Application, plan: Plan, connection: Connection | None, output: TextIO | None, cmd_opts: Namespace | None
 ) -> dict[str, _Environment]:
     packages = dict.fromkeys(step.package for step in plan.steps)
-    histories = {history.package: history for history in app.histories}
-    return {
-        package: _open(app, histories[package], tuple(rows.get(package, ())), connection, output, cmd_opts)
-        for package in packages
-    }
+    return {package: _open(app, app.history(package), plan, connection, output, cmd_opts) for package in packages}
 
 
 def _open(
     app: Application,
     history: History,
-    rows: tuple[str, ...],
+    plan: Plan,
     connection: Connection | None,
     output: TextIO | None,
     cmd_opts: Namespace | None,
 ) -> _Environment:
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.runtime.migration import HeadMaintainer
     from alembic.script import ScriptDirectory
 
     configured: list[MigrationContext] = []
@@ -358,11 +378,15 @@ def _open(
     context = EnvironmentContext(config, scripts, fn=lambda heads, migration: [], **options)
     with context:
         scripts.run_env()
-    if not configured:
-        raise EnvDidNotRun(scripts.env_py_location, history.package)
+        if not configured:
+            raise EnvDidNotRun(scripts.env_py_location, history.package)
+        steps = [step for step in plan.steps if step.package == history.package]
+        # All of them before the first is run: one that is broken stops the run while there is nothing to undo.
+        modules = {step.revision.id: load_script(step.revision.path) for step in steps}
     if connection is not None and connection.in_transaction():
         raise OpenTransaction(history.package)
-    return _Environment(history, scripts, context, configured[0], HeadMaintainer(configured[0], rows))
+    rows = plan.heads_before[history.package]
+    return _Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
 
 
 def _run_step(
@@ -372,8 +396,8 @@ def _run_step(
     if not inside and connection.in_transaction():
         raise OpenTransaction(step.package)
     with nullcontext() if inside else _begin_step(environment.migration, connection):
-        if not environment.heads.heads:
-            history_table(environment.history.history_table).create(connection, checkfirst=True)
+        if environment.begins_with(step):
+            environment.table.create(connection, checkfirst=True)
         _migrate(environment, step)
         check_keys()
 
@@ -381,21 +405,34 @@ def _run_step(
 def _migrate(environment: _Environment, step: PlanStep) -> None:
     """Call the script's ``upgrade`` or ``downgrade`` and write down in the history table that it ran."""
     from alembic.operations import Operations
-    from alembic.runtime.migration import MigrationStep
 
     from websauna_migrate.data import end_revision
 
     migration = environment.migration
-    script = environment.scripts.get_revision(step.revision.id)
-    make = MigrationStep.upgrade_from_script if step.direction == "up" else MigrationStep.downgrade_from_script
     with environment.context, Operations.context(migration):
-        alembic_step = make(environment.scripts.revision_map, script)
-        alembic_step.migration_fn()
-        if migration.connection is not None:
-            end_revision(migration.connection)
-        environment.heads.update_to_step(alembic_step)
-        for callback in migration.on_version_apply_callbacks:
-            callback(ctx=migration, step=alembic_step.info, heads=set(environment.heads.heads), run_args={})
+        module = environment.modules[step.revision.id]
+        run: Callable[[], object] = module.upgrade if step.direction == "up" else module.downgrade
+        run()
+        assert migration.connection is not None  # offline it is one that writes SQL
+        end_revision(migration.connection)
+        for change in _row_changes(environment.table, step.old_rows, step.new_rows):
+            if migration.as_sql:
+                migration.execute(change)
+            elif migration.connection.execute(change).rowcount == 0:
+                raise HistoryRowGone(environment.table.name, step.old_rows)
+        if migration.on_version_apply_callbacks:
+            _tell_callbacks(environment, step)
+
+
+def _tell_callbacks(environment: _Environment, step: PlanStep) -> None:
+    """Call the hooks ``on_version_apply``. Only for them does Alembic read the scripts of the whole history."""
+    from alembic.runtime.migration import MigrationStep
+
+    make = MigrationStep.upgrade_from_script if step.direction == "up" else MigrationStep.downgrade_from_script
+    alembic_step = make(environment.scripts.revision_map, environment.scripts.get_revision(step.revision.id))
+    for callback in environment.migration.on_version_apply_callbacks:
+        heads = environment.rows_after(step)
+        callback(ctx=environment.migration, step=alembic_step.info, heads=heads, run_args={})
 
 
 @contextmanager

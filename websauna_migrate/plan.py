@@ -46,11 +46,13 @@ State = Literal["up to date", "pending", "unknown revision", "several heads", "n
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One revision of one history, up or down."""
+    """One revision of one history, up or down: ``old_rows`` of its history table become ``new_rows``."""
 
     package: str
     revision: Revision
     direction: Direction
+    old_rows: tuple[str, ...]
+    new_rows: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def make_plan(
     sequence = _sequence(graph, nodes, direction, tuple(chain.from_iterable(ties)))
     return Plan(
         direction,
-        tuple(PlanStep(node.package, graph.revision(node), direction) for node in sequence),
+        tuple(_steps(now, sequence, direction)),
         (*_reports(now), *(_late(now, sequence) if direction == "up" else ())),
         {package: tuple(rows.get(package, ())) for package in sorted({node.package for node in nodes})},
         _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes),
@@ -288,6 +290,18 @@ def _sequence(
         return order(graph, nodes, packages)
     # What was applied in a circle has to come down all the same.
     return order(graph, nodes, packages, cycle_edges(graph, nodes))[::-1]
+
+
+def _steps(now: _Database, sequence: Sequence[Node], direction: Direction) -> Iterator[PlanStep]:
+    applied_of = {package: applied(*now.of(package)) for package in {node.package for node in sequence}}
+    for package, id_ in sequence:
+        history, done = now.graph.histories[package], applied_of[package]
+        done.discard(id_)
+        below = tuple(before for before in history.before[id_] if done.isdisjoint(history.after[before]))
+        old, new = (below, (id_,)) if direction == "up" else ((id_,), below)
+        yield PlanStep(package, history.revisions[id_], direction, old, new)
+        if direction == "up":
+            done.add(id_)
 
 
 def _heads_after(graph: Graph, touched: Iterable[Node], done: Iterable[Node]) -> dict[str, tuple[str, ...]]:

@@ -199,7 +199,7 @@ def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder)
     if table_names(scratch):
         raise ReplayImpossible("the scratch database is not empty")
     scratch.rollback()
-    executor.execute(app, plan, {}, scratch, on_progress=take)
+    executor.execute(app, plan, scratch, on_progress=take)
 
 
 def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> None:

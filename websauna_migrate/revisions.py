@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -32,6 +33,8 @@ from websauna_migrate.exceptions import (
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from websauna_migrate.package import History
 
 Direction = Literal["up", "down"]
@@ -50,10 +53,12 @@ _PLAIN_HEADER = re.compile(
 )
 _PLAIN_VALUES = re.compile(rf"^({_NAMES})(?:: [^=\n]*)? = ({_PLAIN_LITERAL})$", re.MULTILINE | re.ASCII)
 _PLAIN_VALUE: Mapping[str, object] = {"None": None, "{}": {}, "()": ()}
-_NOT_PLAIN = re.compile(rf"[\r\0]|coding|^(?:import|from) .*\b(?:{_NAMES})\b", re.MULTILINE | re.ASCII)
-_BODY = re.compile(rb"^(?:(?:def|class|async)\b|@)", re.MULTILINE)
+_NOT_PLAIN = ("\r", "\0", "coding")
+_IMPORT_OF_A_NAME = re.compile(rf"^(?:import|from) .*\b(?:{_NAMES})\b", re.MULTILINE | re.ASCII)
+_BODY = re.compile(rb"\n(?:(?:def|class|async)\b|@)")
 _CREATE_DATE = re.compile(r"^Create Date:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
+_CHUNK = 2**16  # bytes; most scripts are shorter
 _ILLEGAL_IN_ID = frozenset("@-+:")
 _UNKNOWN = object()
 
@@ -102,7 +107,7 @@ def read_revisions(history: History) -> tuple[Revision, ...]:
     hold together.
     """
     with _no_syntax_warnings():
-        revisions = [_read(path) for path in _script_paths(history)]
+        revisions = [_read(file) for file in _script_files(history)]
     _check_identifiers(history.package, revisions)
     _check_parents(history.package, revisions)
     try:
@@ -129,16 +134,17 @@ def ordered(roots: Iterable[T], before: Callable[[T], Iterable[T]]) -> tuple[T, 
     for root in roots:
         path = {} if root in done else {root: iter(before(root))}
         while path:
-            node, rest = next(reversed(path.items()))
-            waits_for = next((other for other in rest if other not in done), None)
-            if waits_for is None:
-                done[node] = None
-                del path[node]
-            elif waits_for in path:
-                nodes = tuple(path)
-                raise CycleFound((*nodes[nodes.index(waits_for) :], waits_for))
+            node, rest = path.popitem()
+            for other in rest:
+                if other not in done:
+                    path[node] = rest
+                    if other in path:
+                        nodes = tuple(path)
+                        raise CycleFound((*nodes[nodes.index(other) :], other))
+                    path[other] = iter(before(other))
+                    break
             else:
-                path[waits_for] = iter(before(waits_for))
+                done[node] = None
     return tuple(done)
 
 
@@ -182,7 +188,20 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
     )
 
 
-def _script_paths(history: History) -> Iterator[Path]:
+def load_script(path: Path) -> ModuleType:
+    """Load a script as Alembic does.
+
+    :raises RevisionScriptFailed: the script raised
+    """
+    from alembic.util import load_python_file
+
+    try:
+        return load_python_file(path.parent, path.name)
+    except Exception as error:  # whatever the script raises
+        raise RevisionScriptFailed(path, error) from error
+
+
+def _script_files(history: History) -> Iterator[str]:
     """Yield the files that Alembic takes for revision scripts, each once."""
     seen: set[str] = set()
     for folder in history.version_locations:
@@ -191,7 +210,7 @@ def _script_paths(history: History) -> Iterator[Path]:
         for file in _listed_files(os.path.realpath(folder), history.recursive, history.sourceless):
             if file not in seen and _is_script(file, history.sourceless):
                 seen.add(file)
-                yield Path(file)
+                yield file
 
 
 def _listed_files(folder: str, recursive: bool, sourceless: bool) -> Iterator[str]:
@@ -229,10 +248,11 @@ def _is_script(file: str, sourceless: bool) -> bool:
     return better is not None and not any(path.with_suffix(suffix).exists() for suffix in better)
 
 
-def _read(path: Path) -> Revision:
-    if path.suffix != ".py":
+def _read(file: str) -> Revision:
+    path = Path(file)
+    if not file.endswith(".py"):
         return _revision(path, *_loaded_header(path))
-    source = _source(path)
+    source = _source(file)
     start = _start(source)
     plain = _plain_header(start)
     if plain is not None:
@@ -245,18 +265,22 @@ def _read(path: Path) -> Revision:
     return _revision(path, header, ast.get_docstring(module, clean=False))
 
 
-def _source(path: Path) -> bytes:
+def _source(file: str) -> bytes:
     try:
-        with path.open("rb", buffering=0) as file:
-            return file.read()
+        # The calls of the system themselves: for thousands of small files, Path.read_bytes() takes three times as long.
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            return b"".join(iter(partial(os.read, descriptor, _CHUNK), b""))
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise UnreadableRevision(path, error.strerror or str(error)) from error
+        raise UnreadableRevision(Path(file), error.strerror or str(error)) from error
 
 
 def _start(source: bytes) -> bytes:
     """Return as much of a script as its header needs: most of the time of a reading goes into the parser."""
     body = _BODY.search(source)
-    return source[: body.start()] if body and not _MENTION.search(source, body.start()) else source
+    return source[: body.start() + 1] if body and not _MENTION.search(source, body.start()) else source
 
 
 def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
@@ -269,7 +293,7 @@ def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
     except UnicodeDecodeError:
         return None
     plain = _PLAIN_HEADER.fullmatch(text)
-    if plain is None or _NOT_PLAIN.search(text):
+    if plain is None or any(word in text for word in _NOT_PLAIN) or _IMPORT_OF_A_NAME.search(text):
         return None
     header = {
         name: _PLAIN_VALUE.get(literal, literal[1:-1])
@@ -305,12 +329,7 @@ def _no_syntax_warnings() -> Iterator[None]:
 
 
 def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:
-    from alembic.util import load_python_file
-
-    try:
-        module = load_python_file(path.parent, path.name)
-    except Exception as error:
-        raise RevisionScriptFailed(path, error) from error
+    module = load_script(path)
     return {name: getattr(module, name) for name in _HEADER if hasattr(module, name)}, module.__doc__
 
 
@@ -419,7 +438,9 @@ def _names(path: Path, header: Mapping[str, object], name: str) -> tuple[str, ..
 
 
 def _requirements(path: Path, header: Mapping[str, object], name: str) -> tuple[Requirement, ...]:
-    asked = header.get(name) or {}
+    asked = header.get(name)
+    if not asked:
+        return ()
     if not isinstance(asked, Mapping):
         raise InvalidRevisionHeader(path, name, "a dict like {'my.app': '37e1cb6de47'}")
     found = []
@@ -470,7 +491,7 @@ def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
     """Parse a whole script, but only one that has ``word``; what has no source has nothing to read."""
     if revision.path.suffix != ".py":
         return None
-    source = _source(revision.path)
+    source = _source(str(revision.path))
     with _no_syntax_warnings():
         return _parse(revision.path, source) if word in source else None
 

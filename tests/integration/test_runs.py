@@ -59,6 +59,55 @@ def test_a_failing_revision_keeps_what_was_done_before_it_and_nothing_of_itself(
     assert steps(run(*project.argv("upgrade"), **project.options)) == ["broken", "blue1", "blue2"]
 
 
+def test_a_script_that_cannot_be_loaded_is_named_before_anything_is_run(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 3)})
+    script = project.script("red", "red3")
+    script.write_text(f"import no_such_module\n{script.read_text()}")
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"FAILED: {script}: loading it failed with ModuleNotFoundError: No module named 'no_such_module'; "
+        "nothing was run; correct the script and run the same command again"
+    )
+    assert project.heads() == {}
+
+
+def test_scripts_that_are_not_to_be_run_are_not_loaded(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 3)})
+    said(run(*project.argv("upgrade", "red2"), **project.options))
+    for number in (1, 2):
+        script = project.script("red", f"red{number}")
+        script.write_text(f"{script.read_text()}\nraise RuntimeError\n")
+
+    assert steps(run(*project.argv("upgrade"), **project.options)) == ["red3"]
+
+
+def test_a_script_may_ask_for_the_options_of_the_run_while_it_is_loaded(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    script = project.script("red", "red1")
+    script.write_text(
+        f"{script.read_text()}\nfrom alembic import context\nprint('got', context.get_x_argument(as_dictionary=True))\n"
+    )
+
+    assert "got {'packages': 'all', 'mine': 'yours'}" in said(
+        run(*project.argv("-x", "mine=yours", "upgrade"), **project.options)
+    )
+
+
+def test_a_row_that_went_from_the_history_table_stops_the_run(atomic_backend, tmp_path, run):
+    forgets = Revision("forgets", up=["CREATE TABLE half (id INTEGER)", "DELETE FROM alembic_history_red"])
+    project = write_project(tmp_path, atomic_backend.new_database(), {"red": [*chain("red", 1), forgets]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "the table alembic_history_red does not hold red1 any more; does another program write to it?" in done.stderr
+    assert project.heads() == {"red": ["red1"]}
+    assert project.tables() == {"red1_a"}
+
+
 def test_a_failing_downgrade_keeps_its_revision(atomic_backend, tmp_path, run):
     histories = {"red": [Revision("red1", up=BREAKS[:1], down=["DROP TABLE half", "DROP TABLE missing"])]}
     project = write_project(tmp_path, atomic_backend.new_database(), histories)

@@ -52,6 +52,6 @@ def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monk
 @pytest.mark.parametrize(("dialect", "stays"), [("postgresql", False), ("sqlite", False), ("mariadb", True)])
 def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays, monkeypatch):
     monkeypatch.setattr(executor, "uses_autocommit_block", lambda revision, direction: False)
-    step = PlanStep("shop", None, "up")
+    step = PlanStep("shop", None, "up", (), ("s1",))
 
     assert (executor._what_stays(step, dialect) is not None) == stays

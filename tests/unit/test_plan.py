@@ -404,6 +404,21 @@ def test_down_is_the_exact_reverse_of_up(histories) -> None:
     assert set(down.heads_after.values()) <= {()}
 
 
+@settings(deadline=None, max_examples=300)
+@given(many_histories())
+def test_after_each_step_a_history_table_holds_the_heads_of_what_is_applied(histories) -> None:
+    graph = build_graph(histories)
+    rows: dict[str, set[str]] = {package: set() for package in histories}
+    done: dict[str, set[str]] = {package: set() for package in histories}
+    up = make_plan(graph, {}, list(histories))
+    down = make_plan(graph, up.heads_after, list(histories), "base", direction="down")
+    for step in (*up.steps, *down.steps):
+        done[step.package] ^= {step.revision.id}
+        assert rows[step.package].issuperset(step.old_rows)
+        rows[step.package] = rows[step.package].difference(step.old_rows).union(step.new_rows)
+        assert rows[step.package] == set(heads_of(graph.histories[step.package], done[step.package]))
+
+
 @settings(deadline=None, max_examples=200)
 @given(many_histories(), st.data())
 def test_a_plan_may_stop_anywhere_and_the_next_one_goes_on(histories, data) -> None:

@@ -32,7 +32,8 @@ def revision(id_, *down, message="", labels=()):
 
 
 def plan(*messages):
-    steps = tuple(PlanStep("shop", revision(f"a{n}", message=text), "up") for n, text in enumerate(messages))
+    made = [revision(f"a{n}", message=text) for n, text in enumerate(messages)]
+    steps = tuple(PlanStep("shop", one, "up", one.down, (one.id,)) for one in made)
     return Plan("up", steps, (), {"shop": ()}, {"shop": ("a1",)})
 
 
