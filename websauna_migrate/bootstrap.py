@@ -130,10 +130,11 @@ class Application:
     def lock(
         self, connection: Connection, on_wait: Callable[[LockHolder | None, float], None] | None = None
     ) -> AbstractContextManager[RunLock]:
-        """Return the lock that keeps runs on the database of ``connection`` apart, as the settings say."""
+        """Return the lock that keeps runs on the database and the schema of ``connection`` apart."""
         url = self.ini.settings.get(LOCK_URL)
         return run_lock(
             connection.engine,
+            schema=connection.dialect.default_schema_name,
             timeout=_seconds(self.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
             lock_url=parse_url(url, str(self.ini.path), LOCK_URL) if url else None,
             on_wait=on_wait,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import sqlalchemy as sa
 
 from scenarios import Revision, chain, write_project
@@ -98,19 +99,30 @@ def test_who_waits_too_long_is_told_who_holds_the_lock(backend, tmp_path, start,
     assert re.search(r"another run holds the lock of the database \S+, waited 0.3 s, holder: process \d+", done.stderr)
 
 
-def test_runs_on_two_databases_do_not_wait_for_each_other(backend, tmp_path, start, run):
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
+def upgrades_beside(folder, held: sa.URL, free: sa.URL, start, run) -> bool:
+    """Tell whether an upgrade of ``free`` goes on while one of ``held`` is under way."""
     slow = {"red": [*chain("red", 1), Revision("slow", up="time.sleep(30)")]}
-    holder = start(*(held := write_project(folders[0], backend.new_database(), slow)).argv("upgrade"), **held.options)
+    (folder / "held").mkdir()
+    (folder / "free").mkdir()
+    one = write_project(folder / "held", held, slow)
+    other = write_project(folder / "free", free, {"red": chain("red", 2)}, {"websauna_migrate.lock_timeout": 0})
+    holder = start(*one.argv("upgrade"), **one.options)
     while "slow" not in holder.stderr.readline():
         pass
-    free = write_project(
-        folders[1], backend.new_database(), {"red": chain("red", 2)}, {"websauna_migrate.lock_timeout": 0}
-    )
+    return run(*other.argv("upgrade"), **other.options).returncode == 0
 
-    assert run(*free.argv("upgrade"), **free.options).returncode == 0
+
+def test_runs_on_two_databases_do_not_wait_for_each_other(backend, tmp_path, start, run):
+    assert upgrades_beside(tmp_path, backend.new_database(), backend.new_database(), start, run)
+
+
+@pytest.mark.parametrize(("schema", "goes_on"), [("blue", True), ("red", False)])
+def test_runs_in_two_schemas_do_not_wait_for_each_other(postgresql, tmp_path, start, run, schema, goes_on):
+    url = postgresql.new_database()
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA red; CREATE SCHEMA blue"))
+    red, other = (url.update_query_dict({"options": f"-csearch_path={name}"}) for name in ("red", schema))
+    assert upgrades_beside(tmp_path, red, other, start, run) == goes_on
 
 
 def test_a_revision_applied_by_another_tool_in_the_middle_of_a_run_is_found_out(postgresql, tmp_path, run):
