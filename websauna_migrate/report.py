@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from websauna_migrate.graph import closure
+from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
@@ -221,23 +222,19 @@ def _owner(table: TableName | None, owners: Mapping[TableName, str], dialect: Di
 def _table_and_detail(diff: Sequence[Any], dialect: Dialect) -> tuple[TableName | None, str]:
     match diff:
         case (_, Table() as table, *_):
-            return TableName(table.schema, table.name), ""
+            return table_name(table), ""
         case (_, ForeignKeyConstraint() as key):
             columns = ", ".join(key.column_keys)
-            return _name(key.table), f"({columns}) to {', '.join(e.target_fullname for e in key.elements)}"
-        case (_, Index() | Constraint() as item):
+            return table_name(key.table), f"({columns}) to {', '.join(e.target_fullname for e in key.elements)}"
+        case (_, Index(table=Table() as table) | Constraint(table=Table() as table) as item):
             parts = item.expressions if isinstance(item, Index) else getattr(item, "columns", ())
             columns = ", ".join(_shown(part, dialect) for part in parts)
-            return _name(item.table), f"{item.name or ''} ({columns})".strip()
+            return table_name(table), f"{item.name or ''} ({columns})".strip()
         case (_, schema, str(table), Column() as column):
             return TableName(schema, table), f"{column.name} {_shown(column.type, dialect)}"
         case (_, schema, str(table), str(column), dict(), before, after):
             return TableName(schema, table), f"{column} from {_shown(before, dialect)} to {_shown(after, dialect)}"
     return None, " ".join(_shown(part, dialect) for part in diff[1:])
-
-
-def _name(table: Any) -> TableName:
-    return TableName(table.schema, table.name)
 
 
 def _shown(value: Any, dialect: Dialect) -> str:
