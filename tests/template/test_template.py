@@ -333,6 +333,19 @@ def page(url, server):
     raise AssertionError("".join(server.communicate()))
 
 
+def test_the_server_of_a_baked_project_starts_again_when_an_included_file_changes(fresh, start, tmp_path):
+    project, log = fresh.projects["app"], tmp_path / "log"
+    replace_in(project / "development.ini", r"listen = .*", f"listen = localhost:{free_port()}")
+    with log.open("w") as stderr:
+        start(fresh.script("pserve"), "ws://development.ini", "--reload", cwd=project, stderr=stderr)
+    for _ in range(60):
+        if "base.ini changed; reloading" in log.read_text():
+            return
+        (project / "red" / "app" / "conf" / "base.ini").touch()
+        time.sleep(0.5)
+    pytest.fail(log.read_text())
+
+
 @pytest.mark.parametrize("migrated", ["app", "addon"], indirect=True)
 def test_nothing_is_written_when_nothing_changed(fresh, run, migrated):
     before = revisions(migrated)
