@@ -215,7 +215,7 @@ def _start(ini: AppSettings) -> tuple[Registry, str | None]:
         return _start_all(ini)
     except MigrateError:
         raise
-    except Exception as error:  # whatever the application's own code raises
+    except (SystemExit, Exception) as error:  # whatever the application's own code raises
         raise _explained(ini, error) from error
 
 
@@ -243,7 +243,7 @@ def _start_all(ini: AppSettings) -> tuple[Registry, str | None]:
     return registry, app_factory_module(ini.config_uri)
 
 
-def _explained(ini: AppSettings, error: Exception) -> MigrateError:
+def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
     """Return the error that tells what ``error`` of the application's start means."""
     from pyramid.exceptions import ConfigurationExecutionError
 

@@ -730,7 +730,7 @@ class RevisionSyntaxError(RevisionError):
 class RevisionScriptFailed(RevisionError):
     """A revision script fails while it is loaded."""
 
-    def __init__(self, path: Path, error: Exception) -> None:
+    def __init__(self, path: Path, error: BaseException) -> None:
         self.path = path
         self.error = error
         super().__init__(
@@ -1065,7 +1065,7 @@ class LockLost(LockError):
         self.database = database
         super().__init__(
             f"the lock of the database {database} was lost, so another run may be at work there; stopped before the "
-            "next step; see what the server's log says, then run the command again"
+            "next step or commit; see what the server's log says, then run the command again"
         )
 
 
@@ -1079,6 +1079,21 @@ class LockFileError(LockError):
             f"cannot lock the database with the file {path}: {reason}; "
             "the folder of the database has to be writable for the user who runs this"
         )
+
+
+class LockUnreachable(LockError):
+    """The connection for the lock of a run cannot be had. ``url`` is without its password."""
+
+    def __init__(self, url: str, reason: str, *, is_own_address: bool) -> None:
+        self.url = url
+        self.reason = reason
+        self.is_own_address = is_own_address
+        remedy = (
+            "correct the setting websauna_migrate.lock_url"
+            if is_own_address
+            else "where a pooler has one connection only, name a direct address with websauna_migrate.lock_url"
+        )
+        super().__init__(f"no connection for the lock at {url}: {reason}; nothing was run; {remedy}")
 
 
 class RunError(MigrateError, RuntimeError):
@@ -1368,6 +1383,19 @@ class OptionNotAllowed(RunError):
         )
 
 
+class EnvFailed(RunError):
+    """An ``env.py`` raised."""
+
+    def __init__(self, path: str, package: str, error: BaseException) -> None:
+        self.path = path
+        self.package = package
+        self.error = error
+        super().__init__(
+            f"{path} of {package} failed with {type(error).__name__}: {_reason(error)}; nothing was run; "
+            f"correct it and run the same command again"
+        )
+
+
 class EnvDidNotRun(RunError):
     """An ``env.py`` did not call ``run_alembic()``."""
 
@@ -1404,8 +1432,9 @@ class TransactionEndedInside(RunError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the revision ended its transaction by itself; take transaction.commit(), abort() and begin() and "
-            "session.rollback() out of it: the run commits when it is done, and an exception undoes it"
+            "the revision ended its transaction by itself; take commit(), rollback(), transaction.abort() and begin() "
+            "out of it: the run commits when it is done, and an exception undoes it; what cannot run in a transaction "
+            "goes into op.get_context().autocommit_block()"
         )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.alembic_config import make_config
@@ -22,6 +24,7 @@ from websauna_migrate.exceptions import (
     BrokenForeignKeys,
     ConnectionLost,
     EnvDidNotRun,
+    EnvFailed,
     FailedAfterCommit,
     HeadsDiffer,
     HistoryRowGone,
@@ -31,9 +34,11 @@ from websauna_migrate.exceptions import (
     NoTransactionalDdl,
     OfflineStepFailed,
     OpenTransaction,
+    RevisionScriptFailed,
     RunInterrupted,
     RunStopped,
     StepFailed,
+    TransactionEndedInside,
     WrongCombination,
 )
 from websauna_migrate.graph import SYMBOLS, applied, resolve
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.lock import LockHolder, RunLock
     from websauna_migrate.package import History
     from websauna_migrate.plan import Plan, PlanStep
     from websauna_migrate.revisions import Direction
@@ -102,6 +107,26 @@ class _Environment:
         return rows
 
 
+@dataclass(slots=True)
+class _Account:
+    """How far a run is: the steps that are ``done``, and whether the script under way committed by itself."""
+
+    done: list[PlanStep] = field(default_factory=list)
+    in_script: bool = False
+    script_committed: bool = False
+
+    def note_commit(self, _connection: Connection) -> None:
+        self.script_committed = self.script_committed or self.in_script
+
+    @contextmanager
+    def of_script(self) -> Iterator[None]:
+        self.in_script, self.script_committed = True, False
+        try:
+            yield
+        finally:
+            self.in_script = False
+
+
 def migrate(
     app: Application,
     packages: Sequence[str],
@@ -130,9 +155,8 @@ def migrate(
     if not plan.steps:
         on_plan(plan)
         return plan
-    with app.connected(writes=True) as connection, app.lock(connection, on_wait) as lock:
-        rows = read_heads(connection, app.histories)
-        plan = planned(rows, packages, target)
+    with _alone(app, on_wait) as (connection, lock):
+        plan = planned(read_heads(connection, app.histories), packages, target)
         on_plan(plan)
         with interruptible(canceller(connection)):
             execute(
@@ -145,6 +169,24 @@ def migrate(
                 cmd_opts=cmd_opts,
             )
     return plan
+
+
+@contextmanager
+def _alone(
+    app: Application, on_wait: Callable[[LockHolder | None, float], None] | None
+) -> Iterator[tuple[Connection, RunLock]]:
+    """Yield a connection for a run, and the lock that it holds meanwhile."""
+    waits: list[float] = []
+
+    def waiting(holder: LockHolder | None, seconds: float) -> None:
+        waits.append(seconds)
+        if on_wait is not None:
+            on_wait(holder, seconds)
+
+    with app.connected(writes=True) as connection, app.lock(connection, waiting) as lock:
+        if waits:
+            connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
+        yield connection, lock
 
 
 def _at_most_each_second(check: Callable[[], None]) -> Callable[[], None]:
@@ -172,7 +214,7 @@ def stamp(
 
     ``purge`` forgets what the tables hold first.
     """
-    with app.connected(writes=True) as connection, app.lock(connection, on_wait):
+    with _alone(app, on_wait) as (connection, _):
         rows = read_heads(connection, app.histories)
         selected = [one.history.package for one in select(app.histories, packages)]
         heads = plan_stamp(app.graph(), rows, selected, targets, purge=purge)
@@ -193,7 +235,7 @@ def execute(
     """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
 
     Each step commits together with its row in the history table; with ``one_transaction`` all steps commit together.
-    ``before_step`` may raise to stop.
+    ``before_step`` may raise to stop; it is called before each step, and before each commit that would still undo one.
 
     :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
@@ -207,21 +249,17 @@ def execute(
         return
     if one_transaction:
         _refuse_what_needs_no_transaction(plan, connection)
-    environments = _open_all(app, plan, connection, None, cmd_opts)
-    together = _begin_together if one_transaction else nullcontext
-    done = 0
+    account = _Account()
+    explained = partial(_explained, app, plan, account, connection.dialect.name, together=one_transaction)
     try:
-        with _sqlite_keys_unenforced(connection) as check_keys, together(connection):
-            for step in plan.steps:
-                on_progress(Progress(step, done + 1, len(plan.steps), "begins"))
-                started = time.monotonic()
-                before_step()
-                _run_step(environments[step.package], step, connection, check_keys, inside=one_transaction)
-                done += 1
-                on_progress(Progress(step, done, len(plan.steps), "done", time.monotonic() - started))
-    except (KeyboardInterrupt, Exception) as error:
-        raise _explained(app, plan, done, error, connection.dialect.name, together=one_transaction) from error
-    _verify(app, plan, connection)
+        environments = _open_all(app, plan, connection, None, cmd_opts)
+        try:
+            _run_steps(environments, plan, connection, account, one_transaction, before_step, on_progress)
+        except (SystemExit, Exception) as error:
+            raise explained(error) from error
+        _verify(app, plan, connection)
+    except KeyboardInterrupt as error:
+        raise explained(error) from error
 
 
 def rehearse(
@@ -239,15 +277,15 @@ def rehearse(
     :raises RunInterrupted: on KeyboardInterrupt
     """
     environments = _open_all(app, plan, connection, None, None)
-    done = 0
+    account = _Account()
     try:
         with transaction():
             for step in plan.steps:
-                _run_step(environments[step.package], step, connection, lambda: None, inside=True)
+                _run_step(environments[step.package], step, connection, account, inside=True)
                 after_step(step)
-                done += 1
-    except (KeyboardInterrupt, Exception) as error:
-        raise _explained(app, plan, done, error, connection.dialect.name, together=True) from error
+                account.done.append(step)
+    except (KeyboardInterrupt, SystemExit, Exception) as error:
+        raise _explained(app, plan, account, connection.dialect.name, error, together=True) from error
 
 
 def write_sql(
@@ -376,30 +414,92 @@ def _open(
     tag = getattr(cmd_opts, "tag", None)
     options = {"as_sql": connection is None, "destination_rev": "heads", "starting_rev": None, "tag": tag}
     context = EnvironmentContext(config, scripts, fn=lambda heads, migration: [], **options)
+    steps = [step for step in plan.steps if step.package == history.package]
     with context:
-        scripts.run_env()
+        try:
+            scripts.run_env()
+        except MigrateError:
+            raise
+        except (SystemExit, Exception) as error:  # whatever the env.py raises
+            raise EnvFailed(scripts.env_py_location, history.package, error) from error
         if not configured:
             raise EnvDidNotRun(scripts.env_py_location, history.package)
-        steps = [step for step in plan.steps if step.package == history.package]
         # All of them before the first is run: one that is broken stops the run while there is nothing to undo.
-        modules = {step.revision.id: load_script(step.revision.path) for step in steps}
+        modules = {step.revision.id: _loaded(step) for step in steps}
     if connection is not None and connection.in_transaction():
         raise OpenTransaction(history.package)
     rows = plan.heads_before[history.package]
     return _Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
 
 
-def _run_step(
-    environment: _Environment, step: PlanStep, connection: Connection, check_keys: Callable[[], None], *, inside: bool
+def _loaded(step: PlanStep) -> ModuleType:
+    module = load_script(step.revision.path)
+    name = "upgrade" if step.direction == "up" else "downgrade"
+    if not callable(getattr(module, name, None)):
+        raise RevisionScriptFailed(step.revision.path, AttributeError(f"it has no function {name}()"))
+    return module
+
+
+def _run_steps(
+    environments: Mapping[str, _Environment],
+    plan: Plan,
+    connection: Connection,
+    account: _Account,
+    one_transaction: bool,
+    before_step: Callable[[], None],
+    on_progress: Callable[[Progress], None],
 ) -> None:
-    """Run one step in a transaction of its own, or ``inside`` the one that is open."""
+    total = len(plan.steps)
+    together = _begin_together if one_transaction else nullcontext
+    # Where DDL cannot be undone, what was done is better written down than not.
+    may_still_stop = before_step if connection.dialect.name in _UNDOES_DDL else lambda: None
+    with _heard(connection, account), _sqlite_keys_unenforced(connection) as check_keys, together(connection):
+        for number, step in enumerate(plan.steps, 1):
+            on_progress(Progress(step, number, total, "begins"))
+            started = time.monotonic()
+            before_step()
+            checks = (check_keys, may_still_stop)
+            _run_step(environments[step.package], step, connection, account, checks, inside=one_transaction)
+            account.done.append(step)
+            on_progress(Progress(step, number, total, "done", time.monotonic() - started))
+
+
+@contextmanager
+def _heard(connection: Connection, account: _Account) -> Iterator[None]:
+    """Tell ``account`` of each commit on ``connection``."""
+    event.listen(connection, "commit", account.note_commit)
+    try:
+        yield
+    finally:
+        event.remove(connection, "commit", account.note_commit)
+
+
+def _run_step(
+    environment: _Environment,
+    step: PlanStep,
+    connection: Connection,
+    account: _Account,
+    checks: Sequence[Callable[[], None]] = (),
+    *,
+    inside: bool,
+) -> None:
+    """Run one step in a transaction of its own, or ``inside`` the one that is open; ``checks`` come before its end."""
     if not inside and connection.in_transaction():
         raise OpenTransaction(step.package)
+    outer = connection.get_transaction() if inside else None
     with nullcontext() if inside else _begin_step(environment.migration, connection):
         if environment.begins_with(step):
             environment.table.create(connection, checkfirst=True)
-        _migrate(environment, step)
-        check_keys()
+        with account.of_script():
+            _migrate(environment, step)
+        if inside and connection.get_transaction() is not outer:
+            raise TransactionEndedInside
+        for check in checks:
+            check()
+    if not inside and connection.in_transaction():
+        # What was begun is over, and the row in the history table stands in a transaction that nobody commits.
+        connection.rollback()
+        raise TransactionEndedInside
 
 
 def _migrate(environment: _Environment, step: PlanStep) -> None:
@@ -460,18 +560,19 @@ def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
 
 
 def _explained(
-    app: Application, plan: Plan, done: int, error: BaseException, dialect: str, *, together: bool
+    app: Application, plan: Plan, account: _Account, dialect: str, error: BaseException, *, together: bool
 ) -> MigrateError:
-    """Return the error that tells what was applied and what was not when ``error`` came after ``done`` steps."""
+    """Return the error that tells what was applied and what was not when ``error`` came."""
+    done = len(account.done)
     step = plan.steps[min(done, len(plan.steps) - 1)]
-    stays = _what_stays(step, dialect)
+    stays = _what_stays(step, dialect, account)
     interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
     # Either may have come between the server's commit and our taking note of it.
     committed = isinstance(error, FailedAfterCommit)
-    if committed or ((interrupted or lost) and _is_applied(app, plan.steps[-1] if together else step)):
+    if committed or ((interrupted or lost) and _applied_of(app, plan.steps[-1:] if together else [step])):
         done, stays = len(plan.steps) if together else plan.steps.index(step) + 1, None
     elif together:
-        done = 0
+        done = _applied_of(app, plan.steps) if account.script_committed else 0
     ran, left = _names(plan.steps[:done]), _names(plan.steps[done:])
     if interrupted:
         return RunInterrupted(ran, left, stays=stays)
@@ -479,25 +580,35 @@ def _explained(
         return ConnectionLost(error, ran, left, stays=stays)
     if committed or isinstance(error, LockError):
         return RunStopped(error, ran, left)
+    if _is_refused_block(error):
+        return NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
     return StepFailed(*where, error, applied=ran, left=left, stays=stays)
 
 
-def _what_stays(step: PlanStep, dialect: str) -> str | None:
+def _what_stays(step: PlanStep, dialect: str, account: _Account) -> str | None:
     """Return why the database keeps what a step did before it broke, None where it does not."""
     if dialect not in _UNDOES_DDL:
         return "this database cannot undo DDL"
-    return "it leaves its transaction" if uses_autocommit_block(step.revision, step.direction) else None
+    left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
+    return "it leaves its transaction" if left else None
 
 
-def _is_applied(app: Application, step: PlanStep) -> bool:
-    """Ask the database, on a connection of its own, whether ``step`` was committed; False where it does not answer."""
+def _is_refused_block(error: BaseException) -> bool:
+    """Tell whether ``error`` is the bare assertion of an ``autocommit_block()`` in the transaction of others."""
+    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    return isinstance(error, AssertionError) and frames[-1:] == ["autocommit_block"]
+
+
+def _applied_of(app: Application, steps: Sequence[PlanStep]) -> int:
+    """Ask the database, on a connection of its own, how many of ``steps`` are committed; 0 where it does not answer."""
     with suppress(MigrateError, SQLAlchemyError):
         with app.connected(writes=False) as connection:
-            rows = read_heads(connection, [app.history(step.package)])
-        revisions = applied(app.graph().histories[step.package], rows[step.package])
-        return (step.revision.id in revisions) == (step.direction == "up")
-    return False
+            rows = read_heads(connection, app.histories)
+        histories = app.graph().histories
+        done = {package: applied(histories[package], rows[package]) for package in {step.package for step in steps}}
+        return sum((step.revision.id in done[step.package]) == (step.direction == "up") for step in steps)
+    return 0
 
 
 def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
@@ -531,12 +642,19 @@ def _sqlite_keys_unenforced(connection: Connection) -> Iterator[Callable[[], Non
     if connection.dialect.name != "sqlite" or not _sqlite(connection, "PRAGMA foreign_keys"):
         yield lambda: None
         return
-    broken = set(_sqlite(connection, "PRAGMA foreign_key_check"))
+    try:
+        broken: set[Any] | None = set(_sqlite(connection, "PRAGMA foreign_key_check"))
+    except connection.dialect.loaded_dbapi.Error:  # a key refers to columns that are not unique
+        broken = None
     _sqlite(connection, "PRAGMA foreign_keys = OFF")
 
     def check_keys() -> None:
-        new = sorted(set(_sqlite(connection, "PRAGMA foreign_key_check")) - broken, key=str)
-        if new:
+        if broken is None:
+            return
+        now = set(_sqlite(connection, "PRAGMA foreign_key_check"))
+        new = sorted(now - broken, key=str)
+        # Rows that were broken before may be others now, of a renamed table for instance.
+        if len(now) > len(broken):
             raise BrokenForeignKeys(tuple(f"{table} row {row} to {target}" for table, row, target, _ in new))
 
     try:

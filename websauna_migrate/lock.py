@@ -9,7 +9,8 @@ blocked in the server would hang the holder's ``CREATE INDEX CONCURRENTLY``. Eac
 * SQLite: an operating-system lock on ``<database>-migrate-lock``. A database in memory needs none.
 * Others: no lock; the log says so.
 
-Errors of the connection itself, such as a server that is down, pass through as SQLAlchemy raises them.
+Errors of the connection while the lock is waited for, such as a server that goes down, pass through as SQLAlchemy
+raises them.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import BigInteger, create_engine, func, literal, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from .exceptions import LockFileError, LockLost, LockTimeout
+from .exceptions import LockFileError, LockLost, LockTimeout, LockUnreachable
+from .run_context import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,9 +115,15 @@ def run_lock(
         or has one connection only. It has to be the same database, and the same for all runs.
     :param on_wait: called after each unsuccessful try with the holder and the seconds waited so far.
     :raises LockTimeout: somebody else held it all the time.
+    :raises LockUnreachable: the connection for the lock cannot be had.
     :raises LockFileError: the lock file of a SQLite database cannot be used.
     """
-    lock = _open(engine, schema, lock_url)
+    try:
+        lock = _open(engine, schema, lock_url)
+    except (DBAPIError, NoSuchModuleError, ImportError) as error:
+        url = engine.url if lock_url is None else lock_url
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise LockUnreachable(shown(url), reason, is_own_address=lock_url is not None) from error
     try:
         _wait(lock, timeout, on_wait)
         yield lock
@@ -137,9 +145,12 @@ def _wait(lock: RunLock, timeout: float, on_wait: Callable[[LockHolder | None, f
 
 
 def _open(engine: Engine, schema: str | None, lock_url: URL | None) -> RunLock:
-    if lock_url is not None:
-        engine = create_engine(lock_url, poolclass=NullPool)
     backend = engine.url.get_backend_name()
+    if lock_url is not None:
+        if lock_url.get_backend_name() != backend:
+            reason = f"it is not of the same kind as {engine.url.drivername}://"
+            raise LockUnreachable(shown(lock_url), reason, is_own_address=True)
+        engine = create_engine(lock_url, poolclass=NullPool)
     if backend == "sqlite":
         database = _sqlite_file(engine)
         return _FileLock(database) if database else _NoLock()
@@ -203,7 +214,9 @@ class _PostgresqlLock(_ServerLock):
         if row is None:
             return None
         end = f"SELECT pg_terminate_backend({row.pid})"
-        return LockHolder(row.pid, row.host or "of the server", row.application_name, row.xact_start, end)
+        # Of the run of another role one may not be told anything; who is told knows the time at least.
+        host = row.host or (row.xact_start and "of the server")
+        return LockHolder(row.pid, host, row.application_name, row.xact_start, end)
 
     def is_held(self) -> bool:
         # SQLAlchemy does not connect again inside a transaction, so any answer comes from the one that has the lock.
@@ -243,6 +256,7 @@ class _MysqlLock(_ServerLock):
         # A name has 64 characters at most, and a database's name alone may have that many.
         self.key = f"websauna_migrate {self.digest.hex()[:32]}"
         self.connection.execute(text(f"SET SESSION wait_timeout = {_MYSQL_STAY}"))
+        self.number = self.connection.scalar(select(func.connection_id()))
 
     def try_to_take(self) -> bool:
         return self.connection.scalar(select(func.get_lock(self.key, 0))) == 1
@@ -255,8 +269,12 @@ class _MysqlLock(_ServerLock):
         return LockHolder(row.id, row.host, row.user, since, f"KILL {row.id}")
 
     def is_held(self) -> bool:
-        # Outside a transaction SQLAlchemy does connect again, so that an answer alone proves nothing.
-        return self._is_true(select(func.is_used_lock(self.key) == func.connection_id()))
+        # Asked on another connection: others know since when by when this one was last used.
+        try:
+            with self.connection.engine.connect() as other:
+                return other.scalar(select(func.is_used_lock(self.key))) == self.number
+        except SQLAlchemyError:
+            return False
 
     def close(self) -> None:
         with suppress(SQLAlchemyError):

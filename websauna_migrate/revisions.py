@@ -197,7 +197,7 @@ def load_script(path: Path) -> ModuleType:
 
     try:
         return load_python_file(path.parent, path.name)
-    except Exception as error:  # whatever the script raises
+    except (SystemExit, Exception) as error:  # whatever the script raises
         raise RevisionScriptFailed(path, error) from error
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import (
     Column,
@@ -26,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from websauna_migrate.exceptions import (
@@ -50,6 +51,7 @@ ATTRIBUTE = "websauna_migrate"
 PREFIX = "sqlalchemy."
 _UNSET = re.compile(r"\$\{(\w+)\}")
 _BUSY_TIMEOUT = 60  # seconds that a SQLite connection waits for another one
+_PATIENCE = 1  # seconds of it that it waits in C, where a signal does not reach Python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +114,14 @@ def make_engine(settings: Mapping[str, Any], origin: str, **options: Any) -> Eng
 def open_engine(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Engine:
     """Return an engine for a run: without a pool, and without ``echo``, which would print among the results.
 
-    On SQLite its transactions are real ones: the driver starts none by itself, and one that ``writes`` takes the
-    write lock when it begins.
+    An application may have its connections in AUTOCOMMIT; a revision has a transaction all the same. On SQLite
+    transactions are real ones: the driver starts none by itself, and one that ``writes`` takes the write lock when it
+    begins.
     """
     ignored = tuple(PREFIX + name for name in ("pool", "max_", "echo"))
     kept = {key: value for key, value in settings.items() if not key.startswith(ignored)}
+    if str(kept.get(PREFIX + "isolation_level", "")).upper() == "AUTOCOMMIT":
+        del kept[PREFIX + "isolation_level"]
     engine = make_engine(kept, origin, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         _make_transactions_real(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -169,7 +174,11 @@ def shown(url: URL) -> str:
 def _is_missing_file(url: URL) -> bool:
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return False
-    return not url.database.startswith("file:") and not Path(url.database).exists()
+    if not url.database.startswith("file:"):
+        return not Path(url.database).exists()
+    # An URI name, of https://sqlite.org/uri.html; its options are those of the URL.
+    path = unquote(urlsplit(url.database).path)
+    return path not in ("", ":memory:") and url.query.get("mode") != "memory" and not Path(path).exists()
 
 
 def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
@@ -208,7 +217,20 @@ def _make_transactions_real(engine: Engine, begin: str) -> None:
     @event.listens_for(engine, "begin")
     def begin_for_real(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            _begin_when_free(connection, begin)
+
+
+def _begin_when_free(connection: Connection, begin: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+    for left in range(_BUSY_TIMEOUT, 0, -_PATIENCE):
+        try:
             connection.exec_driver_sql(begin)
+            break
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or left <= _PATIENCE:
+                raise
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
 
 
 def _one_line(error: BaseException) -> str:

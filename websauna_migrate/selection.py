@@ -32,8 +32,16 @@ class Selected:
 
 
 def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Selected, ...]:
-    """Group ``packages`` by history, in the order of ``histories``."""
-    selected = (Selected(h, tuple(name for name in h.packages if name in packages)) for h in histories)
+    """Group ``packages`` by history, in the order of ``histories``.
+
+    :raises UnknownPackage: one of them is in no history
+    """
+    names = (packages,) if isinstance(packages, str) else packages
+    registered = tuple(name for history in histories for name in history.packages)
+    for name in names:
+        if name not in registered:
+            raise UnknownPackage(name, registered, closest(name, registered))
+    selected = (Selected(h, tuple(name for name in h.packages if name in names)) for h in histories)
     return tuple(s for s in selected if s.packages)
 
 

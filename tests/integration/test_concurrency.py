@@ -151,3 +151,58 @@ def test_what_only_reads_does_not_wait_for_the_lock(postgresql, tmp_path, start,
 
     for command in ("current", "status", "plan"):
         assert run(*project.argv(command), **project.options, timeout=10).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "own_mariadb"])
+def test_who_waits_long_goes_on_though_the_server_ends_idle_connections(kind, request, tmp_path, start):
+    server = request.getfixturevalue(kind)
+    url = server.new_database() if kind == "postgresql" else server.create_database()
+    with sa.create_engine(url).begin() as connection:
+        statement = f"ALTER DATABASE {url.database} SET idle_session_timeout = '2s'"
+        connection.exec_driver_sql(statement if kind == "postgresql" else "SET GLOBAL wait_timeout = 2")
+    slow = "SELECT pg_sleep(5)" if kind == "postgresql" else "SELECT sleep(5)"
+    histories = {"red": [*chain("red", 1), Revision("slow", up=[slow]), *chain("late", 1)]}
+    project = write_project(tmp_path, url, histories)
+    first = start(*project.argv("upgrade"), **project.options)
+    while "slow" not in first.stderr.readline():
+        pass
+
+    second = start(*project.argv("upgrade"), **project.options)
+
+    assert "waiting for another run" in finish([first, second])[1]
+
+
+def test_who_waits_says_once_for_whom_and_since_when(backend, tmp_path, start):
+    steps = [Revision(f"slow{n}", up="time.sleep(1.1)") for n in range(4)]
+    project = write_project(tmp_path, backend.new_database(), {"red": steps})
+    first = start(*project.argv("upgrade"), **project.options)
+    while "slow0" not in first.stderr.readline():
+        pass
+
+    _, said = finish([first, start(*project.argv("upgrade"), **project.options)])
+
+    assert said.count("waiting for another run") == 1
+    assert re.search(r"process \d+.* since 20\d\d-", said)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("postgresql+psycopg2://127.0.0.1:1/x", "refused"),
+        ("postgresql+none://h/x", "Can't load plugin"),
+        ("sqlite:///x.db", "not of the same kind"),
+    ],
+)
+def test_an_address_of_the_lock_that_cannot_be_used_is_named_with_its_setting(
+    postgresql, tmp_path, run, address, reason
+):
+    settings = {"websauna_migrate.lock_url": address}
+    project = write_project(tmp_path, postgresql.new_database(), {"red": chain("red", 1)}, settings)
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("FAILED: no connection for the lock at ")
+    assert reason in line
+    assert line.endswith("nothing was run; correct the setting websauna_migrate.lock_url")

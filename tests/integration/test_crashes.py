@@ -166,6 +166,52 @@ def test_a_signal_at_any_moment_leaves_what_the_error_says(atomic_backend, tmp_p
         before = after
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_an_env_py_runs_tells_what_was_not_applied(sqlite, number, tmp_path, start):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    env = tmp_path / "red" / "alembic" / "env.py"
+    env.write_text(f"import sys, time\nprint('here', file=sys.stderr, flush=True)\ntime.sleep(60)\n{env.read_text()}")
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "here")
+
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=10)
+
+    assert process.returncode == 128 + number
+    assert "FAILED: interrupted; applied in this run: none; not applied: red red1; run the same command again" in stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_further_signals_do_not_stop_the_end_of_a_run(backend, number, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up=[LONG[backend.name]])]
+    project = write_project(tmp_path, backend.new_database(), {"red": history})
+    process = start(*project.argv("upgrade"), **project.options)
+    wait_for(process, "red slow")
+    time.sleep(0.3)
+
+    for _ in range(4):
+        process.send_signal(number)
+        time.sleep(0.007)
+    _, stderr = process.communicate(timeout=10)
+
+    assert process.returncode == 128 + number
+    assert "applied in this run: red red1; not applied: red slow" in stderr.splitlines()[-1]
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_a_writer_of_the_sqlite_file(sqlite, tmp_path, start):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    with project.engine().connect() as writer:
+        writer.exec_driver_sql("CREATE TABLE other (id INTEGER)")
+        writer.exec_driver_sql("BEGIN IMMEDIATE")
+        process = start(*project.argv("upgrade"), **project.options)
+        time.sleep(2)
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(5) != 0
+        writer.rollback()
+
+
 def said_to_be_applied(stderr: str) -> int:
     said = stderr.splitlines()[-1].partition("applied in this run: ")[2].partition(";")[0]
     if said.endswith("in all)"):
@@ -220,8 +266,8 @@ def test_a_server_restarted_in_the_middle_of_a_run_gives_a_clear_error_and_the_n
     assert project.heads() == {"red": ["slow"]}
 
 
-def test_a_lock_lost_between_two_revisions_stops_the_run_before_the_next(postgresql, tmp_path, start):
-    history = [*chain("red", 1), Revision("slow", up="time.sleep(1.5)"), *chain("late", 1)]
+def test_a_lock_lost_while_a_revision_runs_stops_it_before_it_commits(postgresql, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up="time.sleep(1.5)")]
     project = write_project(tmp_path, postgresql.new_database(), {"red": history})
     process = start(*project.argv("upgrade"), **project.options)
     wait_for(process, "red slow")
@@ -230,9 +276,9 @@ def test_a_lock_lost_between_two_revisions_stops_the_run_before_the_next(postgre
     _, stderr = process.communicate(timeout=20)
 
     assert process.returncode == 1
-    assert "was lost, so another run may be at work there; stopped before the next step;" in stderr
-    assert "applied in this run: red red1, red slow; not applied: red late1" in stderr
-    assert project.heads() == {"red": ["slow"]}
+    assert "was lost, so another run may be at work there; stopped before the next step or commit;" in stderr
+    assert "applied in this run: red red1; not applied: red slow" in stderr
+    assert project.heads() == {"red": ["red1"]}
 
 
 def test_a_server_that_is_down_is_one_clear_line(own_postgresql, tmp_path, run):

@@ -108,6 +108,159 @@ def test_a_row_that_went_from_the_history_table_stops_the_run(atomic_backend, tm
     assert project.tables() == {"red1_a"}
 
 
+def test_a_script_without_the_function_is_named_before_anything_is_run(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 2)})
+    script = project.script("red", "red2")
+    script.write_text(script.read_text().replace("def upgrade", "def uprade"))
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert (
+        "red2.py: loading it failed with AttributeError: it has no function upgrade(); nothing was run" in done.stderr
+    )
+    assert project.heads() == {}
+
+
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp_path, run, ends, later):
+    up = f"""
+        op.execute("CREATE TABLE one (id INTEGER)")
+        op.get_bind().{ends}()
+        op.execute("CREATE TABLE two (id INTEGER)")
+        """
+    histories = {"red": [*chain("red", 1), Revision("ends", up=up), *chain("late", later)]}
+    project = write_project(tmp_path, backend.new_database(), histories)
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("FAILED: red ends (up) broke: TransactionEndedInside: the revision ended its transaction")
+    assert "applied in this run: red red1; not applied: red ends" in line
+    assert project.heads() == {"red": ["red1"]}
+    kept = {"one", "two"} if backend.name == "mariadb" else {"one"} if ends == "commit" else set()
+    assert project.tables() == {"red1_a", *kept}
+    assert ("what ends had done before stays" in line) == bool(kept)
+
+
+def test_in_one_transaction_a_revision_that_commits_is_an_error_that_tells_what_is_there(atomic_backend, tmp_path, run):
+    histories = {"red": [*chain("red", 2), Revision("ends", up="op.get_bind().commit()"), *chain("late", 1)]}
+    project = write_project(tmp_path, atomic_backend.new_database(), histories)
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "applied in this run: red red1, red red2; not applied: red ends, red late1" in done.stderr
+    assert project.heads() == {"red": ["red2"]}
+
+
+HIDDEN = """
+def build(op, statement):
+    with op.get_context().autocommit_block():
+        op.execute("CREATE TABLE built (id INTEGER)")
+    op.execute(statement)
+"""
+
+
+@pytest.mark.parametrize("one_transaction", [False, True])
+def test_a_block_that_is_hidden_in_a_helper_is_not_said_to_be_undone(atomic_backend, tmp_path, run, one_transaction):
+    up = "from helper import build\nbuild(op, 'INSERT INTO missing VALUES (1)')"
+    project = write_project(tmp_path, atomic_backend.new_database(), {"red": [Revision("red1", up=up)]})
+    (tmp_path / "helper.py").write_text(HIDDEN)
+    options = ["-x", "transaction=all"] if one_transaction else []
+
+    line = run(*project.argv(*options, "upgrade"), **project.options).stderr.splitlines()[-1]
+
+    assert "red red1 " in line
+    assert ("what red1 had done before stays, because it leaves its transaction" in line) == (not one_transaction)
+    assert ("autocommit_block" in line) == one_transaction
+    assert project.tables() == (set() if one_transaction else {"built"})
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_an_env_py_does_not_decide_over_the_transactions_of_a_run(atomic_backend, tmp_path, run, value):
+    project = write_project(tmp_path, atomic_backend.new_database(), {"red": chain("red", 2)})
+    env = tmp_path / "red" / "alembic" / "env.py"
+    env.write_text(env.read_text().replace('"red"', f'"red", transaction_per_migration={value}'))
+
+    assert steps(run(*project.argv("upgrade"), **project.options)) == ["red1", "red2"]
+    assert project.heads() == {"red": ["red2"]}
+
+
+def test_a_failing_revision_is_undone_though_the_application_works_in_autocommit(postgresql, tmp_path, run):
+    histories = {"red": [*chain("red", 1), Revision("broken", up=BREAKS)]}
+    autocommit = {"sqlalchemy.isolation_level": "AUTOCOMMIT"}
+    project = write_project(tmp_path, postgresql.new_database(), histories, autocommit)
+
+    assert "; nothing of broken stays; " in run(*project.argv("upgrade"), **project.options).stderr
+    assert project.tables() == {"red1_a"}
+
+
+@pytest.mark.parametrize("place", ["revision", "script", "env.py", "package"])
+def test_who_ends_the_process_ends_the_run_with_an_error(backend, tmp_path, run, place):
+    project = write_project(
+        tmp_path, backend.new_database(), {"red": [*chain("red", 1), Revision("ends", up="exit()")]}
+    )
+    files = {
+        "script": project.script("red", "ends"),
+        "env.py": tmp_path / "red" / "alembic" / "env.py",
+        "package": tmp_path / "red" / "__init__.py",
+    }
+    if place in files:
+        files[place].write_text(f"import sys\nsys.exit(0)\n{files[place].read_text()}")
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("FAILED: ")
+    assert "SystemExit" in line
+    if place == "revision":
+        assert "applied in this run: red red1; not applied: red ends" in line
+        assert project.heads() == {"red": ["red1"]}
+    else:
+        assert project.tables() == set()
+
+
+def test_an_env_py_that_fails_is_named(sqlite, tmp_path, run):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    env = tmp_path / "red" / "alembic" / "env.py"
+    env.write_text("raise ValueError('boo')\n")
+
+    said_last = run(*project.argv("upgrade"), **project.options).stderr.splitlines()[-1]
+
+    assert said_last == (
+        f"FAILED: {env} of red failed with ValueError: boo; nothing was run; correct it and run the same command again"
+    )
+
+
+@pytest.mark.parametrize("command", [("status", "--format", "json"), ("upgrade", "--sql")])
+def test_what_an_application_prints_is_no_result(sqlite, tmp_path, run, command):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    for file in (tmp_path / "red" / "__init__.py", tmp_path / "red" / "alembic" / "env.py"):
+        file.write_text(f"print('hello')\n{file.read_text()}")
+
+    done = run(*project.argv(*command), **project.options)
+
+    assert done.returncode == 0
+    assert "hello" not in done.stdout
+    assert "hello" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "current", "plan", "doctor"])
+def test_what_only_reads_makes_no_sqlite_file_by_whatever_name(tmp_path, run, command):
+    file = tmp_path / "m.db"
+    url = sa.make_url(f"sqlite:///file:{file}?uri=true")
+    project = write_project(tmp_path, url, {"red": chain("red", 1)})
+
+    assert run(*project.argv(command), **project.options).returncode == 0
+    assert not file.exists()
+    said(run(*project.argv("upgrade"), **project.options))
+    assert file.exists()
+
+
 def test_a_failing_downgrade_keeps_its_revision(atomic_backend, tmp_path, run):
     histories = {"red": [Revision("red1", up=BREAKS[:1], down=["DROP TABLE half", "DROP TABLE missing"])]}
     project = write_project(tmp_path, atomic_backend.new_database(), histories)
@@ -326,6 +479,26 @@ def family(sqlite, tmp_path):
         return project
 
     return family
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ("INSERT INTO child VALUES (6, 77)", "op.rename_table('child', 'kid')"),
+        (
+            "CREATE TABLE odd (name VARCHAR(10) REFERENCES parent (name))",
+            "op.create_index('i', 'child', ['parent_id'])",
+        ),
+    ],
+    ids=["a row without a parent", "a key that refers to what is not unique"],
+)
+def test_what_was_wrong_with_keys_before_does_not_stop_a_revision(family, run, before, change):
+    project = family(change)
+    said(run(*project.argv("upgrade", "family"), **project.options))
+    with project.engine().begin() as connection:
+        connection.exec_driver_sql(before)
+
+    assert steps(run(*project.argv("upgrade"), **project.options)) == ["change"]
 
 
 @pytest.mark.parametrize("mode", ["each", "all"])

@@ -54,4 +54,4 @@ def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect,
     monkeypatch.setattr(executor, "uses_autocommit_block", lambda revision, direction: False)
     step = PlanStep("shop", None, "up", (), ("s1",))
 
-    assert (executor._what_stays(step, dialect) is not None) == stays
+    assert (executor._what_stays(step, dialect, executor._Account()) is not None) == stays

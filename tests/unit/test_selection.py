@@ -42,6 +42,16 @@ def test_the_option_names_packages(given_, meant):
     assert package_names(given_, REGISTERED, "shop") == meant
 
 
+@pytest.mark.parametrize("packages", [["note"], "note", ["shop", "note"]])
+def test_a_selection_of_what_no_history_holds_is_an_error(packages):
+    with pytest.raises(UnknownPackage, match="did you mean notes"):
+        select([SHOP, NOTES], packages)
+
+
+def test_one_name_is_a_selection_and_no_part_of_another_name():
+    assert select([SHOP, NOTES], "notes") == (Selected(NOTES, ("notes",)),)
+
+
 def test_an_unknown_package_is_an_error_with_the_registered_and_the_closest():
     with pytest.raises(UnknownPackage) as caught:
         package_names(["packages=note"], REGISTERED, "shop")

@@ -14,6 +14,14 @@ from websauna_migrate.scripts import common
 from websauna_migrate.scripts.common import ended_by_signals
 
 
+@pytest.fixture(autouse=True)
+def _the_process_goes_on():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_raises_in_the_main_thread_and_cancels_in_another(number):
     threads = []

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import (
@@ -50,10 +50,10 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         return _BROKEN_PIPE  # the reader went away, as `head` does
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         tell("FAILED: interrupted")
-        return _SIGNALLED + signal.SIGINT
-    except Exception as error:  # the border: nothing goes past it
+        return int(getattr(error, "exit_code", _SIGNALLED + signal.SIGINT))
+    except (SystemExit, Exception) as error:  # the border: nothing goes past it
         if raise_errors:
             tell(traceback.format_exc().rstrip())
         tell(f"FAILED: {message(_not_written(error) or error)}")
@@ -86,7 +86,7 @@ def _open_if_closed(number: int, name: str) -> None:
         setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
-def _not_written(error: Exception) -> ResultNotWritten | None:
+def _not_written(error: BaseException) -> ResultNotWritten | None:
     """Return what ``error`` is where it came from writing; Python does not tell to what."""
     if not isinstance(error, OSError) or error.filename is not None:
         return None
@@ -120,7 +120,8 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
 
     def stop(number: int, _frame: object) -> None:
         caught.append(number)
-        raise KeyboardInterrupt
+        if len(caught) == 1:  # a second one is not to stop the rollback, nor what tells of it
+            raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
@@ -129,22 +130,25 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, stop)
         try:
             yield
-        except RunInterrupted as error:
-            error.exit_code = _SIGNALLED + (caught or [signal.SIGINT])[0]
+        except (RunInterrupted, KeyboardInterrupt) as error:
+            vars(error)["exit_code"] = _SIGNALLED + (caught or [signal.SIGINT])[0]
             raise
         finally:
+            # After one the process is to end, and another one is not to keep it from saying how.
             for number in heeded:
-                signal.signal(number, before[number])
+                signal.signal(number, signal.SIG_IGN if caught else before[number])
 
 
 @contextmanager
 def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[None]:
-    """Call ``call`` in a thread as soon as the process gets one of the signals."""
+    """Call ``call``, once, in a thread as soon as the process gets one of the signals."""
+    called: list[bool] = []
 
     def watch() -> None:
         with reader:  # closed here only, as nobody else knows when it is read from no more
             while received := reader.recv(1):
-                if received[0] in numbers:
+                if received[0] in numbers and not called:
+                    called.append(True)
                     with suppress(Exception):  # the statement may have ended, or the connection be gone
                         call()
 
@@ -195,7 +199,8 @@ def application(
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     from websauna_migrate.bootstrap import load_application
 
-    app = load_application(settings_file(options), options.name, complete=complete)
+    with redirect_stdout(sys.stderr):  # what an application prints while it starts is no result of ours
+        app = load_application(settings_file(options), options.name, complete=complete)
     if not gc.isenabled():  # see main() of ws_alembic
         gc.freeze()
         gc.set_threshold(_GARBAGE)
@@ -222,13 +227,13 @@ def say(options: Namespace, line: str) -> None:
 
 def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
     """Return a function that tells, once for each, who holds the lock that a run waits for."""
-    said: list[str] = []
+    said: list[object] = []
 
     def say_holder(holder: LockHolder | None, _waited: float) -> None:
-        line = f"waiting for another run on this database: {holder or 'not known which'}"
-        if line not in said:
-            said.append(line)
-            say(options, line)
+        which = holder and (holder.process, holder.host)
+        if which not in said:
+            said.append(which)
+            say(options, f"waiting for another run on this database: {holder or 'not known which'}")
 
     return say_holder
 

@@ -236,7 +236,9 @@ def _migrate(options: Namespace, direction: Any) -> int:
     if options.sql and options.backup:
         raise WrongCombination("--sql changes no database, so there is nothing to back up", "leave out --backup")
     if options.sql:
-        executor.write_sql(app, packages, options.revision, sys.stdout, **run_options)
+        output = sys.stdout
+        with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is no SQL
+            executor.write_sql(app, packages, options.revision, output, **run_options)
         return 0
     if direction == "down" and options.revision == "base":
         confirm_removal(options, app, packages)
