@@ -248,7 +248,7 @@ def execute(
     if not plan.steps:
         return
     if one_transaction:
-        _refuse_what_needs_no_transaction(plan, connection)
+        _refuse_what_needs_no_transaction(plan, connection.dialect.name)
     account = _Account()
     explained = partial(_explained, app, plan, account, connection.dialect.name, together=one_transaction)
     try:
@@ -308,6 +308,8 @@ def write_sql(
     """
     rows, target = _offline_rows(app, packages, target, direction)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+    if one_transaction:
+        _refuse_what_needs_no_transaction(plan, database_url(app.ini.settings, str(app.ini.path)).get_backend_name())
     environments = _open_all(app, plan, None, output, cmd_opts)
     if one_transaction and plan.steps:
         environments[plan.steps[0].package].migration.impl.emit_begin()
@@ -624,9 +626,9 @@ def _verify(app: Application, plan: Plan, connection: Connection) -> None:
             raise HeadsDiffer(history.package, history.history_table, tuple(expected), found[history.package])
 
 
-def _refuse_what_needs_no_transaction(plan: Plan, connection: Connection) -> None:
-    if connection.dialect.name not in _UNDOES_DDL:
-        raise NoTransactionalDdl(connection.dialect.name)
+def _refuse_what_needs_no_transaction(plan: Plan, dialect: str) -> None:
+    if dialect not in _UNDOES_DDL:
+        raise NoTransactionalDdl(dialect)
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
             raise NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -196,7 +197,8 @@ def load_script(path: Path) -> ModuleType:
     from alembic.util import load_python_file
 
     try:
-        return load_python_file(path.parent, path.name)
+        with redirect_stdout(sys.stderr):  # what it prints is no result of a command
+            return load_python_file(path.parent, path.name)
     except (SystemExit, Exception) as error:  # whatever the script raises
         raise RevisionScriptFailed(path, error) from error
 

@@ -221,6 +221,7 @@ def _make_transactions_real(engine: Engine, begin: str) -> None:
 
 
 def _begin_when_free(connection: Connection, begin: str) -> None:
+    """Begin a transaction, and wait for that in Python, so that Ctrl-C ends it."""
     cursor = connection.connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
     for left in range(_BUSY_TIMEOUT, 0, -_PATIENCE):

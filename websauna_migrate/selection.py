@@ -59,12 +59,10 @@ def package_names(x_arguments: Iterable[str], registered: Collection[str], curre
     names = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
     if not names:
         raise EmptySelection(tuple(registered))
-    if ALL in names:
-        return tuple(registered)
     for name in names:
-        if name not in registered:
+        if name not in registered and name != ALL:
             raise UnknownPackage(name, tuple(registered), closest(name, registered))
-    return names
+    return tuple(registered) if ALL in names else names
 
 
 def x_option(x_arguments: Iterable[str], name: str, allowed: Sequence[str]) -> str | None:

@@ -108,6 +108,25 @@ def test_a_row_that_went_from_the_history_table_stops_the_run(atomic_backend, tm
     assert project.tables() == {"red1_a"}
 
 
+@pytest.mark.parametrize("option", ["--conf", "--config", "-c"])
+def test_an_abbreviated_option_runs_the_same_plan(sqlite, tmp_path, run, option):
+    histories = {"red": [Revision("red1", requires={"blue": "blue1"})], "blue": chain("blue", 1)}
+    project = write_project(tmp_path, sqlite.new_database(), histories)
+
+    said(run("ws-alembic", option, project.ini, "-x", "packages=red", "upgrade", "head", **project.options))
+
+    assert project.heads() == {"red": ["red1"], "blue": ["blue1"]}
+
+
+def test_in_one_transaction_no_sql_is_printed_for_what_has_to_leave_it(postgresql, tmp_path, run):
+    block = "with op.get_context().autocommit_block():\n    op.execute('SELECT 1')"
+    project = write_project(tmp_path, postgresql.new_database(), {"red": [Revision("red1", up=block)]})
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade", "--sql"), **project.options)
+
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_a_script_without_the_function_is_named_before_anything_is_run(sqlite, tmp_path, run):
     project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 2)})
     script = project.script("red", "red2")

@@ -57,6 +57,8 @@ def test_an_unknown_package_is_an_error_with_the_registered_and_the_closest():
         package_names(["packages=note"], REGISTERED, "shop")
     assert (caught.value.package, caught.value.registered, caught.value.closest) == ("note", REGISTERED, "notes")
     assert caught.value.exit_code == 2
+    with pytest.raises(UnknownPackage, match="note"):
+        package_names(["packages=all,note"], REGISTERED, "shop")
     with pytest.raises(UnknownPackage, match=r"registered are: shop, notes, tags$"):
         package_names(["packages=xyz"], REGISTERED, "shop")
 

@@ -53,7 +53,7 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
     except KeyboardInterrupt as error:
         tell("FAILED: interrupted")
         return int(getattr(error, "exit_code", _SIGNALLED + signal.SIGINT))
-    except (SystemExit, Exception) as error:  # the border: nothing goes past it
+    except Exception as error:  # the border: nothing goes past it
         if raise_errors:
             tell(traceback.format_exc().rstrip())
         tell(f"FAILED: {message(_not_written(error) or error)}")
@@ -86,7 +86,7 @@ def _open_if_closed(number: int, name: str) -> None:
         setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
-def _not_written(error: BaseException) -> ResultNotWritten | None:
+def _not_written(error: Exception) -> ResultNotWritten | None:
     """Return what ``error`` is where it came from writing; Python does not tell to what."""
     if not isinstance(error, OSError) or error.filename is not None:
         return None

@@ -79,7 +79,7 @@ def run(argv: Sequence[str]) -> int:
 
 def command_of(argv: Sequence[str]) -> str | None:
     """Return the subcommand in ``argv``, None when there is none."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
     _add_global_options(parser)
     parser.add_argument("-h", "--help", "--version", action="store_true")
     parser.add_argument("rest", nargs=REMAINDER)
