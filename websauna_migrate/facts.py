@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import CompileError
+from sqlalchemy.sql import ClauseElement
 
 from websauna_migrate.package import TableName
 
@@ -180,7 +181,9 @@ def _foreign_key(key: Any) -> str:
 
 def _index(index: Any) -> str:
     columns = index.get("expressions") or index["column_names"]
-    options = "".join(f" {name} {value}" for name, value in sorted(index.get("dialect_options", {}).items()) if value)
+    given = sorted(index.get("dialect_options", {}).items())
+    # On SQLite a condition is SQL, which has no truth value.
+    options = "".join(f" {name} {value}" for name, value in given if isinstance(value, ClauseElement) or value)
     return f"{'unique ' if index['unique'] else ''}index ({', '.join(map(str, columns))}){options}"
 
 
