@@ -79,6 +79,7 @@ class KeepingSQLiteImpl(SQLiteImpl):
         if new is None or self.connection is None or self.as_sql or table.schema is not None:
             return
         stored = _read(self.connection, table.name)
+        _restore_computed(batch_impl, table, _computed(stored.table))
         for column in new.c:
             if column.computed is not None:  # SQLite computes it again
                 batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
@@ -222,6 +223,32 @@ def _collations(sql: str) -> dict[str, str]:
         if "COLLATE" in upper and upper[0] not in _CONSTRAINTS:
             found[_unquoted(words[0])] = _unquoted(words[upper.index("COLLATE") + 1])
     return found
+
+
+def _computed(sql: str) -> dict[str, str]:
+    """Return the expression of each computed column."""
+    found = {}
+    for part in _parts(sql):
+        words = [token for token in part if not token.isspace()]
+        depth = 0
+        for position, token in enumerate(part):
+            depth += (token == "(") - (token == ")")
+            if depth == 0 and token.upper() == "AS" and words[0].upper() not in _CONSTRAINTS:
+                found[_unquoted(words[0])] = "".join(_first_group(part[position:])[0]).strip()
+    return found
+
+
+def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Mapping[str, str]) -> None:
+    """Give computed columns that stay their own expressions.
+
+    What SQLAlchemy reflects may be that of a column whose name ends alike, or nothing where the type has a comma.
+    """
+    for name, column in batch_impl.columns.items():
+        reflected = table.c[name].computed if name in table.c else None
+        if column.computed is None or reflected is None or name not in expressions:
+            continue
+        if str(column.computed.sqltext) == str(reflected.sqltext):  # else the revision makes the column anew
+            column.computed.sqltext = sa.text(escape_colons(expressions[name]))
 
 
 def _keep_collation(column: Column[Any], collation: str) -> None:

@@ -210,3 +210,25 @@ def test_alembic_still_loses_a_trigger():
             batch_op.alter_column("a", nullable=False)
         assert sql_of(connection, "gone") is None
     engine.dispose()
+
+
+def test_computed_columns_keep_their_own_expressions(connection, op):
+    connection.exec_driver_sql(
+        "CREATE TABLE sums (a INTEGER, item_total INTEGER GENERATED ALWAYS AS (a + 1) STORED,"
+        " total INTEGER GENERATED ALWAYS AS (a * 100) STORED, price NUMERIC(8, 2) GENERATED ALWAYS AS (max(a, 2)),"
+        " b INTEGER)"
+    )
+    connection.exec_driver_sql("INSERT INTO sums (a, b) VALUES (3, 1)")
+
+    with op.batch_alter_table("sums") as batch:
+        batch.alter_column("b", nullable=False)
+
+    assert connection.exec_driver_sql("SELECT item_total, total, price FROM sums").one() == (4, 300, 3)
+
+
+def test_a_computed_column_may_be_made_anew(connection, op):
+    with op.batch_alter_table("t") as batch:
+        batch.drop_column("twice")
+        batch.add_column(sa.Column("twice", sa.Integer, sa.Computed("a * 3")))
+
+    assert connection.exec_driver_sql("SELECT twice FROM t").scalar() == 6
