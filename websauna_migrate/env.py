@@ -75,7 +75,11 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
         warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
         context.run_migrations()
     if connection is not None:
-        connection.rollback()  # the reads of Alembic began a transaction; what it wrote is committed
+        # Alembic's reads began a transaction. Revisions are committed, the table that ensure_version makes is not.
+        if run.comparison is None:
+            connection.commit()
+        else:
+            connection.rollback()
 
 
 def _options(run: RunContext, connection: Connection | None, user: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from websauna_migrate.exceptions import (
     TransactionEndedInside,
     WrongCombination,
 )
-from websauna_migrate.graph import SYMBOLS, applied, resolve
+from websauna_migrate.graph import applied, parse_symbol, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import load_script, uses_autocommit_block
 from websauna_migrate.run_context import ATTRIBUTE, RunContext, canceller, database_url, history_table, read_heads
@@ -306,7 +306,9 @@ def write_sql(
 
     :raises WrongCombination: a downgrade without a range, or a range over several histories
     """
-    rows, target = _offline_rows(app, packages, target, direction)
+    if direction == "down" and ":" not in target:
+        raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
+    rows, target = _offline_rows(app, packages, target)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
     if one_transaction:
         _refuse_what_needs_no_transaction(plan, database_url(app.ini.settings, str(app.ini.path)).get_backend_name())
@@ -319,18 +321,54 @@ def write_sql(
         environments[plan.steps[-1].package].migration.impl.emit_commit()
 
 
-def _offline_rows(
-    app: Application, packages: Sequence[str], target: str, direction: Direction
-) -> tuple[dict[str, tuple[str, ...]], str]:
+def write_stamp_sql(app: Application, packages: Sequence[str], targets: Sequence[str], output: TextIO) -> None:
+    """Write the SQL that stamps the histories of ``packages`` with ``targets``; needs no database.
+
+    The history tables count as missing, unless a target is a range ``from:to`` of one history.
+
+    :raises WrongCombination: a range over several histories
+    """
+    rows: dict[str, tuple[str, ...]] = {}
+    ends = []
+    for target in targets:
+        before, end = _offline_rows(app, packages, target)
+        rows |= before
+        ends.append(end)
+    selected = [one.history.package for one in select(app.histories, packages)]
+    _write_heads_sql(app, plan_stamp(app.graph(), rows, selected, ends), rows, output)
+
+
+def ensure_version(
+    app: Application,
+    packages: Sequence[str],
+    *,
+    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+) -> None:
+    """Make the history tables of ``packages`` that do not exist yet."""
+    with _alone(app, on_wait) as (connection, _):
+        rows = read_heads(connection, [one.history for one in select(app.histories, packages)])
+        _write_heads(app, rows, rows, connection)
+
+
+def write_ensure_version_sql(app: Application, packages: Sequence[str], output: TextIO) -> None:
+    """Write the SQL that makes the history tables of ``packages``; needs no database."""
+    _write_heads_sql(app, {one.history.package: () for one in select(app.histories, packages)}, {}, output)
+
+
+def _offline_rows(app: Application, packages: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
     """Return what the history tables hold before SQL is run that nobody can look at them for, and the target."""
     start, colon, end = target.partition(":")
     if not colon:
-        if direction == "down":
-            raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
         return {}, target
+    symbol = parse_symbol(start)
+    if symbol.name == "current" or symbol.is_relative:
+        raise WrongCombination(
+            f"the range {target} starts where the database is, which --sql does not ask", "name the revision"
+        )
     graph = app.graph()
     selected = tuple(one.history.package for one in select(app.histories, packages))
-    meant = packages_meant(graph, selected, start) if start not in SYMBOLS else packages_meant(graph, selected, end)
+    meant = packages_meant(graph, selected, start or "base")
+    meant = packages_meant(graph, meant, end or "heads")
     if len(meant) != 1:
         raise WrongCombination(f"the range {target} is for one history", f"say which with -x packages={meant[0]}")
     rows = {name: history.heads for name, history in graph.histories.items()}
@@ -360,9 +398,31 @@ def _write_heads(
         for package, wanted in heads.items():
             table = history_table(histories[package].history_table)
             table.create(connection, checkfirst=True)
-            before = set(rows.get(package, ()))
-            for change in _row_changes(table, sorted(before - set(wanted)), sorted(set(wanted) - before)):
+            for change in _stamped(table, rows.get(package, ()), wanted):
                 connection.execute(change)
+
+
+def _write_heads_sql(
+    app: Application, heads: Mapping[str, Sequence[str]], rows: Mapping[str, Sequence[str]], output: TextIO
+) -> None:
+    from alembic.runtime.migration import MigrationContext
+
+    url = database_url(app.ini.settings, str(app.ini.path))
+    undoes = url.get_backend_name() in _UNDOES_DDL
+    options = {"as_sql": True, "literal_binds": True, "output_buffer": output, "transactional_ddl": undoes}
+    migration = MigrationContext.configure(url=url, dialect_opts={"paramstyle": "named"}, opts=options)
+    with migration.begin_transaction():
+        for package, wanted in heads.items():
+            table = history_table(app.history(package).history_table)
+            migration.impl.static_output(f"-- {package}: {', '.join(wanted) or 'base'}")
+            if not rows.get(package) and migration.bind is not None:
+                table.create(migration.bind)
+            for change in _stamped(table, rows.get(package, ()), wanted):
+                migration.execute(change)
+
+
+def _stamped(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    yield from _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
 
 
 def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:

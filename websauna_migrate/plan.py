@@ -19,6 +19,7 @@ from websauna_migrate.exceptions import (
     RevisionInSeveralHistories,
     UnknownAppliedRevision,
     UnknownRevision,
+    WrongCombination,
 )
 from websauna_migrate.graph import (
     Graph,
@@ -172,6 +173,8 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
 
 def packages_meant(graph: Graph, selected: Sequence[str], target: str) -> tuple[str, ...]:
     """Return the packages of ``selected`` that ``target`` is about: all of them, or the one that has the revision."""
+    if ":" in target:
+        raise WrongCombination(f"the range {target} is for --sql", "name one revision")
     symbol = parse_symbol(target)
     if symbol.is_relative and len(selected) > 1:
         raise RelativeStepOverSeveral(target, tuple(selected))

@@ -195,7 +195,10 @@ SQL = [
     ("upgrade", "bbb2:head", "--sql"),
     ("downgrade", "head:base", "--sql"),
     ("downgrade", "eee5:ddd4", "--sql"),
+    ("upgrade", "base:ddd4", "--sql"),
     ("stamp", "head", "--sql"),
+    ("stamp", "bbb2:ddd4", "--sql"),
+    ("ensure_version", "--sql"),
 ]
 
 
@@ -214,6 +217,18 @@ def test_sql_does_what_the_sql_of_alembic_does(tmp_path, backend, command):
         each.execute(*(text for text in statements if text not in ("BEGIN", "COMMIT")))
     assert ours.tables() == theirs.tables()
     assert rows(ours) == rows(theirs)
+
+
+def test_a_range_may_leave_an_end_out(one):
+    assert one.ok("upgrade", ":ddd4", "--sql") == one.ok("upgrade", "base:ddd4", "--sql")
+    assert one.ok("upgrade", "bbb2:", "--sql") == one.ok("upgrade", "bbb2:heads", "--sql")
+
+
+@pytest.mark.parametrize("script", [WS_ALEMBIC, ALEMBIC], ids=["ws-alembic", "alembic"])
+def test_ensure_version_makes_the_history_table(tmp_path, backend, script):
+    one = make_one(Workspace(tmp_path, backend.new_database()))
+    one.ok("ensure_version", script=script)
+    assert one.tables() == HISTORY
 
 
 def test_every_option_of_alembic_is_known(run):
@@ -296,6 +311,35 @@ def test_sql_of_several_histories_comes_in_the_order_of_the_plan(tmp_path, backe
     statements = [text.strip() for text in "\n".join(_code(sql)).split(";") if text.strip()]
     two.execute(*(text for text in statements if text not in ("BEGIN", "COMMIT")))
     assert {row["state"] for row in json.loads(two.ok(*ALL, "status", "--check", "--format", "json"))} == {"up to date"}
+
+
+@pytest.mark.parametrize("command", [("stamp", "heads"), ("stamp", "aaa1", "ccc3"), ("ensure_version",)], ids=" ".join)
+def test_sql_that_writes_history_tables_goes_over_all(tmp_path, backend, command):
+    by_sql, at_once = (make_two(Workspace(tmp_path / name, backend.new_database())) for name in ("by_sql", "at_once"))
+    statements = "\n".join(_code(by_sql.ok(*ALL, *command, "--sql"))).split(";")
+    by_sql.execute(*(text for text in statements if text.strip() not in ("", "BEGIN", "COMMIT")))
+    at_once.ok(*ALL, *command)
+    assert by_sql.ok(*ALL, "current") == at_once.ok(*ALL, "current")
+    assert by_sql.tables() == at_once.tables() == {"alembic_history_notes", "alembic_history_shop"}
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (("upgrade", "aaa1:ddd4", "--sql"), 1, "no revision 'ddd4' in notes; "),
+        (("upgrade", "base:heads", "--sql"), 2, "the range base:heads is for one history; "),
+        (("upgrade", "current:ddd4", "--sql"), 2, "the range current:ddd4 starts where the database is, "),
+        (("upgrade", "+1:ddd4", "--sql"), 2, "the range +1:ddd4 starts where the database is, "),
+        (("downgrade", "base", "--sql"), 2, "downgrade --sql needs to know where it starts; "),
+        (("stamp", "heads", "--sql", "--purge"), 2, "--sql does not see the rows that --purge is to forget; "),
+        (("upgrade", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),
+        (("plan", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),
+        (("stamp", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),
+        (("plan", ""), 1, "no revision '' in notes, shop; "),
+    ],
+)
+def test_a_range_that_says_nothing_certain_is_refused(two, command, code, said):
+    assert two.fails(*ALL, *command, code=code).startswith(said)
 
 
 def _code(sql):

@@ -118,10 +118,27 @@ def stamp(options: Namespace) -> int:
     """Write revisions into the history tables without running them."""
     from websauna_migrate import executor
 
+    if options.sql and options.purge:
+        raise WrongCombination("--sql does not see the rows that --purge is to forget", "leave out one of them")
     app, packages = application(options, complete=False)
+    if options.sql:
+        executor.write_stamp_sql(app, packages, options.revisions, sys.stdout)
+        return 0
     heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
     for package, rows in heads.items():
         say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
+    return 0
+
+
+def ensure_version(options: Namespace) -> int:
+    """Make the history tables that do not exist yet."""
+    from websauna_migrate import executor
+
+    app, packages = application(options, complete=False)
+    if options.sql:
+        executor.write_ensure_version_sql(app, packages, sys.stdout)
+    else:
+        executor.ensure_version(app, packages, on_wait=say_who_holds(options))
     return 0
 
 
@@ -190,7 +207,7 @@ def plan(options: Namespace) -> int:
     app, packages = application(options, complete=False)
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, app.histories)
-    target = options.revision or ("base" if options.down else "heads")
+    target = ("base" if options.down else "heads") if options.revision is None else options.revision
     steps = app.plan(
         rows, packages, target, direction="down" if options.down else "up", cascade=_is_yes(options, "cascade")
     )
@@ -219,7 +236,20 @@ def init(options: Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     command.__name__: command
-    for command in (upgrade, downgrade, stamp, current, heads, status, plan, doctor, adopt, rebase, init)
+    for command in (
+        upgrade,
+        downgrade,
+        stamp,
+        ensure_version,
+        current,
+        heads,
+        status,
+        plan,
+        doctor,
+        adopt,
+        rebase,
+        init,
+    )
 }
 
 
@@ -279,9 +309,7 @@ def _is_yes(options: Namespace, name: str) -> bool:
 
 def _needs_alembic(command: str, options: Namespace) -> bool:
     """Tell whether the options ask for what only Alembic does."""
-    if command in ("current", "heads"):
-        return bool(options.verbose or getattr(options, "resolve_dependencies", False))
-    return command == "stamp" and bool(options.sql)
+    return command in ("current", "heads") and (options.verbose or getattr(options, "resolve_dependencies", False))
 
 
 def _print_part(selected: Sequence[Selected], one: Selected, lines: Any) -> None:
@@ -343,6 +371,10 @@ def _add_stamp_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--purge", action="store_true", help="forget what the history tables hold first")
 
 
+def _add_ensure_version_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--sql", action="store_true", help="write the SQL to stdout; needs no server")
+
+
 def _add_current_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-c", "--check-heads", action="store_true", help="exit with 1 unless all heads are applied")
     parser.add_argument("-v", "--verbose", action="store_true", help="more about each revision")
@@ -376,6 +408,7 @@ _ARGUMENTS: dict[str, Callable[[ArgumentParser], None]] = {
     "upgrade": _add_upgrade_arguments,
     "downgrade": _add_downgrade_arguments,
     "stamp": _add_stamp_arguments,
+    "ensure_version": _add_ensure_version_arguments,
     "current": _add_current_arguments,
     "heads": _add_heads_arguments,
     "status": _add_status_arguments,
