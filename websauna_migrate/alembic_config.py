@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken
+from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
 from websauna_migrate.ownership import dependency_groups
 from websauna_migrate.package import History, history_table_name
 from websauna_migrate.selection import project_folder
@@ -129,12 +129,17 @@ def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
     """Write what is missing of ``env.py``, ``script.py.mako`` and ``versions/`` for ``package``; return the new files.
 
     Files that are there already are left as they are.
+
+    :raises UnwritableHistory: the folder cannot be made or written into
     """
     files = {folder / name: text for name, text in script_location_files(package).items()}
     written = tuple(path for path in files if not path.exists())
-    (folder / "versions").mkdir(parents=True, exist_ok=True)
-    for path in written:
-        path.write_text(files[path], encoding="utf-8")
+    try:
+        (folder / "versions").mkdir(parents=True, exist_ok=True)
+        for path in written:
+            path.write_text(files[path], encoding="utf-8")
+    except OSError as error:
+        raise UnwritableHistory(package, str(folder), error.strerror or str(error)) from error
     return written
 
 

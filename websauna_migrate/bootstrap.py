@@ -103,7 +103,11 @@ class Application:
     def current_package(self) -> str:
         """Return the package that a command is about when ``-x packages=`` is absent."""
         folders = {name: found[0] for name in self.packages if (found := package_folders(name))}
-        return current_package(folders, self.app_package, Path.cwd())
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:  # it was removed
+            return self.app_package
+        return current_package(folders, self.app_package, here)
 
     def graph(self) -> Graph:
         """Read the revision scripts of all histories and return what follows what."""

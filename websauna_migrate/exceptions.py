@@ -1540,10 +1540,12 @@ class SnapshotFailed(ClientError):
 class ResultNotWritten(RunError):
     """A command could not write what it had to: to stdout, or to a file. ``target`` says to which, as far as known."""
 
-    def __init__(self, target: str, reason: str | None) -> None:
+    def __init__(
+        self, target: str, reason: str | None, remedy: str = "send the output to another place, or make room there"
+    ) -> None:
         self.target = target
         self.reason = reason
-        super().__init__(f"cannot write to {target}: {reason}; send the output to another place, or make room there")
+        super().__init__(f"cannot write to {target}: {reason}; {remedy}")
 
 
 class BackupFailed(ClientError):

@@ -8,6 +8,7 @@ Alembic is imported when a step is to be run, so that a run that finds nothing t
 from __future__ import annotations
 
 import math
+import re
 import time
 import traceback
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from websauna_migrate.plan import Plan, PlanStep
     from websauna_migrate.revisions import Direction
 
+_COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 _UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 
 
@@ -528,12 +530,20 @@ def _run_steps(
 
 @contextmanager
 def _heard(connection: Connection, account: _Account) -> Iterator[None]:
-    """Tell ``account`` of each commit on ``connection``."""
-    event.listen(connection, "commit", account.note_commit)
+    """Tell ``account`` of each commit on ``connection``, that of a script's own SQL too."""
+
+    def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if _COMMIT.match(statement):
+            account.note_commit(connection)
+
+    listeners: dict[str, Callable[..., None]] = {"commit": account.note_commit, "before_cursor_execute": heard}
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
     try:
         yield
     finally:
-        event.remove(connection, "commit", account.note_commit)
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
 
 
 def _run_step(

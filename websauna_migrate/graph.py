@@ -222,8 +222,7 @@ def find(history: HistoryGraph, text: str) -> tuple[str, ...]:
         return (history.names[text],)
     names = history.sorted_names
     starting = takewhile(lambda name: name.startswith(text), names[bisect_left(names, text) :]) if text else ()
-    # Alembic does not complete names of three characters and fewer.
-    return tuple(dict.fromkeys(history.names[name] for name in starting if len(name) > 3))
+    return tuple(dict.fromkeys(history.names[name] for name in starting))
 
 
 def resolve(history: HistoryGraph, text: str, rows: Sequence[str] = ()) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from websauna_migrate.exceptions import (
     DowngradeBreaksOthers,
     OverlappingRevisions,
     RelativeStepOverSeveral,
+    RevisionError,
     RevisionInSeveralHistories,
     UnknownAppliedRevision,
     UnknownRevision,
@@ -229,9 +230,17 @@ def _having(graph: Graph, packages: Iterable[str], names: Sequence[str]) -> tupl
 
 def _check_rows(now: _Database, packages: Iterable[str]) -> None:
     for history, rows in map(now.of, packages):
-        heads = heads_of(history, applied(history, known_rows(history, rows)))
-        if len(heads) != len(set(rows)):
-            raise OverlappingRevisions(history.package, tuple(rows), heads)
+        for error in wrong_rows(history, rows):
+            raise error
+
+
+def wrong_rows(history: HistoryGraph, rows: Sequence[str]) -> Sequence[RevisionError]:
+    """Return why nobody can tell what is applied where the history table holds ``rows``; nothing where one can."""
+    heads = heads_of(history, applied(history, rows))
+    unknown = unknown_rows(history, rows)
+    if unknown or len(heads) == len(set(rows)):
+        return unknown
+    return [OverlappingRevisions(history.package, tuple(rows), heads)]
 
 
 def known_rows(history: HistoryGraph, rows: Sequence[str]) -> tuple[str, ...]:

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from websauna_migrate.package import History
     from websauna_migrate.plan import HistoryState, Plan
 
+_WIDTH = 1_000_000  # more than any table has: rich never folds
 _COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}
 
 
-def as_json(value: object) -> str:
-    """Return ``value`` as JSON for people and programs."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+def as_json(value: object, *, ascii: bool = False) -> str:
+    """Return ``value`` as JSON for people and programs, or in ``ascii``, which every stream takes."""
+    return json.dumps(value, indent=2, ensure_ascii=ascii) + "\n"
 
 
 def plan_json(plan: Plan) -> list[dict[str, Any]]:
@@ -206,10 +207,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colo
     from rich.table import Table
 
     output = io.StringIO()
-    grid = Table(*headings, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in headings:
+        grid.add_column(heading, no_wrap=True, overflow="ignore")
     for row in rows:
         grid.add_row(*row)
-    Console(file=output, force_terminal=colour, no_color=not colour, width=1000, markup=False, emoji=False).print(grid)
+    Console(file=output, force_terminal=colour, no_color=not colour, width=_WIDTH, markup=False, emoji=False).print(
+        grid
+    )
     return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
 
 

@@ -262,7 +262,49 @@ def test_a_revision_is_shown_and_edited_in_the_history_that_has_it(two):
     two.ok(*ALL, "edit", "aaa1", env={"EDITOR": str(editor)})
     edited = two.folder / "notes" / "notes" / "alembic" / "versions" / "aaa1.py"
     assert edited.read_text().endswith("# edited\n")
-    assert two.run(*ALL, "show", "fff9").code == 1
+    assert two.fails(*ALL, "show", "fff9") == "no revision 'fff9' in notes, shop; look with 'ws-alembic history'"
+    assert two.fails("show", "bbb2") == "no revision 'bbb2' in shop; name its package: -x packages=notes"
+
+
+def test_a_name_that_several_revisions_begin_with_is_refused(one):
+    add_revision(one.app / "alembic", "ee6", "eee5")
+    for command in (("upgrade", "ee"), ("stamp", "ee")):
+        assert one.fails(*command) == "'ee' may be any of ee6, eee5 in shop; write more of it"
+    one.ok("upgrade", "ee6")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_what_a_stream_cannot_show_stops_no_command(two, run, encoding):
+    script = two.app / "alembic" / "versions" / "ccc3.py"
+    script.write_text(script.read_text().replace("ccc3 says", "Größe in €"))
+    env = {"PYTHONPATH": ":".join(map(str, two.path)), "PYTHONIOENCODING": encoding}
+    shown = "Größe in €".encode(encoding, "backslashreplace").decode(encoding)
+
+    def printed(*command):
+        done = run("ws-alembic", "-c", two.ini, *ALL, *command, env=env, encoding=encoding)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for command in (("plan",), ("history",), ("show", "ccc3"), ("heads", "-v")):
+        assert shown in printed(*command) or command == ("heads", "-v")
+    assert "pending" in printed("status")
+    assert json.loads(printed("plan", "--format", "json"))[2]["message"] == "Größe in €"
+
+
+def test_sql_is_not_printed_with_other_characters_than_it_has(two, run):
+    revise(two.app / "alembic", "eee5", "ddd4", upgrade="op.execute(\"INSERT INTO t_ddd4 VALUES ('é')\")")
+    env = {"PYTHONPATH": ":".join(map(str, two.path)), "PYTHONIOENCODING": "ascii"}
+    done = run("ws-alembic", "-c", two.ini, *ALL, "upgrade", "--sql", env=env)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        r"FAILED: cannot write to standard output: its encoding ascii lacks '\xe9'; set PYTHONIOENCODING=utf-8"
+    )
+
+
+def test_a_long_message_stays_on_its_line(two):
+    script = two.app / "alembic" / "versions" / "ccc3.py"
+    script.write_text(script.read_text().replace("ccc3 says", "long " * 400))
+    assert ("long " * 400).strip() in two.ok(*ALL, "plan")
 
 
 def test_a_merge_is_written_in_the_history_that_has_several_heads(two):
@@ -383,6 +425,12 @@ def test_status_check_exits_with_1_until_all_is_up_to_date(two):
     two.execute("DELETE FROM alembic_history_notes")
     assert two.run(*ALL, "status", "--check").code == 1
     assert two.run(*ALL, "status").code == 0
+
+
+def test_status_warns_of_rows_that_come_before_others(two):
+    two.ok("upgrade")
+    two.execute("INSERT INTO alembic_history_shop VALUES ('ccc3')")
+    assert "WARNING: shop: the database is said to be at ccc3, ddd4, but " in two.run("status").err
 
 
 def test_current_check_heads_exits_with_1_until_the_heads_are_applied(two):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sysconfig
 
 import pytest
 
@@ -13,6 +16,7 @@ THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Intege
 NOTE = THING.replace("Thing", "Note").replace("thing", "note")
 TAG = THING.replace("Thing", "Tag").replace("thing", "tag")
 ALL = ("-x", "packages=all")
+SCRIPT = sysconfig.get_path("scripts") + "/ws-alembic"
 REVISION = ("revision", "-m", "mine")
 ENV_PY = 'from websauna_migrate.env import run_alembic\n\nrun_alembic(package="{}")\n'
 LOCATED = INCLUDEME.replace('{bases}")', '{bases}", script_location="PLACE")')
@@ -29,6 +33,18 @@ def write_revision(workspace, *argv, **how):
     workspace.ok(*argv, *REVISION, **how)
     (script,) = set(workspace.folder.rglob("*_mine.py")) - before
     return script.parent
+
+
+def test_a_working_directory_that_was_removed_stops_nothing(here):
+    here.add("notes", NOTE, history=True)
+    here.add_app("shop", THING, ["notes"], history=True)
+    gone = here.folder / "gone"
+    for options in ((), ALL):
+        gone.mkdir()
+        argv = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", SCRIPT, "-c", str(here.ini), *options, "status"]
+        env = {**os.environ, "PYTHONPATH": ":".join(map(str, here.path))}
+        done = subprocess.run(argv, cwd=gone, env=env, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, "shop" in done.stdout, "notes" in done.stdout) == (0, True, options == ALL), done
 
 
 # --- where revisions lie ---------------------------------------------------------------------------------------
@@ -158,6 +174,18 @@ def test_init_writes_into_a_named_folder_and_tells_the_setting(here):
     assert ran.err.splitlines()[-1].endswith(f"websauna_migrate.script_location.shop = {folder}")
     here.write_ini(f"websauna_migrate.script_location.shop = {folder}\n")
     assert write_revision(here) == folder / "versions"
+
+
+def test_init_needs_a_folder_for_each_package_that_it_can_write_into(here):
+    here.add("notes", NOTE)
+    here.add_app("shop", THING, ["notes"])
+    said = here.fails(*ALL, "init", "db/migrations", code=2)
+    assert said == "one folder cannot hold the revisions of several packages; name one with -x packages="
+    write(here.app / "taken", "")
+    assert here.fails("init", "taken") == (
+        f"no revision of shop can be written into {here.app / 'taken'}: Not a directory; "
+        "make it a folder that this user may write into"
+    )
 
 
 def test_init_keeps_the_files_that_are_there(here):

@@ -164,6 +164,18 @@ def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp
     assert ("what ends had done before stays" in line) == bool(kept)
 
 
+@pytest.mark.parametrize("statement", ["COMMIT", " end; "])
+def test_a_failure_after_a_commit_in_sql_tells_that_something_stays(atomic_backend, tmp_path, run, statement):
+    ends = Revision("ends", up=["CREATE TABLE one (id INTEGER)", statement, "SELECT nonsense"])
+    project = write_project(tmp_path, atomic_backend.new_database(), {"red": [ends]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 1
+    assert "what ends had done before stays" in done.stderr
+    assert project.tables() == {"one"}
+
+
 def test_in_one_transaction_a_revision_that_commits_is_an_error_that_tells_what_is_there(atomic_backend, tmp_path, run):
     histories = {"red": [*chain("red", 2), Revision("ends", up="op.get_bind().commit()"), *chain("late", 1)]}
     project = write_project(tmp_path, atomic_backend.new_database(), histories)

@@ -87,7 +87,7 @@ def histories(draw) -> list[Revision]:
             down = [ids[-1]]
         depends = draw(st.lists(st.sampled_from(names), max_size=1)) if ids and draw(st.integers(0, 3)) == 0 else []
         labels = (f"label{number}",) if draw(st.integers(0, 3)) == 0 else ()
-        id_ = draw(st.sampled_from(["r", "aa", "ab11", "abb1"])) + f"{number}"
+        id_ = draw(st.sampled_from(["rrr", "aab", "ab11", "abb1"])) + f"{number}"
         revisions.append(rev(id_, tuple(down), depends=tuple(depends), labels=labels))
     return draw(st.permutations(revisions))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import os
 import signal
 import socket
@@ -61,6 +62,15 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
     return code
 
 
+class Output(io.StringIO):
+    """Takes what Alembic prints, as a result is printed when it is whole.
+
+    Alembic turns what the ``encoding`` lacks into question marks.
+    """
+
+    encoding = "utf-8"
+
+
 @contextmanager
 def standard_streams() -> Iterator[None]:
     """While the block runs there are the three standard streams; what they could not take at its end is let go."""
@@ -88,6 +98,9 @@ def _open_if_closed(number: int, name: str) -> None:
 
 def _not_written(error: Exception) -> ResultNotWritten | None:
     """Return what ``error`` is where it came from writing; Python does not tell to what."""
+    if isinstance(error, UnicodeEncodeError) and not _fits(error.object, sys.stdout):
+        lacks = f"its encoding {sys.stdout.encoding} lacks {error.object[error.start]!r}"
+        return ResultNotWritten("standard output", lacks, "set PYTHONIOENCODING=utf-8")
     if not isinstance(error, OSError) or error.filename is not None:
         return None
     try:
@@ -213,10 +226,38 @@ def application(
     return app, packages
 
 
+def show(text: str) -> None:
+    """Print a result for people to stdout; a character that its encoding lacks is replaced."""
+    print(_encodable(text, sys.stdout), end="")
+
+
+def show_json(value: object) -> None:
+    """Print a result for programs to stdout."""
+    from websauna_migrate.report import as_json
+
+    text = as_json(value)
+    print(text if _fits(text, sys.stdout) else as_json(value, ascii=True), end="")
+
+
 def tell(text: str) -> None:
     """Print a line about the work, which is no result, to stderr. The work goes on though nobody can read it."""
     with suppress(OSError):
-        print(text, file=sys.stderr)
+        print(_encodable(text, sys.stderr), file=sys.stderr)
+
+
+def _fits(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    if _fits(text, stream):
+        return text
+    plain = text.replace("\N{BOX DRAWINGS LIGHT HORIZONTAL}", "-")
+    return plain.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
 
 
 def say(options: Namespace, line: str) -> None:

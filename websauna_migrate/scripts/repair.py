@@ -18,6 +18,8 @@ from websauna_migrate.scripts.common import (
     say,
     say_who_holds,
     settings_file,
+    show,
+    show_json,
     tell,
 )
 from websauna_migrate.selection import select
@@ -33,13 +35,16 @@ _DEFAULT_SECTION = "alembic"
 def doctor(options: Namespace) -> int:
     """Find what is wrong between scripts, models and database; reads only, and exits with 1 when it found something."""
     from websauna_migrate.doctor import examine
-    from websauna_migrate.report import as_json, findings_json, findings_text
+    from websauna_migrate.report import findings_json, findings_text
 
     app, packages = application(options)
     # What a script prints while it is replayed is no result of ours.
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
         findings = examine(app, packages, _command(options))
-    print(as_json(findings_json(findings)) if options.format == "json" else findings_text(findings), end="")
+    if options.format == "json":
+        show_json(findings_json(findings))
+    else:
+        show(findings_text(findings))
     return FAILED if findings else 0
 
 

@@ -20,11 +20,14 @@ from websauna_migrate.exceptions import WrongCombination
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.common import (
     FAILED,
+    Output,
     application,
     ended_by_signals,
     run_script,
     say,
     say_who_holds,
+    show,
+    show_json,
     standard_streams,
     tell,
     warn,
@@ -179,8 +182,8 @@ def heads(options: Namespace) -> int:
 
 def status(options: Namespace) -> int:
     """Tell where each history stands; with --check exit with 1 unless all are up to date."""
-    from websauna_migrate.plan import history_state, unknown_rows
-    from websauna_migrate.report import as_json, status_json, status_text
+    from websauna_migrate.plan import history_state, wrong_rows
+    from websauna_migrate.report import status_json, status_text
     from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
@@ -188,20 +191,20 @@ def status(options: Namespace) -> int:
     graph = app.graph()
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, histories)
-    for error in (error for h in histories for error in unknown_rows(graph.histories[h.package], rows[h.package])):
+    for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
         warn(error)
     states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
     if options.format == "json":
-        _print(as_json(status_json(histories, states)))
+        show_json(status_json(histories, states))
     else:
-        _print(status_text(histories, states, colour=sys.stdout.isatty()))
+        show(status_text(histories, states, colour=sys.stdout.isatty()))
     well = all(state.state in ("up to date", "no revisions") for state in states.values())
     return 0 if well or not options.check else FAILED
 
 
 def plan(options: Namespace) -> int:
     """Show the steps that upgrade, or with --down downgrade, would run, in order; changes nothing."""
-    from websauna_migrate.report import as_json, plan_json, plan_text
+    from websauna_migrate.report import plan_json, plan_text
     from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
@@ -213,9 +216,9 @@ def plan(options: Namespace) -> int:
     )
     _warn_of_reports(steps)
     if options.format == "json":
-        _print(as_json(plan_json(steps)))
+        show_json(plan_json(steps))
     else:
-        _print(plan_text(steps, colour=sys.stdout.isatty()))
+        show(plan_text(steps, colour=sys.stdout.isatty()))
     return 0
 
 
@@ -224,6 +227,8 @@ def init(options: Namespace) -> int:
     from websauna_migrate.alembic_config import write_scaffold
 
     app, packages = application(options, complete=False)
+    if options.directory and len(packages) > 1:
+        raise WrongCombination("one folder cannot hold the revisions of several packages", "name one with -x packages=")
     for name in packages:
         usual = app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual
@@ -266,9 +271,10 @@ def _migrate(options: Namespace, direction: Any) -> int:
     if options.sql and options.backup:
         raise WrongCombination("--sql changes no database, so there is nothing to back up", "leave out --backup")
     if options.sql:
-        output = sys.stdout
+        output = Output()
         with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is no SQL
             executor.write_sql(app, packages, options.revision, output, **run_options)
+        print(output.getvalue(), end="")
         return 0
     if direction == "down" and options.revision == "base":
         confirm_removal(options, app, packages)
@@ -285,10 +291,10 @@ def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
 
     def on_progress(progress: Progress) -> None:
         seconds[progress.step.package] = seconds.get(progress.step.package, 0) + progress.seconds
-        show(progress)
+        show_progress(progress)
 
     # What a revision prints is no result of ours.
-    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
         done = migrate(
             on_wait=say_who_holds(options),
             on_progress=on_progress,
@@ -314,13 +320,9 @@ def _needs_alembic(command: str, options: Namespace) -> bool:
 
 def _print_part(selected: Sequence[Selected], one: Selected, lines: Any) -> None:
     if len(selected) > 1:
-        print(f"{one.history.package}:")
+        show(f"{one.history.package}:\n")
     for line in lines:
-        print(line)
-
-
-def _print(text: str) -> None:
-    print(text, end="")
+        show(f"{line}\n")
 
 
 def _warn_of_reports(plan: Plan) -> None:
