@@ -22,6 +22,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.exceptions import LostInBatch
+from websauna_migrate.package import constraint_name
 from websauna_migrate.rendering import escape_colons
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ _FEATURES = {
     *("ON CONFLICT", "ON DELETE", "ON UPDATE", "PRIMARY KEY", "WITHOUT ROWID"),
 }
 _CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+
+
+def _unique_name(constraint: sa.UniqueConstraint, table: Table) -> str:
+    return constraint_name("uq", table.name, constraint.columns.keys())
+
+
+def _key_name(constraint: sa.ForeignKeyConstraint, table: Table) -> str:
+    referred = constraint.elements[0].target_fullname.split(".")[-2]
+    return constraint_name("fk", table.name, constraint.column_keys, referred)
+
+
+# The names that autogenerate gives constraints without one.
+_NAMES = {"uq": "%(unique)s", "fk": "%(key)s", "unique": _unique_name, "key": _key_name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class KeepingSQLiteImpl(SQLiteImpl):
             if _naming((str(check.sqltext),), table.c.keys() - batch_impl.columns.keys()):
                 new.constraints.discard(check)  # a column takes its checks with it, as on PostgreSQL
         kept = batch_impl.named_constraints
-        dropped = {str(c.name) for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
+        dropped = {str(c.name): c for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
         self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.connection, table.name))
         new_sql = str(CreateTable(new).compile(dialect=self.dialect))
@@ -114,6 +128,20 @@ class KeepingSQLiteImpl(SQLiteImpl):
         for sql in self._afterwards:
             self._run(sql)
 
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[sa.UniqueConstraint],
+        conn_indexes: set[Index],
+        metadata_unique_constraints: set[sa.UniqueConstraint],
+        metadata_indexes: set[Index],
+    ) -> None:
+        """Name the unique constraints in the database that have no name: Alembic never misses one of those."""
+        found = (conn_unique_constraints, conn_indexes, metadata_unique_constraints, metadata_indexes)
+        super().correct_for_autogen_constraints(*found)  # type: ignore[no-untyped-call]
+        for constraint in conn_unique_constraints:
+            if constraint.name is None:
+                constraint.name = _unique_name(constraint, constraint.table)
+
     def create_index(self, index: Index, **options: Any) -> None:
         """Create an index; one that a batch found is created from its own SQL."""
         if index.table is self._new_table and str(index.name) in self._as_they_were:
@@ -122,6 +150,11 @@ class KeepingSQLiteImpl(SQLiteImpl):
             super().create_index(index, **options)
 
     def _prepare(self, batch_op: BatchOperationsImpl, stored: _Stored) -> None:
+        dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
+        if (
+            not dropped <= _names(stored.table) and not batch_op.naming_convention
+        ):  # the table was created without naming it
+            batch_op.naming_convention = _NAMES
         gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
         checks = [check for check in _unnamed_checks(stored.table) if not _naming((check,), gone)]
         batch_op.table_args = (*batch_op.table_args, *(sa.CheckConstraint(escape_colons(check)) for check in checks))
@@ -165,11 +198,25 @@ def _counter(connection: Connection, table: str) -> tuple[str, ...]:
 # --- reading the SQL of a table --------------------------------------------------------------------------------
 
 
-def _lost(old: str, new: str, gone: Set[str], dropped: Set[str]) -> list[str]:
+def _lost(old: str, new: str, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> list[str]:
     """Return what ``old`` says more often than ``new``, apart from columns and constraints that are meant to go."""
-    before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped)))
+    before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped.keys())))
+    before.subtract(chain.from_iterable(_unnamed(dropped[name]) for name in dropped.keys() - _names(old)))
     after = Counter(chain.from_iterable(map(_said, _parts(new))))
     return sorted(feature for feature in _FEATURES if before[feature] > after[feature])
+
+
+def _unnamed(constraint: sa.Constraint) -> Iterator[str]:
+    """Yield the features of a constraint that has no name in the SQL of its table."""
+    if isinstance(constraint, sa.UniqueConstraint):
+        yield "UNIQUE"
+    elif isinstance(constraint, sa.ForeignKeyConstraint):
+        said = {"ON DELETE": constraint.ondelete, "ON UPDATE": constraint.onupdate, "DEFERRABLE": constraint.deferrable}
+        yield from ("REFERENCES", *(feature for feature, value in said.items() if value))
+
+
+def _names(sql: str) -> set[str]:
+    return {_unquoted(token) for part in _parts(sql) for token in part}
 
 
 def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
 
-from websauna_migrate.package import TableName
+from websauna_migrate.package import TableName, constraint_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -77,6 +77,20 @@ def name_of_index(op: Any) -> str:
     """Return the name of the index that ``op`` drops."""
     name = op.index_name if _is(op, "DropIndexOp") else str(op.sqltext).removeprefix("DROP INDEX ").strip('"')
     return str(name)
+
+
+def give_name(op: Any) -> None:
+    """Name the unique constraint or foreign key that ``op`` makes or drops, where the models give it no name.
+
+    Databases would give it one that the way back does not know.
+    """
+    if getattr(op, "constraint_name", "") is not None:
+        return
+    made = op.reverse() if _is(op, "DropConstraintOp") else op
+    if _is(made, "CreateUniqueConstraintOp"):
+        op.constraint_name = constraint_name("uq", made.table_name, made.columns)
+    elif _is(made, "CreateForeignKeyOp"):
+        op.constraint_name = constraint_name("fk", made.source_table, made.local_cols, made.referent_table)
 
 
 def drop_order(references: Mapping[TableName, Collection[TableName]]) -> tuple[list[TableName], set[Link]]:

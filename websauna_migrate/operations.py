@@ -18,7 +18,7 @@ from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
 from websauna_migrate.differences import RENAMES, Sql, is_of_type
-from websauna_migrate.drops import is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
@@ -77,6 +77,8 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
         if not isinstance(op, ops.ModifyTableOps):
             ordered.append(op)
             continue
+        for inner_op in op.ops:
+            give_name(inner_op)
         # An index goes with its table, if none has its name before; MariaDB drops none that a foreign key needs.
         goes = _table(op) in dropped
         inner = [o for o in op.ops if not (goes and is_index_drop(o)) or is_taken(_table(op), name_of_index(o), names)]

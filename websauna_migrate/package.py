@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from sqlalchemy import MetaData
 
 TABLE_PREFIX = "alembic_history_"
 
-# PostgreSQL cuts identifiers at 63 bytes, and Alembic names the primary key "<table>_pkc".
-MAX_TABLE_NAME = 63 - len("_pkc")
+_LONGEST_NAME = 63  # bytes of an identifier of PostgreSQL, the shortest of the three
+MAX_TABLE_NAME = _LONGEST_NAME - len("_pkc")  # Alembic names the primary key "<table>_pkc"
 
 
 class TableName(NamedTuple):
@@ -72,11 +73,25 @@ def history_table_name(package: str) -> str:
     A name that is too long for the identifiers of PostgreSQL is cut and ends with a hash of the whole, the same
     on every machine and every database.
     """
-    name = TABLE_PREFIX + package.lower().replace(".", "_")
-    if len(name.encode()) <= MAX_TABLE_NAME:
+    return _cut(TABLE_PREFIX + package.lower().replace(".", "_"), MAX_TABLE_NAME, package.lower())
+
+
+def constraint_name(kind: str, table: str, columns: Iterable[str], referred: str = "") -> str:
+    """Return the name of a constraint that the models give none, so that a revision can drop it.
+
+    ``kind`` is ``uq`` or ``fk``, ``referred`` the table that a foreign key leads to. A name that is too long is cut and
+    ends with a hash of the whole.
+    """
+    name = "_".join(part for part in (kind, table, *columns, referred) if part)
+    return _cut(name, _LONGEST_NAME, name)
+
+
+def _cut(name: str, longest: int, hashed: str) -> str:
+    """Return ``name`` if it has no more than ``longest`` bytes, else its start and a hash of ``hashed``."""
+    if len(name.encode()) <= longest:
         return name
-    digest = hashlib.sha256(package.lower().encode()).hexdigest()[:8]
-    kept = name.encode()[: MAX_TABLE_NAME - len(digest) - 1].decode(errors="ignore")
+    digest = hashlib.sha256(hashed.encode()).hexdigest()[:8]
+    kept = name.encode()[: longest - len(digest) - 1].decode(errors="ignore")
     return f"{kept}_{digest}"
 
 

@@ -7,7 +7,6 @@ revision; inside one revision it waits for the end.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
+from websauna_migrate.drops import give_name
 from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
 from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, predecessors, read_revisions
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from websauna_migrate.ownership import Ownership
     from websauna_migrate.package import History
     from websauna_migrate.revisions import Revision
-
-_LONGEST_NAME = 63  # PostgreSQL, the shortest of the three
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,13 +313,5 @@ def _by_itself(op: Any, key: Any) -> ModifyTableOps:
     """Return what adds ``key`` to the table of ``op`` later; it has a name, so that it can be dropped."""
     from alembic.operations.ops import ModifyTableOps
 
-    key.constraint_name = key.constraint_name or _name(key)
+    give_name(key)
     return ModifyTableOps(op.table_name, [key], schema=op.schema)
-
-
-def _name(key: Any) -> str:
-    name = "_".join(("fk", key.source_table, *key.local_cols, key.referent_table))
-    if len(name) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: _LONGEST_NAME - 9]}_{digest}"

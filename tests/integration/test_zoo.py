@@ -339,6 +339,9 @@ class OfSqlite(Base):
 OWN = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE}
 
 
+START = "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n"
+
+
 def zoo(folder, backend, models=None) -> Workspace:
     """Write the application of the zoo into ``folder``, for a fresh database of ``backend``."""
     url = backend.new_database()
@@ -353,7 +356,7 @@ def zoo(folder, backend, models=None) -> Workspace:
     write(package / "types.py", TYPES)
     write(
         package / "models.py",
-        "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n" + (models or common + OWN[backend.name]),
+        START + (models or common + OWN[backend.name]),
     )
     return work
 
@@ -809,3 +812,49 @@ def test_mariadb_under_the_name_of_mysql_shows_no_difference_either(tmp_path, ma
     assert work.autogenerate() == []
     work.ok("downgrade", "base")
     assert left_over(work) == {}
+
+
+# --- constraints that the models give no name ------------------------------------------------------------------
+
+WITHOUT = """
+class Base(DeclarativeBase):
+    pass
+
+
+bases = Base
+
+
+class Maker(Base):
+    __tablename__ = "maker"
+    id = Column(Integer, primary_key=True)
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    code = Column(String(20){unique})
+    size = Column(Integer, nullable=False)
+    maker_id = Column(Integer{key})
+    a_maker_with_a_name_so_long_that_its_key_has_to_be_cut_short_id = Column(Integer{key})
+    {args}
+"""
+WITH = {
+    "unique": ", unique=True",
+    "key": ", ForeignKey('maker.id')",
+    "args": "__table_args__ = (UniqueConstraint('size', 'code'),)",
+}
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["added", "there from the start"])
+def test_constraints_without_a_name_come_and_go(tmp_path, backend, begins):
+    bare, full = (WITHOUT.format(**{name: text if with_ else "" for name, text in WITH.items()}) for with_ in (0, 1))
+    work = zoo(tmp_path, backend, full if begins else bare)
+    work.autogenerate()
+    for models in (bare, full, bare) if begins else (full, bare, full):
+        work.execute("INSERT INTO thing (size) VALUES (1)")
+        write(work.folder / "zoo" / "zoo" / "models.py", START + models)
+        work.autogenerate()
+        for command in (("downgrade", "-1"), ("upgrade",)):
+            work.ok(*command)
+        assert work.ok("check") == "No new upgrade operations detected.\n"
+    assert work.execute("SELECT COUNT(*) FROM thing") == [(3,)]
