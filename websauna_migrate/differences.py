@@ -230,6 +230,11 @@ def is_of_type(check: CheckConstraint) -> bool:
     return bool(getattr(check, "_type_bound", False))
 
 
+def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
+    """Return the name of ``check`` as the database has it: one that a naming convention makes too long is cut."""
+    return str(dialect.identifier_preparer.format_constraint(check)).strip('"`')
+
+
 def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
     """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.operations import ops
 
-from websauna_migrate.differences import default_text, type_text
+from websauna_migrate.differences import check_constraints, default_text, is_of_type, stored_name, type_text
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
 from websauna_migrate.package import TableName
 from websauna_migrate.renames import Renames, inspect_renamed
@@ -693,11 +693,9 @@ def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tup
     type_ = adapted(column.type, dialect)
     if not isinstance(type_, sa.Enum) or not type_.create_constraint or _native_values(column.type, dialect):
         return None, ()
-    for constraint in column.table.constraints:
-        if isinstance(constraint, sa.CheckConstraint) and list(constraint.columns) == [column]:
-            name = dialect.identifier_preparer.format_constraint(constraint)
-            if name is not None and str(constraint.name) == str(type_.name):
-                return name.strip('"`'), tuple(type_.enums)
+    for check in check_constraints(column.table):
+        if is_of_type(check) and list(check.columns) == [column] and isinstance(check.name, str):
+            return stored_name(check, dialect), tuple(type_.enums)
     return None, ()
 
 

@@ -17,7 +17,7 @@ from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
-from websauna_migrate.differences import RENAMES, Sql, is_of_type
+from websauna_migrate.differences import RENAMES, Sql, is_of_type, stored_name
 from websauna_migrate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.ownership import table_name
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Column, Table
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Dialect
     from sqlalchemy.types import TypeEngine
 
 
@@ -72,7 +72,7 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
     for op in operations:
         if isinstance(op, ops.CreateTableOp):
             op.info = {}  # what the models say to the application is nothing to a revision
-            items = [_with_name_of_check(i) if isinstance(i, sa.Column) else i for i in op.columns]
+            items = [_with_name_of_check(i, migration.dialect) if isinstance(i, sa.Column) else i for i in op.columns]
             op.columns = [*items, *_checks_of_columns(op)]
         if not isinstance(op, ops.ModifyTableOps):
             ordered.append(op)
@@ -84,7 +84,10 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
         inner = [o for o in op.ops if not (goes and is_index_drop(o)) or is_taken(_table(op), name_of_index(o), names)]
         for added in inner:
             if isinstance(added, ops.AddColumnOp):
-                added.column = _with_name_of_check(added.column)
+                added.column = _with_name_of_check(added.column, migration.dialect)
+            elif isinstance(added, ops.AlterColumnOp):
+                added.modify_type = _without_check(added.modify_type)
+                added.existing_type = _without_check(added.existing_type)
         inner = [o for one in inner for o in _identity_by_itself(one, migration)]
         keys = [o for o in inner if isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"]
         inner = [*keys, *_indexes_of_keys(op, keys, migration), *(o for o in inner if o not in keys)]
@@ -128,7 +131,7 @@ def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:
     return [sql, op] if op.has_changes() else [sql]
 
 
-def _with_name_of_check(column: Column[Any]) -> Column[Any]:
+def _with_name_of_check(column: Column[Any], dialect: Dialect) -> Column[Any]:
     """Return ``column`` with a type that names its CHECK as the naming convention of the models does.
 
     The script runs without the convention.
@@ -139,9 +142,18 @@ def _with_name_of_check(column: Column[Any]) -> Column[Any]:
         if is_ours and isinstance(check.name, str):
             named: Any = copy.copy(column)
             named.type = copy.copy(column.type)
-            named.type.name = str(check.name)
+            named.type.name = stored_name(check, dialect)
             return named  # type: ignore[no-any-return]
     return column
+
+
+def _without_check(type_: Any) -> Any:
+    """Return ``type_`` without its CHECK: that of a column that is there already has an operation of its own."""
+    if not getattr(type_, "create_constraint", False):
+        return type_
+    bare = copy.copy(type_)
+    bare.create_constraint = False
+    return bare
 
 
 def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:

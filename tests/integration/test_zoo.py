@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import pytest
 from sqlalchemy import create_engine, inspect
+from sqlalchemy.exc import DBAPIError
 
 from projects import INITIALIZER, Workspace, write
 
@@ -858,3 +859,42 @@ def test_constraints_without_a_name_come_and_go(tmp_path, backend, begins):
             work.ok(*command)
         assert work.ok("check") == "No new upgrade operations detected.\n"
     assert work.execute("SELECT COUNT(*) FROM thing") == [(3,)]
+
+
+CHECKED = """
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention={convention})
+
+
+bases = Base
+
+
+class Thing(Base):
+    __tablename__ = "a_thing_whose_constraints_get_names_longer_than_any_takes"
+    id = Column(Integer, primary_key=True)
+    kind = Column({kind})
+    {column}
+"""
+
+
+@pytest.mark.parametrize(
+    "convention", [{}, {"ck": "ck_%(table_name)s_%(constraint_name)s"}], ids=["plain", "convention"]
+)
+def test_a_type_may_bring_its_check(tmp_path, backend, convention):
+    enum = "Enum('new', 'old', native_enum=False, create_constraint=True, name='kind')"
+    boolean = "sure = Column(Boolean(create_constraint=True, name='sure'))"
+    plain = CHECKED.format(convention=convention, kind="String(20)", column="")
+    checked = CHECKED.format(convention=convention, kind=enum, column=boolean)
+    longer = checked.replace("'old'", "'middling', 'old'")
+    work = zoo(tmp_path, backend, plain)
+    work.autogenerate()
+    for models in (checked, plain, checked, longer, checked, longer):
+        write(work.folder / "zoo" / "zoo" / "models.py", START + models)
+        work.autogenerate()
+        for command in (("downgrade", "-1"), ("upgrade",)):
+            work.ok(*command)
+        assert work.ok("check") == "No new upgrade operations detected.\n"
+    table = "a_thing_whose_constraints_get_names_longer_than_any_takes"
+    work.execute(f"INSERT INTO {table} (id, kind) VALUES (1, 'middling')")
+    with pytest.raises(DBAPIError):
+        work.execute(f"INSERT INTO {table} (id, kind) VALUES (2, 'other')")
