@@ -27,10 +27,13 @@ autodoc_member_order = "bysource"
 # Classes of other projects: their documentation is not asked, so that a build needs no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
-    ("py:class", r"(.*\.)?(Comparison|Direction|Graph|LockHolder|RunLock)"),  # internal: documented in the code
     (
         "py:class",
-        r"AbstractContextManager|Configurator|Connection|Engine|Mapping|MetaData|Path|Registry|Router|Session",
+        r"(.*\.)?(Comparison|Direction|Graph|LockHolder|RunContext|RunLock)",
+    ),  # internal: documented in the code
+    (
+        "py:class",
+        r"AbstractContextManager|Configurator|Connection|Engine|Mapping|MetaData|Path|Registry|Router|Session|URL",
     ),
 ]
 

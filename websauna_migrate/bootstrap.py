@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from pyramid.registry import Registry
     from sqlalchemy import MetaData
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import URL, Connection
 
     from websauna_migrate.lock import LockHolder, RunLock
     from websauna_migrate.revisions import Direction
@@ -91,6 +91,20 @@ class Application:
         :raises OwnershipError: the owner of a table is not known
         """
         return make_comparison(packages, history, self.packages, self.ownership)
+
+    @property
+    def url(self) -> URL:
+        """The URL of the database.
+
+        :raises SettingsError: there is none, or it cannot be parsed
+        """
+        return database_url(self.ini.settings, str(self.ini.path))
+
+    def run_context(self, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:
+        """Return one run of the ``env.py`` of ``history``; ``options`` are those of :class:`RunContext`."""
+        return RunContext(
+            history=history, url=self.url, metadata=self.metadata(history.packages), connect=connect, **options
+        )
 
     def place_for_revisions(self, package: str) -> Path:
         """Return the folder where the revisions of ``package`` are looked for, or would be."""
@@ -186,13 +200,8 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     named = package_names(x_arguments, app.packages, package)
     considered = tuple(name for name in history.packages if name in named)
     with ExitStack() as stack:
-        yield RunContext(
-            history=history,
-            url=database_url(app.ini.settings, str(app.ini.path)),
-            metadata=app.metadata(history.packages),
-            connect=lambda: stack.enter_context(app.connected(writes=True)),
-            comparison=_comparison(app, considered, history, config),
-        )
+        comparison = _comparison(app, considered, history, config)
+        yield app.run_context(history, lambda: stack.enter_context(app.connected(writes=True)), comparison=comparison)
 
 
 def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:

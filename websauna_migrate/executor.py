@@ -45,7 +45,7 @@ from websauna_migrate.exceptions import (
 from websauna_migrate.graph import applied, parse_symbol, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import load_script, uses_autocommit_block
-from websauna_migrate.run_context import ATTRIBUTE, RunContext, canceller, database_url, history_table, read_heads
+from websauna_migrate.run_context import ATTRIBUTE, canceller, history_table, read_heads
 from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ def write_sql(
     rows, target = _offline_rows(app, packages, target)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
     if one_transaction:
-        _refuse_what_needs_no_transaction(plan, database_url(app.ini.settings, str(app.ini.path)).get_backend_name())
+        _refuse_what_needs_no_transaction(plan, app.url.get_backend_name())
     environments = _open_all(app, plan, None, output, cmd_opts)
     if one_transaction and plan.steps:
         environments[plan.steps[0].package].migration.impl.emit_begin()
@@ -409,7 +409,7 @@ def _write_heads_sql(
 ) -> None:
     from alembic.runtime.migration import MigrationContext
 
-    url = database_url(app.ini.settings, str(app.ini.path))
+    url = app.url
     undoes = url.get_backend_name() in _UNDOES_DDL
     options = {"as_sql": True, "literal_binds": True, "output_buffer": output, "transactional_ddl": undoes}
     migration = MigrationContext.configure(url=url, dialect_opts={"paramstyle": "named"}, opts=options)
@@ -463,14 +463,7 @@ def _open(
             raise OpenTransaction(history.package)
         return connection
 
-    run = RunContext(
-        history=history,
-        url=database_url(app.ini.settings, str(app.ini.path)),
-        metadata=app.metadata(history.packages),
-        connect=connect,
-        on_configured=configured.append,
-        only_configures=True,
-    )
+    run = app.run_context(history, connect, on_configured=configured.append, only_configures=True)
     config = make_config(
         history, app.ini, section=app.section, cmd_opts=cmd_opts, stdout=output, attributes={ATTRIBUTE: run}
     )

@@ -7,13 +7,14 @@ tables have equal texts; what is only a name (of an index, of a constraint) is l
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import ClauseElement
 
-from websauna_migrate.package import TableName
+from websauna_migrate.package import TABLE_PREFIX, TableName
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -67,6 +68,37 @@ def signatures(connection: Connection, schemas: Collection[str | None]) -> dict[
     return {TableName(schema, name): signature for schema, name, signature in rows if schema in {*schemas}}
 
 
+@dataclass(slots=True)
+class Watch:
+    """Follows the tables in ``schemas`` while revisions change them: what stays as it was is not read again."""
+
+    schemas: frozenset[str | None]
+    facts: Mapping[TableName, Facts] = field(default_factory=dict)
+    _signatures: Mapping[TableName, object] = field(default_factory=dict)
+
+    def names(self, connection: Connection) -> set[TableName]:
+        """Return the tables that are no history tables."""
+        return _of_models(table_names(connection, self.schemas))
+
+    def read(self, connection: Connection, foreign: Collection[TableName] = ()) -> Mapping[TableName, Facts]:
+        """Return the facts of all tables but the ``foreign`` ones and history tables."""
+        now = signatures(connection, self.schemas)
+        names = _of_models(table_names(connection, self.schemas) if now is None else now).difference(foreign)
+        changed = self._changed(names, now)
+        kept = {name: facts for name, facts in self.facts.items() if name in names and name not in changed}
+        self.facts = {**kept, **read_facts(connection, changed)} if changed else kept
+        self._signatures = now or {}
+        return self.facts
+
+    def _changed(self, names: set[TableName], now: Mapping[TableName, object] | None) -> set[TableName]:
+        """Return those of ``names`` that are not as they were when they were read last."""
+        if now is None:
+            return names
+        last = self.facts
+        other = {name for name in {*now, *self._signatures} if now.get(name) != self._signatures.get(name)}
+        return {name for name in names if name in other or name not in last or refers_to(last[name], other)}
+
+
 # A row of a catalogue that is changed is another one, at another place and by another command. Values of enums are
 # columns' facts too: they count for every table.
 _SIGNATURES = {
@@ -109,6 +141,10 @@ _SIGNATURES = {
 def refers_to(facts: Facts, tables: Collection[TableName]) -> bool:
     """Tell whether a foreign key among ``facts`` leads to one of ``tables``."""
     return any(f" to {table} (" in fact for fact in facts if fact.startswith("foreign key") for table in tables)
+
+
+def _of_models(names: Iterable[TableName]) -> set[TableName]:
+    return {name for name in names if not name.name.startswith(TABLE_PREFIX)}
 
 
 def row_count(connection: Connection, name: TableName) -> int:

@@ -11,11 +11,13 @@ Floor 4. The database itself is only read. The scratch place is gone afterwards:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,14 +25,14 @@ from sqlalchemy.schema import CreateSchema
 
 from websauna_migrate import executor
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
-from websauna_migrate.facts import Facts, differences, read_facts, refers_to, signatures, table_names
+from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
 from websauna_migrate.graph import HistoryGraph, heads_of
-from websauna_migrate.package import TABLE_PREFIX, TableName
+from websauna_migrate.package import TableName
 from websauna_migrate.revisions import created_tables, uses_autocommit_block
-from websauna_migrate.run_context import PREFIX, connected, database_url
+from websauna_migrate.run_context import PREFIX
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Connection
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.package import History
@@ -85,35 +87,18 @@ class _Recorder:
     """Takes a snapshot after each revision of one history. Tables that the others make are left out."""
 
     history: HistoryGraph
-    schemas: frozenset[str | None]
-    foreign: frozenset[TableName] = frozenset()
+    watch: Watch
+    foreign: set[TableName] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     snapshots: list[Snapshot] = field(default_factory=lambda: [Snapshot((), {})])
-    signatures: Mapping[TableName, object] = field(default_factory=dict)
 
     def take(self, connection: Connection, step: PlanStep) -> None:
-        now = signatures(connection, self.schemas)
-        existing = table_names(connection, self.schemas) if now is None else now
-        names = {name for name in existing if not name.name.startswith(TABLE_PREFIX)}
-        last = self.snapshots[-1].facts
         if step.package != self.history.package:
-            self.foreign |= names - last.keys()
+            self.foreign |= self.watch.names(connection) - self.snapshots[-1].facts.keys()
             return
         self.done.add(step.revision.id)
-        names -= self.foreign
-        changed = self._changed(names, now)
-        kept = {name: facts for name, facts in last.items() if name in names and name not in changed}
-        facts = {**kept, **read_facts(connection, changed)} if changed else kept
+        facts = self.watch.read(connection, self.foreign)
         self.snapshots.append(Snapshot(heads_of(self.history, self.done), facts))
-        self.signatures = now or {}
-
-    def _changed(self, names: set[TableName], now: Mapping[TableName, object] | None) -> set[TableName]:
-        """Return those of ``names`` that are not as they were in the last snapshot."""
-        last = self.snapshots[-1].facts
-        if now is None:
-            return names
-        other = {name for name in {*now, *self.signatures} if now.get(name) != self.signatures.get(name)}
-        return {name for name in names if name in other or name not in last or refers_to(last[name], other)}
 
 
 def find_matches(app: Application, history: History, connection: Connection) -> Replay:
@@ -124,7 +109,7 @@ def find_matches(app: Application, history: History, connection: Connection) -> 
     owned = app.ownership.of(history.packages)
     stopped = None
     graph = app.graph().histories[history.package]
-    recorder = _Recorder(graph, frozenset({None, *(table.schema for table in owned)}))
+    recorder = _Recorder(graph, Watch(frozenset({None, *(table.schema for table in owned)})))
     try:
         _replay(app, app.plan({}, (history.package,)), connection.dialect.name, recorder)
     except RunInterrupted:
@@ -160,7 +145,7 @@ def _replay(app: Application, plan: Plan, dialect: str, recorder: _Recorder) -> 
         return
     if dialect == "sqlite":
         _in_memory(app, plan, recorder)
-    elif dialect == "postgresql" and recorder.schemas == {None} and _fits_into_one_schema(plan):
+    elif dialect == "postgresql" and recorder.watch.schemas == {None} and _fits_into_one_schema(plan):
         _in_scratch_schema(app, plan, recorder)
     elif dialect in ("postgresql", "mysql", "mariadb"):
         _in_scratch_database(app, plan, recorder)
@@ -175,17 +160,14 @@ def _fits_into_one_schema(plan: Plan) -> bool:
 
 
 def _in_memory(app: Application, plan: Plan, recorder: _Recorder) -> None:
-    with _connected(app, lambda url: url.set(database=":memory:", query={})) as scratch:
+    with _elsewhere(app, database=":memory:", query={}).connected(writes=True) as scratch:
         _run(app, plan, scratch, recorder)
 
 
 def _in_scratch_database(app: Application, plan: Plan, recorder: _Recorder) -> None:
-    name = SCRATCH + secrets.token_hex(4)
-    with _scratch_database(app, name), _connected(app, lambda url: url.set(database=name)) as scratch:
-        schemas = recorder.schemas | {table.schema for table in created_tables(step.revision for step in plan.steps)}
-        recorder.schemas = schemas
-        if scratch.dialect.name == "postgresql":
-            _create_schemas(scratch, {schema for schema in schemas if schema}, plan)
+    with scratch_database(app) as moved, moved.connected(writes=True) as scratch:
+        recorder.watch.schemas |= {table.schema for table in created_tables(step.revision for step in plan.steps)}
+        create_schemas(scratch, recorder.watch.schemas, plan)
         _run(app, plan, scratch, recorder)
 
 
@@ -209,7 +191,7 @@ def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> Non
         _refuse_other_tables(scratch, name, step)
         recorder.take(scratch, step)
 
-    with _connected(app, lambda url: url) as scratch:
+    with app.connected(writes=True) as scratch:
         scratch.dialect.default_schema_name = name
         executor.rehearse(app, plan, scratch, partial(_scratch_schema, scratch, name), take)
 
@@ -243,30 +225,40 @@ _OTHER_TABLES = text(
 
 
 @contextmanager
-def _scratch_database(app: Application, name: str) -> Iterator[None]:
-    with _connected(app, lambda url: url) as connection:
+def scratch_database(app: Application) -> Iterator[Application]:
+    """Yield the same application with an empty database of its own, which is gone afterwards.
+
+    :raises ReplayImpossible: the user of the settings may not create a database
+    """
+    if app.url.get_backend_name() == "sqlite":
+        with TemporaryDirectory(prefix=SCRATCH) as folder:
+            yield _elsewhere(app, database=str(Path(folder, "scratch.sqlite")), query={})
+        return
+    name = SCRATCH + secrets.token_hex(4)
+    with app.connected(writes=True) as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except SQLAlchemyError as error:
             raise ReplayImpossible(f"no scratch database can be made: {_reason(error)}") from error
         try:
-            yield
+            yield _elsewhere(app, database=name)
         finally:
             connection.execute(text(f"DROP DATABASE {name}"))
 
 
-def _create_schemas(scratch: Connection, schemas: set[str], plan: Plan) -> None:
-    """Create the schemas, which are usually made by hand, unless the scripts do."""
-    if not any(b"create schema" in step.revision.path.read_bytes().lower() for step in plan.steps):
-        with scratch.begin():
-            for schema in sorted(schemas):
-                scratch.execute(CreateSchema(schema, if_not_exists=True))
+def create_schemas(scratch: Connection, schemas: Iterable[str | None], plan: Plan) -> None:
+    """Create the ``schemas``, which are usually made by hand, unless the scripts of ``plan`` do."""
+    if scratch.dialect.name != "postgresql" or any(
+        b"create schema" in step.revision.path.read_bytes().lower() for step in plan.steps
+    ):
+        return
+    with scratch.begin():
+        for schema in sorted(schema for schema in schemas if schema):
+            scratch.execute(CreateSchema(schema, if_not_exists=True))
 
 
-@contextmanager
-def _connected(app: Application, place: Callable[[URL], URL]) -> Iterator[Connection]:
-    origin = str(app.ini.path)
-    url = place(database_url(app.ini.settings, origin))
-    with connected({**app.ini.settings, PREFIX + "url": url}, origin, writes=True) as connection:
-        yield connection
+def _elsewhere(app: Application, **place: Any) -> Application:
+    """Return ``app`` with other parts of its database URL."""
+    url = app.url.set(**place).render_as_string(hide_password=False)
+    return replace(app, ini=replace(app.ini, settings={**app.ini.settings, PREFIX + "url": url}))

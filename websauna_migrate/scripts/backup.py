@@ -24,11 +24,10 @@ def back_up(options: Namespace, app: Application, plan: Plan) -> None:
     :raises BackupFailed: the dump is not complete; a file that was there before is kept
     :raises RunInterrupted: somebody stopped it
     """
-    from websauna_migrate.run_context import database_url
 
     if options.backup is None or not plan.steps:
         return
-    url = database_url(app.ini.settings, str(app.ini.path))
+    url = app.url
     say(options, f"backing up to {options.backup}")
     with ended_by_signals(lambda: None):
         try:

@@ -41,7 +41,7 @@ from websauna_migrate.renames import Renames
 from websauna_migrate.rendering import check_script
 from websauna_migrate.report import Difference, differences, differences_json, differences_text
 from websauna_migrate.requirements import Requirements
-from websauna_migrate.run_context import ATTRIBUTE, RunContext, database_url, read_heads
+from websauna_migrate.run_context import ATTRIBUTE, read_heads
 from websauna_migrate.scripts.common import Output, application, settings_file, show, show_json, tell, warn
 from websauna_migrate.selection import Selected, is_installed, select
 
@@ -147,14 +147,7 @@ class CommandLine(alembic_config.CommandLine):
         if command == "merge" and options.revisions == ["heads"] and not _has_several_heads(app, one, options):
             return
         configured: list[MigrationContext] = []
-        run = RunContext(
-            history=one.history,
-            url=database_url(app.ini.settings, str(app.ini.path)),
-            metadata=app.metadata(one.history.packages),
-            connect=connect,
-            comparison=comparison,
-            on_configured=configured.append,
-        )
+        run = app.run_context(one.history, connect, comparison=comparison, on_configured=configured.append)
         config = make_config(
             one.history,
             app.ini,

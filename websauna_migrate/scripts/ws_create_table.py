@@ -39,12 +39,11 @@ def build_parser() -> ArgumentParser:
 def create_table(options: Namespace) -> int:
     """Print the SQL of the tables that ``options`` name."""
     from websauna_migrate.ddl import create_statements, find_tables
-    from websauna_migrate.run_context import database_url
 
     app, packages = application(options, needs_owners=True)
     tables = find_tables(app.ownership, packages, options.tables)
     origin = str(app.ini.path)
     if tables:
-        for statement in create_statements(app.ownership, tables, database_url(app.ini.settings, origin), origin):
+        for statement in create_statements(app.ownership, tables, app.url, origin):
             print(f"{statement}\n")
     return 0

@@ -1,0 +1,93 @@
+"""The checks that users run in their own tests, run as they run them: by pytest, in a project."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects import Workspace, revise, write
+
+NOTE = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    kind = Column(Enum("short", "long", name="note_kind"))
+"""
+THING = """
+import notes.models
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    note_id = Column(ForeignKey(notes.models.Note.id))
+"""
+TEST = """
+from websauna_migrate.testing import assert_migrations
+
+def test_migrations():
+    assert_migrations("development.ini"{arguments})
+"""
+
+
+@pytest.fixture
+def project(tmp_path, backend) -> Workspace:
+    work = Workspace(tmp_path, backend.new_database())
+    work.add("notes", NOTE, history=True)
+    work.add_app("shop", THING, ["notes"], history=True)
+    work.autogenerate("-x", "packages=all")
+    return work
+
+
+def said_by_pytest(work: Workspace, arguments: str = "") -> str:
+    """Run the test of the project, and return what pytest says; it fails unless all is well."""
+    write(work.app / "test_migrations.py", TEST.format(arguments=arguments))
+    before = work.tables(), databases(work)
+    ran = work.call("pytest", ["-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "test_migrations.py"])
+    assert (work.tables(), databases(work)) == before, "it left something behind"
+    assert ran.code in (0, 1), ran
+    assert ("1 passed" in ran.out) == (ran.code == 0)
+    return ran.out
+
+
+def databases(work: Workspace) -> list[tuple[object, ...]]:
+    query = {"postgresql": "SELECT datname FROM pg_database", "sqlite": "PRAGMA database_list"}
+    return sorted(work.execute(query.get(work.url.get_backend_name(), "SHOW DATABASES")))
+
+
+def edit(work: Workspace, package: str, old: str, new: str) -> None:
+    (script,) = (work.folder / package / package / "alembic" / "versions").glob("*.py")
+    text = script.read_text()
+    assert old in text
+    script.write_text(text.replace(old, new))
+
+
+def test_good_migrations_pass_and_leave_nothing(project):
+    assert "1 passed" in said_by_pytest(project)
+
+
+def test_a_downgrade_that_leaves_something_is_named(project):
+    edit(project, "shop", "op.drop_table('thing')", "pass")
+    said = said_by_pytest(project)
+    assert "AssertionError: the downgrade of shop " in said
+    assert "table thing besides" in said
+    assert "1 passed" in said_by_pytest(project, ", downgrades=False")
+    assert "1 passed" in said_by_pytest(project, ", ['notes']")
+
+
+def test_models_that_went_on_are_named(project):
+    project.models(project.app / "shop", THING + "    more = Column(Integer)\n")
+    said = said_by_pytest(project)
+    assert "AssertionError: after all revisions the database is not as the models say:" in said
+    assert "add column thing: more INTEGER" in said
+
+
+def test_several_heads_are_named(project):
+    folder = project.app / "shop" / "alembic"
+    (first,) = (folder / "versions").glob("*.py")
+    for name in ("bbb2", "ccc3"):
+        revise(folder, name, first.name.partition("_")[0])
+    assert "AssertionError: shop has several heads: " in said_by_pytest(project)
+
+
+def test_a_revision_that_breaks_is_named(project):
+    edit(project, "notes", "op.create_table('note'", "op.execute('nonsense')\n    op.create_table('note'")
+    assert "StepFailed: notes " in said_by_pytest(project)
