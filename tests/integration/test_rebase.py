@@ -85,6 +85,8 @@ def test_a_rebase_that_cannot_be_is_refused_and_changes_nothing(lite, arguments,
 def test_a_revision_is_found_among_the_selected_packages_by_the_start_of_its_name(lite):
     lite.add("notes", history=True)
     lite.add_app("shop", "", ["notes"])
+    said = lite.fails("-x", "packages=all", "rebase", "head", "base", code=2)
+    assert said == "rebase head is for one history; say which with -x packages=notes"
     lite.ok("-x", "packages=all", "rebase", "ddd", "ccc")
     assert "down_revision = 'ccc3'" in script(lite, "ddd4").read_text()
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed
+from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination
 from websauna_migrate.scripts.common import (
     FAILED,
     application,
@@ -22,7 +22,7 @@ from websauna_migrate.scripts.common import (
     show_json,
     tell,
 )
-from websauna_migrate.selection import select
+from websauna_migrate.selection import select, x_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,9 @@ def rebase(options: Namespace) -> int:
     app, packages = application(options)
     graph = app.graph()
     selected = [one.history.package for one in select(app.histories, packages)]
-    (package,) = packages_meant(graph, selected, options.revision)
+    package, *others = packages_meant(graph, selected, options.revision)
+    if others:
+        raise WrongCombination(f"rebase {options.revision} is for one history", f"say which with -x packages={package}")
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, [app.history(package)])[package]
     script, onto = rebase.rebase(graph.histories[package], options.revision, options.onto, rows)
@@ -99,7 +101,7 @@ def confirm_removal(options: Namespace, app: Application, packages: Sequence[str
     """
     from websauna_migrate.doctor import tables_to_lose
 
-    losses = tables_to_lose(app, packages, cascade="cascade=yes" in (options.x or ()))
+    losses = tables_to_lose(app, packages, cascade=x_option(options.x or (), "cascade", ("yes", "no")) == "yes")
     for table, rows in losses:
         say(options, f"this drops {table} with {rows} row(s)")
     if losses and not options.yes and sys.stdin.isatty():
