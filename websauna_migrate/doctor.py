@@ -6,16 +6,17 @@ Floor 4. Reads only. To tell which revision a database looks like, the scripts a
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate import selection
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.alembic_config import DEFAULT_FOLDER, package_folders
-from websauna_migrate.exceptions import BrokenModels, MigrateError, RunInterrupted
+from websauna_migrate.drops import drop_statements
+from websauna_migrate.exceptions import BrokenModels, MigrateError, RunInterrupted, command
 from websauna_migrate.facts import row_count, table_names
 from websauna_migrate.graph import Graph, HistoryGraph, applied, heads_of
 from websauna_migrate.package import TABLE_PREFIX, History, TableName, history_table_name
@@ -76,18 +77,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What was read of the application and its database, and how a command for it begins."""
+    """What was read of the application and its database."""
 
     app: Application
     connection: Connection
     graph: Graph
     tables: frozenset[TableName]
     rows: Mapping[str, tuple[str, ...]]
-    command: tuple[str, ...]
-
-    def run(self, package: str, *arguments: str) -> str:
-        """Return the command line that runs ``arguments`` for ``package``."""
-        return shlex.join((*self.command, "-x", f"packages={package}", *arguments))
 
     def own_tables(self, history: History) -> frozenset[TableName]:
         """Return the tables in the database that are models or creations of ``history``."""
@@ -101,11 +97,10 @@ class _Case:
         return sorted((name for name in rest if not _is_history(name)), key=str)
 
 
-def examine(app: Application, packages: Collection[str], command: Sequence[str]) -> tuple[Finding, ...]:
+def examine(app: Application, packages: Collection[str]) -> tuple[Finding, ...]:
     """Return what is wrong with the histories of ``packages``; changes nothing.
 
-    What belongs to no registered package counts as the application's. ``command`` is how a command begins in the
-    remedies, as in ``("ws-alembic", "-c", "development.ini")``.
+    What belongs to no registered package counts as the application's.
     """
     selected = [one.history for one in selection.select(app.histories, packages)]
     with app.connected(writes=False) as connection:
@@ -113,25 +108,23 @@ def examine(app: Application, packages: Collection[str], command: Sequence[str])
         tables = table_names(connection, schemas)
         connection.rollback()
         rows = read_heads(connection, app.histories)
-        case = _Case(app, connection, app.graph(), tables, rows, tuple(command))
+        case = _Case(app, connection, app.graph(), tables, rows)
         return tuple(_findings(case, selected))
 
 
 def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
     is_app = case.app.app_package in {name for history in selected for name in history.packages}
-    taken = {history.package: finding for history in selected for finding in _plain_table(case, history)}
+    unrecorded = cache(partial(_unrecorded, case))
     for history in selected:
         yield from _unknown_revisions(case, history)
         yield from _overlapping(case, history)
-        if history.package not in taken:
-            yield from _unstamped(case, history)
+        yield from unrecorded(history)
         yield from _several_heads(case, history)
-    yield from taken.values()
     if is_app:
         yield from _plain_table_of_nobody(case)
         yield from _orphan_histories(case)
     yield from _ownerless_tables(case)
-    yield from _unmet_requirements(case, {history.package for history in selected})
+    yield from _unmet_requirements(case, {history.package for history in selected}, unrecorded)
 
 
 # --- one history -----------------------------------------------------------------------------------------------
@@ -152,7 +145,7 @@ def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
         f"revision makes, and stamp that one with --purge."
     )
     if replay.exact:
-        remedy = case.run(history.package, "stamp", "--purge", *_targets(replay.exact[0]))
+        remedy = command(history.package, "stamp", "--purge", *_targets(replay.exact[0]))
     yield Finding("unknown-revision", history.package, detail, remedy)
 
 
@@ -161,8 +154,13 @@ def _overlapping(case: _Case, history: History) -> Iterator[Finding]:
     heads = heads_of(graph, applied(graph, rows))
     if graph.revisions.keys() >= set(rows) and len(heads) != len(rows):
         detail = f"{history.history_table} is at {', '.join(rows)}, but some of these come before others"
-        remedy = case.run(history.package, "stamp", "--purge", *heads)
+        remedy = command(history.package, "stamp", "--purge", *heads)
         yield Finding("overlapping-revisions", history.package, detail, remedy)
+
+
+def _unrecorded(case: _Case, history: History) -> tuple[Finding, ...]:
+    """Find tables that ``history`` has in the database and that its own history table says nothing of."""
+    return tuple(_plain_table(case, history)) or tuple(_unstamped(case, history))
 
 
 def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
@@ -188,7 +186,7 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
         f"'adopt --revision'; the closest is {replay.matches[0]}."
     )
     if exact is not None:
-        remedy = case.run(history.package, "stamp", *exact.revisions)
+        remedy = command(history.package, "stamp", *exact.revisions)
     yield Finding("unstamped", history.package, detail + _outcome(replay), remedy)
 
 
@@ -197,7 +195,7 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
     if len(graph.heads) > 1:
         done = applied(graph, case.rows[history.package])
         heads = "; ".join(_described(graph, head, done) for head in graph.heads)
-        remedy = case.run(history.package, "merge", "-m", "Merge heads", *graph.heads)
+        remedy = command(history.package, "merge", "-m", "Merge heads", *graph.heads)
         yield Finding(
             "several-heads", history.package, f"{history.package} has {len(graph.heads)} heads: {heads}", remedy
         )
@@ -255,7 +253,7 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
         yield Finding("plain-alembic-version", history.package, detail, f"{error}.")
         return
     if adoption.changes:
-        remedy = case.run(history.package, "adopt", "--yes")
+        remedy = command(history.package, "adopt", "--yes")
         yield Finding("plain-alembic-version", history.package, f"{detail}; {adoption.why}", remedy)
         return
     remedy = (
@@ -271,7 +269,7 @@ def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
     waits = not case.rows[app.package] and case.own_tables(app)
     if rows and not _known_anywhere(case, rows) and not waits:
         detail = f"the table {PLAIN} of plain Alembic is at {', '.join(rows)}, which no registered package has"
-        remedy = f"Leave it if another program uses this database, else remove it: DROP TABLE {PLAIN}."
+        remedy = f"Leave it if another program uses this database, else {_by_sql(case, TableName(None, PLAIN))}"
         yield Finding("plain-alembic-version", None, detail, remedy)
 
 
@@ -305,14 +303,22 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
     detail = f"{name} is at {', '.join(rows) or 'nothing'}, the history of {whose}, which is {where}"
     detail += f"; {kind}: {counted or 'none'}"
     if not rows and not (certain and left):
-        return Finding("orphan-history", package, detail, f"Nothing is left but the table: DROP TABLE {name}.")
+        return Finding("orphan-history", package, detail, f"Nothing is left but the table; {_by_sql(case, name)}")
     back = "say where its revisions are (script_location)" if known else "install and register it again"
-    drops = "; ".join(f"DROP TABLE {table}" for table in (*(left if certain else ()), name))
+    downgrade = command(package or _dotted(name), "downgrade", "base")
+    own = _by_sql(case, *left, name) if certain else f"drop those that were its own, then {_by_sql(case, name)}"
     remedy = (
-        f"To keep {whose}, {back}. To remove it, do the same, run 'ws-alembic -x packages={package or _dotted(name)} "
-        f"downgrade base', and take it out; or, when its data is not needed, drop by hand what was its own: {drops}."
+        f"To keep {whose}, {back}. To remove it, do the same, and take it out after {downgrade}; "
+        f"or, when its data is not needed, {own}"
     )
     return Finding("orphan-history", package, detail, remedy)
+
+
+def _by_sql(case: _Case, *tables: TableName) -> str:
+    """Say how ``tables`` are dropped by hand."""
+    statements = drop_statements(case.connection, tables)
+    case.connection.rollback()
+    return f"run this SQL: {' '.join(statements)}"
 
 
 def _left_behind(case: _Case, package: str | None) -> tuple[list[TableName], bool]:
@@ -322,7 +328,9 @@ def _left_behind(case: _Case, package: str | None) -> tuple[list[TableName], boo
     if package is None or not folders:
         return case.unclaimed(), False
     created = created_tables(read_revisions(_history_in(package, folders)))
-    return sorted(case.tables & created.keys(), key=str), True
+    existing = table_names(case.connection, {name.schema for name in created})
+    case.connection.rollback()
+    return sorted(existing & created.keys(), key=str), True
 
 
 def _history_in(package: str, folders: tuple[Path, ...]) -> History:
@@ -372,11 +380,16 @@ def _ownerless_tables(case: _Case) -> Iterator[Finding]:
         yield Finding("ownerless-table", None, str(problem), remedy)
 
 
-def _unmet_requirements(case: _Case, packages: Collection[str]) -> Iterator[Finding]:
+def _unmet_requirements(
+    case: _Case, packages: Collection[str], unrecorded: Callable[[History], Sequence[Finding]]
+) -> Iterator[Finding]:
     for report in case.app.plan(case.rows, ()).reports:
         if report.problem == "unmet-requirement" and report.package in packages:
             detail, _, remedy = report.detail.rpartition("; ")
             remedy = f"{remedy[:1].upper()}{remedy[1:]}."
             if report.missing is not None:
-                remedy = case.run(report.missing.package, "upgrade", report.missing.revision)
+                # Where its tables are there, an upgrade would create them again, and fail.
+                first = unrecorded(case.app.history(report.missing.package))
+                upgrade = command(report.missing.package, "upgrade", report.missing.revision)
+                remedy = first[0].remedy if first else upgrade
             yield Finding("unmet-requirement", report.package, detail, remedy)

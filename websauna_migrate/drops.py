@@ -1,16 +1,16 @@
-"""An order for what a generated revision drops, and what is lost with it.
+"""An order for what is dropped, by a generated revision or by hand, and what is lost with it.
 
-Floor 2. Works on the operations of a script. A removed table goes after all that is changed in the tables that stay,
-as those may refer to it, and before the tables that it refers to. What stands in the way goes first, and comes back
-last on the way back: a foreign key where removed tables refer to each other in a circle, and an index or constraint
-whose name is to be that of another table's.
+Floor 2. In a revision it works on the operations of the script: a removed table goes after all that is changed in the
+tables that stay, as those may refer to it, and before the tables that it refers to. What stands in the way goes first,
+and comes back last on the way back: a foreign key where removed tables refer to each other in a circle, and an index or
+constraint whose name is to be that of another table's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, inspect
 
 from websauna_migrate.package import TableName, constraint_name
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from alembic.operations.ops import DowngradeOps, MigrationScript, ModifyTableOps, UpgradeOps
+    from sqlalchemy.engine import Connection
 
 Link = tuple[TableName, TableName]
 
@@ -114,6 +115,29 @@ def drop_order(references: Mapping[TableName, Collection[TableName]]) -> tuple[l
         for found in referrers.values():
             found.discard(table)
     return order, cut
+
+
+def drop_statements(connection: Connection, tables: Collection[TableName]) -> list[str]:
+    """Return the SQL that drops ``tables`` of the database, in an order that the foreign keys between them allow."""
+    inspector, dialect = inspect(connection), connection.dialect
+    quote = dialect.identifier_preparer.quote
+    keys = [
+        (
+            TableName(key["referred_schema"], key["referred_table"]).shown(dialect.default_schema_name),
+            table,
+            key["name"],
+        )
+        for table in tables
+        for key in inspector.get_foreign_keys(table.name, table.schema)
+    ]
+    order, cut = drop_order({table: [target for target, of, _ in keys if of == table] for table in tables})
+    shown = {table: ".".join(quote(part) for part in table if part is not None) for table in tables}
+    kind = "FOREIGN KEY" if dialect.name in ("mysql", "mariadb") else "CONSTRAINT"
+    early = [(table, name) for target, table, name in keys if (table, target) in cut and dialect.name != "sqlite"]
+    return [
+        *(f"ALTER TABLE {shown[table]} DROP {kind} {quote(str(name))};" for table, name in early),
+        *(f"DROP TABLE {shown[table]};" for table in order),
+    ]
 
 
 def losses(script: MigrationScript) -> Iterator[str]:

@@ -20,10 +20,27 @@ what happened, where, and what to do next. Messages never hold a password: a URL
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_COMMAND = "ws-alembic -x "
+
+
+def command(packages: str, *arguments: str) -> str:
+    """Return the command line that runs ``arguments`` of ``ws-alembic`` for ``packages``, quoted for a shell.
+
+    It names no settings file; :func:`with_program` puts that in where it is known.
+    """
+    return _COMMAND + shlex.join((f"packages={packages}", *arguments))
+
+
+def with_program(text: str, *program: str) -> str:
+    """Return ``text`` with ``program`` as the start of its commands: ``"ws-alembic", "-c", "development.ini"``."""
+    return text.replace(_COMMAND, f"{shlex.join(program)} -x ") if program else text
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -602,10 +619,13 @@ class RevisionError(MigrateError, LookupError):
 class MissingScriptLocation(RevisionError):
     """The folder for a package's revisions does not exist."""
 
-    def __init__(self, package: str, folder: str, command: str) -> None:
+    def __init__(self, package: str, folder: str) -> None:
         self.package = package
         self.folder = folder
-        super().__init__(f"the folder of the revisions of {package} does not exist: {folder}; make it with: {command}")
+        super().__init__(
+            f"the folder of the revisions of {package} does not exist: {folder}; "
+            f"make it with: {command(package, 'init')}"
+        )
 
 
 class NotUpToDate(RevisionError):
@@ -615,8 +635,16 @@ class NotUpToDate(RevisionError):
         self.package = package
         super().__init__(
             f"{package}: the database is not up to date with its scripts, so models cannot be compared with it; "
-            f"run: ws-alembic -x packages={package} upgrade"
+            f"run: {command(package, 'upgrade')}"
         )
+
+
+class NotOnHeads(RevisionError):
+    """``current --check-heads`` found that the database is behind its scripts."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(f"{package}: the database is not on all head revisions; run: {command(package, 'upgrade')}")
 
 
 class RequiredTableMissing(RevisionError):
@@ -676,10 +704,13 @@ class UnwritableHistory(RevisionError):
 class MissingTemplate(RevisionError):
     """A script location has an ``env.py`` and no ``script.py.mako``."""
 
-    def __init__(self, package: str, path: str, command: str) -> None:
+    def __init__(self, package: str, path: str) -> None:
         self.package = package
         self.path = path
-        super().__init__(f"the template of the revisions of {package} does not exist: {path}; write it with: {command}")
+        super().__init__(
+            f"the template of the revisions of {package} does not exist: {path}; "
+            f"write it with: {command(package, 'init')}"
+        )
 
 
 class TemplateLacks(RevisionError):
@@ -844,7 +875,9 @@ class UnknownRevision(RevisionError):
         self.symbol = symbol
         self.packages = packages
         self.elsewhere = elsewhere
-        remedy = f"name its package: -x packages={elsewhere[0]}" if elsewhere else "look with 'ws-alembic history'"
+        remedy = f"look with: {command(','.join(packages), 'history')}"
+        if elsewhere:
+            remedy = f"name its package: -x packages={elsewhere[0]}"
         super().__init__(f"no revision {symbol!r} in {_listed(packages)}; {remedy}")
 
 
@@ -963,7 +996,7 @@ class UnknownAppliedRevision(RevisionError):
         super().__init__(
             f"{package}: the database is at revision {revision} (table {history_table}), which no script has: "
             f"the code is older than the database or on another branch, or the script was deleted or rewritten; "
-            f"look closer with 'ws-alembic -x packages={package} doctor'"
+            f"look closer with: {command(package, 'doctor')}"
         )
 
 
@@ -976,7 +1009,7 @@ class OverlappingRevisions(RevisionError):
         self.heads = heads
         super().__init__(
             f"{package}: the database is said to be at {_listed(rows)}, but some of these come before others; "
-            f"run 'ws-alembic -x packages={package} stamp --purge {' '.join(heads)}'"
+            f"run: {command(package, 'stamp', '--purge', *heads)}"
         )
 
 
@@ -1024,7 +1057,7 @@ class RevisionNotApplied(PlanError):
         self.package = package
         self.symbol = symbol
         super().__init__(
-            f"{package}: cannot downgrade to {symbol!r}, it is not applied; look with 'ws-alembic current'"
+            f"{package}: cannot downgrade to {symbol!r}, it is not applied; look with: {command(package, 'current')}"
         )
 
 
@@ -1107,7 +1140,7 @@ class ModelsDiffer(RunError):
         self.packages = packages
         super().__init__(
             f"the database is not as the models of {_listed(packages)} say; "
-            f"run: ws-alembic -x packages={','.join(packages)} revision --autogenerate"
+            f"run: {command(','.join(packages), 'revision', '--autogenerate')}"
         )
 
 
@@ -1204,7 +1237,7 @@ class HeadsDiffer(RunError):
         self.found = found
         super().__init__(
             f"{package}: the table {history_table} holds {_listed(found)} after the run and not {_listed(expected)}; "
-            f"see whether another program writes to it, then look at: ws-alembic status"
+            f"see whether another program writes to it, then look at: {command(package, 'status')}"
         )
 
 
@@ -1304,7 +1337,7 @@ class AlreadyAdopted(RunError):
         self.wanted = wanted
         super().__init__(
             f"{package}: the table {history_table} is at {_listed(rows)}, not at {', '.join(wanted) or 'base'}; "
-            f"to write it all the same: ws-alembic -x packages={package} stamp --purge {' '.join(wanted) or 'base'}"
+            f"to write it all the same: {command(package, 'stamp', '--purge', *(wanted or ('base',)))}"
         )
 
 

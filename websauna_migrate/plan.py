@@ -21,6 +21,7 @@ from websauna_migrate.exceptions import (
     UnknownAppliedRevision,
     UnknownRevision,
     WrongCombination,
+    command,
 )
 from websauna_migrate.graph import (
     Graph,
@@ -343,7 +344,7 @@ def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[R
             yield Report("unmet-requirement", *node, f"applied already: {error}")
         for other in now.missing_for(node):
             if other.package not in unclear:
-                remedy = f"run 'ws-alembic -x packages={other.package} upgrade {other.revision}'"
+                remedy = f"run: {command(other.package, 'upgrade', other.revision)}"
                 detail = f"{node} is applied, but not {other}, which it requires; {remedy}"
                 yield Report("unmet-requirement", *node, detail, other)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RebaseRefused
+from websauna_migrate.exceptions import RebaseRefused, command
 from websauna_migrate.graph import HistoryGraph, applied, closure, resolve
 from websauna_migrate.plan import known_rows
 
@@ -33,10 +33,11 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     script = history.revisions[_one(history, revision, revision)]
     target = None if onto == "base" else _one(history, onto, revision)
     if script.id in applied(history, known_rows(history, rows)):
-        back = f"ws-alembic -x packages={history.package} downgrade {script.down[0] if script.down else 'base'}"
+        back = command(history.package, "downgrade", script.down[0] if script.down else "base")
         raise RebaseRefused(history.package, script.id, "this database has applied it", f"undo it there first: {back}")
     if len(script.down) > 1:
-        raise RebaseRefused(history.package, script.id, "it is a merge", "write a new one with 'ws-alembic merge'")
+        anew = command(history.package, "merge", "heads")
+        raise RebaseRefused(history.package, script.id, "it is a merge", f"write a new one with: {anew}")
     if target in closure([script.id], history.after.__getitem__):
         reason = f"{target} itself comes after it" if target != script.id else "it cannot follow itself"
         raise RebaseRefused(history.package, script.id, reason, "name a revision that does not")

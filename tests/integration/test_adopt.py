@@ -156,7 +156,7 @@ def test_a_history_that_says_something_else_is_not_overwritten(lite):
     plain(lite, "aaa1")
     lite.ok("stamp", "bbb2")
     said = lite.fails("adopt", "--from", "alembic_version", "--yes")
-    assert said.endswith("to write it all the same: ws-alembic -x packages=shop stamp --purge aaa1")
+    assert said.endswith(f"to write it all the same: ws-alembic -c {lite.ini} -x packages=shop stamp --purge aaa1")
     assert history(lite) == ["bbb2"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,11 @@ from servers import Backend
 from troubles import NOTE, THING, everything, findings, follow, look, shop, until
 
 ALL = ("-x", "packages=all")
+
+
+def sql(finding: dict[str, Any]) -> list[str]:
+    """Return the statements that a remedy says to run."""
+    return [statement for statement in finding["remedy"].partition("run this SQL: ")[2].split(";") if statement.strip()]
 
 
 @pytest.fixture
@@ -94,7 +100,7 @@ def test_every_command_tells_of_an_unknown_revision_before_it_does_anything(lite
         assert "older than the database" in said
         assert "another branch" in said
         assert "deleted or rewritten" in said
-        assert said.endswith("look closer with 'ws-alembic -x packages=shop doctor'")
+        assert said.endswith(f"look closer with: ws-alembic -c {lite.ini} -x packages=shop doctor")
     ran = lite.run("status")
     assert ran.code == 0
     assert "WARNING: shop: the database is at revision zzz9" in ran.err
@@ -295,7 +301,38 @@ def test_a_package_that_is_no_longer_registered_is_found_with_its_tables(here):
     assert "alembic_history_acme_notes is at mmm1" in found["detail"]
     assert "its tables: memo (2 rows)" in found["detail"]
     assert "install and register it again" in found["remedy"]
-    assert "DROP TABLE memo; DROP TABLE alembic_history_acme_notes" in found["remedy"]
+    downgrade = f"ws-alembic -c {here.ini} -x packages=acme.notes downgrade base; "
+    assert downgrade in found["remedy"]
+    here.execute(*sql(found))
+    assert here.tables() == {"thing", "note", "alembic_history_shop"}
+    assert findings(here) == []
+
+
+ODD_TABLES = [
+    "op.create_table('Odd Box', sa.Column('id', sa.Integer, primary_key=True), sa.Column('item', sa.Integer))",
+    "op.create_table('order', sa.Column('id', sa.Integer, primary_key=True), sa.Column('parent', sa.Integer,"
+    " sa.ForeignKey('order.id')), sa.Column('box', sa.Integer, sa.ForeignKey('Odd Box.id')))",
+    "op.create_table('A-last', sa.Column('id', sa.Integer, sa.ForeignKey('order.id'), primary_key=True))",
+    "if op.get_bind().dialect.name != 'sqlite':"
+    " op.create_foreign_key('Back to order', 'Odd Box', 'order', ['item'], ['id'])",
+]
+
+
+def test_the_sql_against_an_orphan_takes_odd_names_and_foreign_keys_in_a_circle(here):
+    package = here.add("acme.notes", history=True)
+    body = "\n    ".join(ODD_TABLES)
+    if here.url.get_backend_name() == "postgresql":
+        here.execute('CREATE SCHEMA "Far"')
+        key = "sa.Column('id', sa.Integer, sa.ForeignKey('A-last.id'), primary_key=True)"
+        body = f"{body}\n    op.create_table('user', {key}, schema='Far')"
+    revise(package / "alembic", "mmm1", None, body)
+    here.add_app("shop", THING + NOTE, ["acme.notes"])
+    here.ok(*ALL, "upgrade")
+    here.add_app("shop", THING + NOTE)
+    (found,) = findings(here)
+    here.execute(*sql(found))
+    assert here.tables() == {"thing", "note", "alembic_history_shop"}
+    assert findings(here) == []
 
 
 def test_a_package_that_is_no_longer_installed_is_found_with_the_tables_that_nobody_claims(lite):
@@ -314,7 +351,9 @@ def test_downgrade_base_tells_what_it_drops_with_the_number_of_rows(here):
     assert here.tables() == {"thing", "note", "alembic_history_shop", "alembic_history_acme_notes"}
     here.add_app("shop", THING + NOTE)
     (found,) = findings(here)
-    assert found["remedy"] == "Nothing is left but the table: DROP TABLE alembic_history_acme_notes."
+    assert found["remedy"] == "Nothing is left but the table; run this SQL: DROP TABLE alembic_history_acme_notes;"
+    here.execute(*sql(found))
+    assert findings(here) == []
 
 
 def test_a_table_without_an_owner_is_found(lite):
@@ -346,6 +385,20 @@ def test_a_requirement_that_is_not_applied_is_found_and_mended_by_the_remedy(lit
     assert findings(lite, "-x", "packages=acme.notes") == []
     follow(lite, found)
     assert findings(lite, *ALL) == []
+
+
+def test_a_requirement_whose_tables_are_there_is_stamped_and_not_created_again(here):
+    with_notes(here)
+    revise(here.app / "alembic", "ccc3", "bbb2", header="requires = {'acme.notes': 'mmm1'}")
+    here.ok(*ALL, "upgrade")
+    here.execute("DROP TABLE alembic_history_acme_notes")
+    stamp = f"ws-alembic -c {here.ini} -x packages=acme.notes stamp mmm1"
+    together = [(found["problem"], found["package"], found["remedy"]) for found in findings(here, *ALL)]
+    assert together == [("unstamped", "acme.notes", stamp), ("unmet-requirement", "shop", stamp)]
+    (found,) = findings(here)
+    follow(here, found)
+    assert findings(here, *ALL) == []
+    assert here.execute("SELECT count(*) FROM memo") == [(2,)]
 
 
 def test_doctor_follows_the_selected_packages(lite):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+from itertools import product
 
 import pytest
 
-from projects import ALEMBIC, INCLUDEME, PACKAGES, Workspace, revise, write
+from projects import ALEMBIC, INCLUDEME, PACKAGES, WS_ALEMBIC, Workspace, revise, write
 from servers import free_port
 
 THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n"
@@ -187,6 +189,32 @@ def test_a_folder_for_revisions_that_does_not_exist_is_told_with_the_command(sho
     said = shop.fails(*AUTOGENERATE)
     assert said.endswith(f"make it with: ws-alembic -c {shop.ini} -x packages=shop init")
     assert not shop.scripts()
+
+
+NAMES_A_COMMAND = {
+    ("check",): "upgrade",
+    ("current", "--check-heads"): "upgrade",
+    ("downgrade", "aaa1"): "current",
+    ("upgrade", "zzz9"): "history",
+}
+
+
+def test_the_commands_that_errors_name_can_be_run_as_they_are(shop):
+    """Also with a settings file whose name a shell would take apart, a section, and the name in the environment."""
+    revise(shop.app / "alembic", "aaa1")
+    shop.ok("ensure_version")
+    ini = shop.ini.rename(shop.app / "it's mine.ini")
+    ways = [
+        (["-c", str(ini), "-n", "other"], {}, ["-c", str(ini), "-n", "other"]),
+        ([], {"ALEMBIC_CONFIG": str(ini)}, ["-c", str(ini)]),
+    ]
+    for (given, env, named), (command, remedy) in product(ways, NAMES_A_COMMAND.items()):
+        ran = shop.call(WS_ALEMBIC, [*given, *command], env=env)
+        program, *argv = shlex.split(ran.err[ran.err.index("ws-alembic -c") :])
+        assert (program, argv) == ("ws-alembic", [*named, "-x", "packages=shop", remedy]), ran
+    assert shop.run("upgrade", ini=ini).code == 0
+    shop.execute("UPDATE alembic_history_shop SET version_num = 'zzz9'")
+    assert shlex.join(["-c", str(ini), "-x", "packages=shop", "doctor"]) in shop.run("status", ini=ini).err
 
 
 def test_an_env_py_that_is_not_ours_is_told(shop):

@@ -53,7 +53,7 @@ def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
     before = here.files()
     assert here.fails("rebase", "ccc3", "ddd4") == (
         "shop ccc3 was not rebased: this database has applied it; "
-        "undo it there first: ws-alembic -x packages=shop downgrade bbb2"
+        f"undo it there first: ws-alembic -c {here.ini} -x packages=shop downgrade bbb2"
     )
     assert here.files() == before
 

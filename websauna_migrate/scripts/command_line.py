@@ -42,7 +42,7 @@ from websauna_migrate.rendering import check_script
 from websauna_migrate.report import Difference, differences, differences_json, differences_text
 from websauna_migrate.requirements import Requirements
 from websauna_migrate.run_context import ATTRIBUTE, read_heads
-from websauna_migrate.scripts.common import Output, application, settings_file, show, show_json, tell, warn
+from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 from websauna_migrate.selection import Selected, is_installed, select
 
 # These take a revision that only one of several histories may have.
@@ -81,7 +81,7 @@ class CommandLine(alembic_config.CommandLine):
 
     def run(self, options: Namespace) -> int:
         """Run the command of ``options`` for each selected history and return the exit code."""
-        options.raiseerr = True  # errors are turned into messages at our own border
+        options = Namespace(**{**vars(options), "raiseerr": True})  # they are turned into messages at our own border
         command = options.cmd[0].__name__
         if command == "list_templates":
             self.run_cmd(alembic_config.Config(cmd_opts=options), options)
@@ -290,15 +290,14 @@ def _may_write(one: Selected, options: Namespace) -> bool:
     """Make sure that a revision can be written into the folder of ``one``; warn where it is an installed package."""
     history = one.history
     folder = history.version_locations[0]
-    command = f"ws-alembic -c {settings_file(options)} -x packages={history.package} init"
     if not history.script_location.is_dir():
-        raise MissingScriptLocation(history.package, str(history.script_location), command)
+        raise MissingScriptLocation(history.package, str(history.script_location))
     if is_installed(folder):
-        warn(InstalledHistory(history.package, str(history.script_location)))
+        warn(options, InstalledHistory(history.package, str(history.script_location)))
         return False
     template = history.script_location / "script.py.mako"
     if (history.script_location / "env.py").is_file() and not template.is_file():
-        raise MissingTemplate(history.package, str(template), command)
+        raise MissingTemplate(history.package, str(template))
     try:
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # the permissions alone do not tell

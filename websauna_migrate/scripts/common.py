@@ -21,6 +21,7 @@ from websauna_migrate.exceptions import (
     ResultNotWritten,
     RunInterrupted,
     WrongCombination,
+    with_program,
 )
 from websauna_migrate.selection import package_names
 
@@ -37,13 +38,14 @@ USAGE = 2
 _SIGNALLED = 128  # plus the number of the signal, as shells have it
 _GARBAGE = 200_000  # objects that are made before garbage is looked for: a long history is read without
 _CANCEL_SECONDS = 5
+_SECTION = "alembic"  # with the options of Alembic, by default
 _BROKEN_PIPE = 141
 
 
-def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
+def run_script(work: Callable[[], int], options: Namespace) -> int:
     """Call ``work`` and return its exit code; an error becomes one line on stderr.
 
-    With ``raise_errors`` the trace goes before that line.
+    With ``--raiseerr`` the trace goes before that line.
     """
     try:
         code = work()
@@ -55,9 +57,9 @@ def run_script(work: Callable[[], int], *, raise_errors: bool = False) -> int:
         tell("FAILED: interrupted")
         return int(getattr(error, "exit_code", _SIGNALLED + signal.SIGINT))
     except Exception as error:  # the border: nothing goes past it
-        if raise_errors:
+        if options.raiseerr:
             tell(traceback.format_exc().rstrip())
-        tell(f"FAILED: {message(_not_written(error) or error)}")
+        fail(options, _not_written(error) or error)
         return getattr(error, "exit_code", FAILED)
     return code
 
@@ -192,12 +194,17 @@ def settings_file(options: Namespace) -> str:
     :raises NoSettingsFile: there is none
     :raises WrongCombination: there are several
     """
-    named = options.config or [name for name in (os.environ.get("ALEMBIC_CONFIG"),) if name]
+    named = _settings_files(options)
     if not named:
         raise NoSettingsFile
     if len(named) > 1:
         raise WrongCombination("-c is given more than once", "name one settings file; it may include others")
-    return str(named[0])
+    return named[0]
+
+
+def _settings_files(options: Namespace) -> list[str]:
+    named = vars(options).get("config") or [os.environ.get("ALEMBIC_CONFIG")]
+    return [str(name) for name in named if name]
 
 
 def application(
@@ -222,7 +229,7 @@ def application(
     if needs_owners:
         app.ownership.require()
     for problem in app.ownership.problems:
-        warn(problem)
+        warn(options, problem)
     return app, packages
 
 
@@ -279,9 +286,22 @@ def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], No
     return say_holder
 
 
-def warn(text: object) -> None:
+def fail(options: Namespace, error: BaseException) -> None:
+    """Print the line of an error to stderr."""
+    tell(f"FAILED: {runnable(options, message(error))}")
+
+
+def warn(options: Namespace, text: object) -> None:
     """Print a warning to stderr."""
-    tell(f"WARNING: {' '.join(str(text).split())}")
+    tell(f"WARNING: {runnable(options, ' '.join(str(text).split()))}")
+
+
+def runnable(options: Namespace, text: str) -> str:
+    """Return ``text`` with the settings file, as it was given, in the commands that it names."""
+    named, section = _settings_files(options), vars(options).get("name", _SECTION)
+    if len(named) != 1:
+        return text
+    return with_program(text, "ws-alembic", "-c", *named, *(("-n", section) if section != _SECTION else ()))
 
 
 def _original(error: BaseException) -> object:

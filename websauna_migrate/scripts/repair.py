@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination
@@ -15,9 +16,9 @@ from websauna_migrate.scripts.common import (
     FAILED,
     application,
     ended_by_signals,
+    runnable,
     say,
     say_who_holds,
-    settings_file,
     show,
     show_json,
     tell,
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from websauna_migrate.bootstrap import Application
-
-_DEFAULT_SECTION = "alembic"
+    from websauna_migrate.doctor import Finding
 
 
 def doctor(options: Namespace) -> int:
@@ -40,7 +40,7 @@ def doctor(options: Namespace) -> int:
     app, packages = application(options)
     # What a script prints while it is replayed is no result of ours.
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
-        findings = examine(app, packages, _command(options))
+        findings = [_runnable(options, finding) for finding in examine(app, packages)]
     if options.format == "json":
         show_json(findings_json(findings))
     else:
@@ -127,9 +127,9 @@ def add_rebase_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("onto", metavar="ONTO", help="the revision that it is to follow, or base")
 
 
-def _command(options: Namespace) -> tuple[str, ...]:
-    section = ("-n", options.name) if options.name != _DEFAULT_SECTION else ()
-    return ("ws-alembic", "-c", settings_file(options), *section)
+def _runnable(options: Namespace, finding: Finding) -> Finding:
+    detail, remedy = (runnable(options, text) for text in (finding.detail, finding.remedy))
+    return replace(finding, detail=detail, remedy=remedy)
 
 
 def _ask(command: str) -> None:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import NotOnHeads, WrongCombination
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.common import (
     FAILED,
     Output,
     application,
     ended_by_signals,
+    fail,
     run_script,
     say,
     say_who_holds,
@@ -69,15 +70,14 @@ def run(argv: Sequence[str]) -> int:
     if command in COMMANDS:
         options = build_parser().parse_args(argv)
         if not _needs_alembic(command, options):
-            return run_script(lambda: COMMANDS[command](options), raise_errors=options.raiseerr)
+            return run_script(lambda: COMMANDS[command](options), options)
     if command is None and "--version" in argv:
         build_parser().parse_args(["--version"])
     from websauna_migrate.scripts.command_line import CommandLine
 
     line = CommandLine(tuple(COMMANDS.values()))
     alembic_options = line.parse(argv)
-    raise_errors = alembic_options.raiseerr
-    return run_script(lambda: line.run(alembic_options), raise_errors=raise_errors)
+    return run_script(lambda: line.run(alembic_options), alembic_options)
 
 
 def command_of(argv: Sequence[str]) -> str | None:
@@ -162,7 +162,7 @@ def current(options: Namespace) -> int:
         history = graph.histories[one.history.package]
         heads = known_rows(history, rows[one.history.package])
         if options.check_heads and set(heads) != set(history.heads):
-            tell(f"FAILED: {one.history.package}: the database is not on all head revisions; run: ws-alembic upgrade")
+            fail(options, NotOnHeads(one.history.package))
             code = FAILED
         _print_part(selected, one, current_lines(history, applied(history, heads)))
     return code
@@ -192,7 +192,7 @@ def status(options: Namespace) -> int:
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, histories)
     for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
-        warn(error)
+        warn(options, error)
     states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
     if options.format == "json":
         show_json(status_json(histories, states))
@@ -214,7 +214,7 @@ def plan(options: Namespace) -> int:
     steps = app.plan(
         rows, packages, target, direction="down" if options.down else "up", cascade=_is_yes(options, "cascade")
     )
-    _warn_of_reports(steps)
+    _warn_of_reports(options, steps)
     if options.format == "json":
         show_json(plan_json(steps))
     else:
@@ -280,7 +280,7 @@ def _migrate(options: Namespace, direction: Any) -> int:
         confirm_removal(options, app, packages)
 
     def on_plan(plan: Plan) -> None:
-        _warn_of_reports(plan)
+        _warn_of_reports(options, plan)
         back_up(options, app, plan)
 
     return _run(options, partial(executor.migrate, app, packages, options.revision, on_plan=on_plan, **run_options))
@@ -325,9 +325,9 @@ def _print_part(selected: Sequence[Selected], one: Selected, lines: Any) -> None
         show(f"{line}\n")
 
 
-def _warn_of_reports(plan: Plan) -> None:
+def _warn_of_reports(options: Namespace, plan: Plan) -> None:
     for report in plan.reports:
-        warn(report.detail)
+        warn(options, report.detail)
 
 
 def _add_global_options(parser: ArgumentParser) -> None:

@@ -19,7 +19,7 @@ def run(argv: Sequence[str]) -> int:
     """Run ``ws-create-table`` with ``argv`` and return its exit code."""
     options = build_parser().parse_intermixed_args(argv)
     options.config = [options.settings_file]
-    return run_script(lambda: create_table(options), raise_errors=options.raiseerr)
+    return run_script(lambda: create_table(options), options)
 
 
 def build_parser() -> ArgumentParser:

@@ -26,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
     """Run ``ws-db-shell`` with ``argv``; only an error returns, for the client takes the place of the process."""
     own, arguments = split_arguments(argv)
     options = build_parser().parse_args(own)
-    return run_script(lambda: become_client(options, arguments), raise_errors=options.raiseerr)
+    return run_script(lambda: become_client(options, arguments), options)
 
 
 def build_parser() -> ArgumentParser:

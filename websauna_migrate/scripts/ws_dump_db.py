@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     """Run ``ws-dump-db`` with ``argv`` and return its exit code."""
     own, arguments = split_arguments(argv)
     options = build_parser().parse_args(own)
-    return run_script(lambda: dump_database(options, arguments), raise_errors=options.raiseerr)
+    return run_script(lambda: dump_database(options, arguments), options)
 
 
 def build_parser() -> ArgumentParser:
