@@ -175,16 +175,19 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
     detail = f"{history.history_table} holds no revision, but there are the tables {tables}; "
     if not revisions:
         remedy = (
-            f"Write the first revision of {history.package} with 'revision --autogenerate' on an empty database, then "
-            f"stamp this one with 'stamp head'."
+            f"Write the first revision of {history.package} with the settings of an empty database and "
+            f"'revision --autogenerate', then run {command(history.package, 'stamp', 'heads')}"
         )
         yield Finding("unstamped", history.package, f"{detail}{history.package} has no revisions yet", remedy)
         return
     exact = next((match for match in replay.exact if match.revisions), None)
-    remedy = (
-        f"Change the tables to what a revision makes, or choose the revision yourself and write it with "
-        f"'adopt --revision'; the closest is {replay.matches[0]}."
-    )
+    closest = replay.matches[0].revisions
+    remedy = "Change the tables to what a revision makes, or choose the revision yourself and write it with stamp."
+    if closest:
+        remedy = (
+            f"Change the tables to what a revision makes; or, where the differences do not matter, run "
+            f"{command(history.package, 'stamp', *closest)}"
+        )
     if exact is not None:
         remedy = command(history.package, "stamp", *exact.revisions)
     yield Finding("unstamped", history.package, detail + _outcome(replay), remedy)
@@ -258,7 +261,8 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
         return
     remedy = (
         f"Find out who still writes to {PLAIN}; if {history.history_table} is right, drop it with "
-        f"'adopt --drop-old', else stamp {history.package} with what {PLAIN} says."
+        f"{command(history.package, 'adopt', '--drop-old')}; else write what it says with "
+        f"{command(history.package, 'stamp', '--purge', *rows)}"
     )
     yield Finding("plain-alembic-version", history.package, detail, remedy)
 
@@ -269,7 +273,8 @@ def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
     waits = not case.rows[app.package] and case.own_tables(app)
     if rows and not _known_anywhere(case, rows) and not waits:
         detail = f"the table {PLAIN} of plain Alembic is at {', '.join(rows)}, which no registered package has"
-        remedy = f"Leave it if another program uses this database, else {_by_sql(case, TableName(None, PLAIN))}"
+        drop = command(app.package, "adopt", "--drop-old")
+        remedy = f"Leave it to the other program that uses this database; where there is none, drop it with {drop}"
         yield Finding("plain-alembic-version", None, detail, remedy)
 
 

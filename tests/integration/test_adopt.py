@@ -81,8 +81,11 @@ def test_several_heads_are_taken_over_together(here):
 
 def test_the_version_table_of_another_tool_is_taken_over_by_its_name(here):
     plain(here, "aaa1", table="kotti_version")
-    here.ok("adopt", "--from", "kotti_version", "--yes")
+    ran = here.run("adopt", "--from", "kotti_version", "--yes")
+    assert ran.err.endswith(f"-c {here.ini} -x packages=shop adopt --from kotti_version --drop-old\n")
     assert history(here) == ["aaa1"]
+    here.ok("adopt", "--from", "kotti_version", "--drop-old", "--yes")
+    assert "kotti_version" not in here.tables()
 
 
 def test_a_version_table_of_another_form_is_passed_over_for_what_the_schema_is(lite):
@@ -107,6 +110,14 @@ def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides
     plain(lite, "old9")
     ran = lite.run("adopt", "--yes")
     assert "alembic_version is at old9, which no script has; the tables in the database are those of bbb2" in ran.err
+    assert history(lite) == ["bbb2"]
+    drop = f"drop it with: ws-alembic -c {lite.ini} -x packages=shop adopt --drop-old\n"
+    assert ran.err.endswith(f"alembic_version stays; where nothing else uses it, {drop}")
+    (found,) = findings(lite)
+    assert (found["problem"], found["package"]) == ("plain-alembic-version", None)
+    assert found["remedy"].endswith(f"drop it with ws-alembic -c {lite.ini} -x packages=shop adopt --drop-old")
+    lite.ok("adopt", "--drop-old", "--yes")
+    assert findings(lite) == []
     assert history(lite) == ["bbb2"]
 
 

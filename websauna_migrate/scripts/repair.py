@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination
+from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination, command
 from websauna_migrate.scripts.common import (
     FAILED,
     application,
@@ -72,6 +72,10 @@ def adopt(options: Namespace) -> int:
         _ask("adopt")
     carry_out(app, adoption, say_who_holds(options))
     say(options, f"{history.package}: adopted at {', '.join(adoption.rows) or 'base'}")
+    old = adoption.source
+    if old is not None and old.only_rows and adoption.drop is None:
+        drop = command(history.package, "adopt", *(("--from", options.source) if options.source else ()), "--drop-old")
+        say(options, runnable(options, f"{old.name} stays; where nothing else uses it, drop it with: {drop}"))
     return 0
 
 
