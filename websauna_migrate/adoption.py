@@ -17,7 +17,7 @@ from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDro
 from websauna_migrate.graph import HistoryGraph, applied, heads_of, resolve
 from websauna_migrate.package import TableName
 from websauna_migrate.replay import find_matches
-from websauna_migrate.run_context import history_table, read_heads
+from websauna_migrate.run_context import create_missing, history_table, read_heads
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -109,7 +109,7 @@ def carry_out(
         _refuse_what_changed(adoption, connection)
         with connection.begin():
             rows = _table(adoption, connection)
-            rows.create(connection, checkfirst=True)
+            create_missing(rows, connection)
             for gone in set(adoption.before) - set(adoption.rows):
                 connection.execute(rows.delete().where(rows.c.version_num == gone))
             for new in sorted(set(adoption.rows) - set(adoption.before)):
@@ -121,9 +121,10 @@ def carry_out(
 def read_version_table(connection: Connection, name: TableName) -> VersionTable | None:
     """Return what the version table ``name`` holds, None where there is none. Ends the transaction that it began."""
     inspector = inspect(connection)
+    schema = name.schema or connection.dialect.default_schema_name
     found = None
-    if inspector.has_table(name.name, name.schema):
-        columns = [item["name"] for item in inspector.get_columns(name.name, name.schema)]
+    if inspector.has_table(name.name, schema):
+        columns = [item["name"] for item in inspector.get_columns(name.name, schema)]
         query: Select[tuple[str]] = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
         rows = tuple(sorted(map(str, connection.scalars(query)))) if _COLUMN in columns else None
         found = VersionTable(name, rows, columns == [_COLUMN])

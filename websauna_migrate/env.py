@@ -97,6 +97,8 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
         return options | {"url": run.url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
     if not run.only_configures:
         options["on_version_apply"] = (*to_tuple(options.get("on_version_apply"), ()), _revision_ended(options))
+    if connection.dialect.name == "postgresql":  # else it is looked for in the whole search path
+        options["version_table_schema"] = connection.dialect.default_schema_name
     return options | {"connection": connection}
 
 

@@ -45,7 +45,7 @@ from websauna_migrate.exceptions import (
 from websauna_migrate.graph import applied, parse_symbol, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import load_script, uses_autocommit_block
-from websauna_migrate.run_context import ATTRIBUTE, canceller, history_table, read_heads
+from websauna_migrate.run_context import ATTRIBUTE, canceller, create_missing, history_table, read_heads
 from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
@@ -399,7 +399,7 @@ def _write_heads(
     with connection.begin():
         for package, wanted in heads.items():
             table = history_table(histories[package].history_table)
-            table.create(connection, checkfirst=True)
+            create_missing(table, connection)
             for change in _stamped(table, rows.get(package, ()), wanted):
                 connection.execute(change)
 
@@ -554,7 +554,7 @@ def _run_step(
     outer = connection.get_transaction() if inside else None
     with nullcontext() if inside else _begin_step(environment.migration, connection):
         if environment.begins_with(step):
-            environment.table.create(connection, checkfirst=True)
+            create_missing(environment.table, connection)
         with account.of_script():
             _migrate(environment, step)
         if inside and connection.get_transaction() is not outer:

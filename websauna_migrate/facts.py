@@ -41,7 +41,10 @@ def table_names(connection: Connection, schemas: Iterable[str | None] = (None,))
     inspector = inspect(connection)
     existing = {*inspector.get_schema_names(), None}
     wanted = [schema for schema in dict.fromkeys(schemas) if schema in existing and schema not in _OWN_SCHEMAS]
-    return frozenset(TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema))
+    default = connection.dialect.default_schema_name
+    return frozenset(
+        TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema or default)
+    )
 
 
 def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[TableName, Facts]:

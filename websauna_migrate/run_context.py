@@ -188,7 +188,8 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
     """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
-    existing = set(inspect(connection).get_table_names())
+    # The schema where the tables would be made: without it, those in all of the search path of PostgreSQL count.
+    existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
     quote = connection.dialect.identifier_preparer.quote
     queries = [
         f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
@@ -206,6 +207,12 @@ def history_table(name: str) -> Table:
     """Return the history table ``name``, the same as Alembic's own version table but for its name."""
     key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
     return Table(name, MetaData(), Column("version_num", String(32), nullable=False), key)
+
+
+def create_missing(table: Table, connection: Connection) -> None:
+    """Create ``table`` unless it is there, in the schema where it would be made."""
+    if not inspect(connection).has_table(table.name, connection.dialect.default_schema_name):
+        table.create(connection)
 
 
 def _make_transactions_real(engine: Engine, begin: str) -> None:

@@ -10,7 +10,7 @@ import sysconfig
 
 import pytest
 
-from projects import INCLUDEME, Workspace, revise, write
+from projects import ALEMBIC, INCLUDEME, Workspace, revise, write
 
 THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n"
 NOTE = THING.replace("Thing", "Note").replace("thing", "note")
@@ -350,3 +350,42 @@ def test_a_name_that_is_too_long_for_a_table_is_shortened_the_same_way_everywher
     assert history.startswith("alembic_history_a_package_with_a_name")
     here.ok("check")
     assert here.ok("current").endswith(" (head)\n")
+
+
+# --- the schema of the tables ----------------------------------------------------------------------------------
+
+CREATE_THING = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
+
+
+def test_a_schema_before_others_in_the_search_path_has_a_history_of_its_own(tmp_path, postgresql):
+    """What lies in the other schemas of the path is neither read nor written."""
+    url = postgresql.new_database()
+    here = Workspace(tmp_path, url)
+    here.add_app("shop", THING, settings="[alembic]\nscript_location = %(here)s/alembic\n")
+    here.ok("init")
+    revise(here.app / "alembic", "aaa1", None, CREATE_THING, "op.drop_table('thing')")
+    revise(here.app / "alembic", "bbb2", "aaa1")
+    here.ok("upgrade")
+    here.execute("CREATE SCHEMA tenant", "CREATE TABLE alembic_version AS TABLE alembic_history_shop")
+    text = url.render_as_string(hide_password=False)
+    options = "options=-csearch_path%3Dtenant,public"
+    here.write_ini("[alembic]\nscript_location = %(here)s/alembic\n", f"{text}?{options}")
+
+    assert json.loads(here.ok("status", "--format", "json"))[0]["state"] == "pending"
+    assert here.ok("current") == ""
+    assert "bbb2" not in here.ok("current", "-v")
+    assert here.ok("doctor") == "Nothing is wrong.\n"
+    here.ok("upgrade", "aaa1")
+    assert here.ok("current") == "aaa1\n"
+    here.ok("upgrade", "head", script=ALEMBIC)
+    assert here.tables("tenant") == {"thing", "alembic_history_shop"}
+    here.execute("DROP TABLE tenant.alembic_history_shop")
+    here.ok("adopt", "--yes")
+    here.ok("downgrade", "base")
+    assert here.tables("tenant") == {"alembic_history_shop"}
+    here.execute("DROP TABLE tenant.alembic_history_shop")
+    here.ok("stamp", "aaa1")
+    assert here.execute("SELECT * FROM tenant.alembic_history_shop") == [("aaa1",)]
+    assert here.execute("SELECT * FROM public.alembic_history_shop") == [("bbb2",)]
+    here.execute("DROP SCHEMA tenant CASCADE")
+    assert here.ok("current") == "bbb2 (head)\n"
