@@ -61,6 +61,22 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
+_MAY_NOT = "let the user of sqlalchemy.url do that"
+_REMEDIES: dict[object, str] = {
+    "42501": _MAY_NOT,  # PostgreSQL
+    "3F000": "create the schema that the search_path of sqlalchemy.url names",
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _MAY_NOT),  # MySQL and MariaDB
+    "attempt to write a readonly database": "let this user write the file and its folder",
+}
+
+
+def _remedy(error: BaseException) -> str | None:
+    """Return what to do about an error of the database that no script can mend, None for others."""
+    said = getattr(error, "orig", None)
+    codes = [getattr(said, name, None) for name in ("sqlstate", "pgcode", "errno")]
+    return next((_REMEDIES[code] for code in (*codes, *getattr(said, "args", ())) if code in _REMEDIES), None)
+
+
 def _undone(revision: str, stays: str | None) -> str:
     if stays is None:
         return f"nothing of {revision} stays"
@@ -1153,6 +1169,16 @@ class DatabaseUnreachable(RunError):
         super().__init__(f"cannot connect to {url}: {reason}; check that the server runs, and sqlalchemy.url")
 
 
+class StatementFailed(RunError):
+    """The database refused a statement that no revision has. ``origin`` names the settings file."""
+
+    def __init__(self, origin: str, error: BaseException) -> None:
+        self.origin = origin
+        self.error = error
+        remedy = _remedy(error) or "see the statement with --raiseerr"
+        super().__init__(f"{origin}: the database says: {_reason(error)}; {remedy}")
+
+
 class StepFailed(RunError):
     """A revision raised while it ran.
 
@@ -1183,7 +1209,7 @@ class StepFailed(RunError):
         super().__init__(
             f"{package} {revision} ({direction}) broke: {type(error).__name__}: {_reason(error)}; "
             f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
-            f"mend {path} and run the same command again"
+            f"{_remedy(error) or f'mend {path}'} and run the same command again"
         )
 
 

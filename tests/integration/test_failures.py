@@ -217,6 +217,52 @@ def test_the_commands_that_errors_name_can_be_run_as_they_are(shop):
     assert shlex.join(["-c", str(ini), "-x", "packages=shop", "doctor"]) in shop.run("status", ini=ini).err
 
 
+def test_what_the_user_of_the_database_may_not_do_is_told_with_the_remedy(tmp_path, postgresql):
+    shop = Workspace(tmp_path, postgresql.new_database())
+    shop.add_app("shop", THING)
+    revise(shop.app / "alembic", "aaa1")
+    revise(shop.app / "alembic", "bbb2", "aaa1")
+    role = f"low_{shop.url.database}"
+    shop.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", f"CREATE ROLE {role} LOGIN")
+    as_role = shop.url.set(username=role)
+    remedy = "let the user of sqlalchemy.url do that"
+    denied = f"{shop.ini}: the database says: permission denied for"
+    shop.write_ini(url=as_role)
+    assert shop.fails("stamp", "aaa1").startswith(f"{denied} schema public")
+    said = shop.run("upgrade").err
+    assert "permission denied for schema public LINE 2: CREATE TABLE alembic_history_shop" in said
+    assert said.endswith(f"; not applied: shop aaa1, shop bbb2; {remedy} and run the same command again\n")
+    shop.write_ini()
+    shop.ok("upgrade", "aaa1")
+    shop.write_ini(url=as_role)
+    for command in ("status", "current", "upgrade", "plan", "doctor", "check", "downgrade base", "adopt --yes"):
+        assert shop.fails(*command.split()) == f"{denied} table alembic_history_shop; {remedy}", command
+    shop.execute(f"GRANT SELECT ON alembic_history_shop TO {role}")
+    assert shop.ok("current") == "aaa1\n"
+    assert shop.fails("stamp", "bbb2") == f"{denied} table alembic_history_shop; {remedy}"
+    assert shop.run("upgrade").err.endswith(f"; {remedy} and run the same command again\n")
+    shop.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_search_path_without_any_schema_is_told_with_the_remedy(tmp_path, postgresql):
+    shop = Workspace(tmp_path, postgresql.new_database())
+    shop.add_app("shop", THING)
+    revise(shop.app / "alembic", "aaa1")
+    shop.write_ini(url=shop.url.update_query_dict({"options": "-csearch_path=nowhere"}))
+    assert shop.ok("current") == ""
+    remedy = "create the schema that the search_path of sqlalchemy.url names and run the same command again\n"
+    assert shop.run("upgrade").err.endswith(remedy)
+    shop.execute("CREATE SCHEMA nowhere")
+    shop.ok("upgrade")
+
+
+def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):
+    revise(shop.app / "alembic", "aaa1")
+    shop.execute("CREATE TABLE alembic_history_shop (revision TEXT)")
+    said = shop.fails("status")
+    assert said == f"{shop.ini}: the database says: no such column: version_num; see the statement with --raiseerr"
+
+
 def test_an_env_py_that_is_not_ours_is_told(shop):
     write(shop.app / "alembic" / "env.py", "print('nothing of ours')\n")
     write(shop.app / "alembic" / "script.py.mako", TEMPLATE)

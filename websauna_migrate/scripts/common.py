@@ -20,6 +20,7 @@ from websauna_migrate.exceptions import (
     NoSettingsFile,
     ResultNotWritten,
     RunInterrupted,
+    StatementFailed,
     WrongCombination,
     with_program,
 )
@@ -182,7 +183,7 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
 
 def message(error: BaseException) -> str:
     """Return ``error`` as one line for a person."""
-    text = " ".join(str(_original(error)).split())
+    text = " ".join(str(error).split())
     if isinstance(error, MigrateError) or type(error).__module__.startswith("alembic."):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -288,6 +289,8 @@ def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], No
 
 def fail(options: Namespace, error: BaseException) -> None:
     """Print the line of an error to stderr."""
+    if getattr(error, "orig", None) is not None:  # SQLAlchemy's, which adds the statement and a link
+        error = StatementFailed(", ".join(_settings_files(options)), error)
     tell(f"FAILED: {runnable(options, message(error))}")
 
 
@@ -302,8 +305,3 @@ def runnable(options: Namespace, text: str) -> str:
     if len(named) != 1:
         return text
     return with_program(text, "ws-alembic", "-c", *named, *(("-n", section) if section != _SECTION else ()))
-
-
-def _original(error: BaseException) -> object:
-    """Return what the database said, without the statement that SQLAlchemy adds."""
-    return getattr(error, "orig", None) or error
