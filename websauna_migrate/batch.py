@@ -22,6 +22,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.exceptions import LostInBatch
+from websauna_migrate.indexes import ComparingIndexes
 from websauna_migrate.package import constraint_name
 from websauna_migrate.rendering import escape_colons
 
@@ -66,7 +67,7 @@ class _Stored:
     expression_indexes: Mapping[str, str]
 
 
-class KeepingSQLiteImpl(SQLiteImpl):
+class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     """Alembic's operations on SQLite, with a batch mode that loses nothing."""
 
     __dialect__ = "sqlite"

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
+from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
@@ -24,29 +25,27 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql.elements import UnaryExpression
 
+from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
 from websauna_migrate.package import TableName
 from websauna_migrate.rendering import escape_colons, plain_dialect
+from websauna_migrate.temporary import TEMPORARY, makes_temporary_tables, undone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
-    from sqlalchemy import Column, Index, Table
-    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy import Column, Table
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
     from websauna_migrate.renames import Renames
 
 PLUGIN = "websauna_migrate.differences"
-RENAMES = "websauna_migrate.renames"  # the option of a comparison with the Renames that the database is to have
-_TEMPORARY = "websauna_migrate_compared"
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
-_ONLY_SPELLING = re.compile(r'[\s"]+')  # SQLite puts quotes around what it renames
 
 _DEFAULT_THAT_COUNTS = sa.text(
     "SELECT pg_get_expr(d.adbin, d.adrelid), EXISTS (SELECT FROM pg_depend AS used JOIN pg_depend AS owned"
@@ -74,7 +73,7 @@ class Sql(ExecuteSQLOp):
         return Sql(self.undo, str(self.sqltext))
 
 
-class ReadingPostgresqlImpl(PostgresqlImpl):
+class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
     """Alembic's operations on PostgreSQL, which take a default that counts for what the server says it is.
 
     SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
@@ -94,6 +93,18 @@ class ReadingPostgresqlImpl(PostgresqlImpl):
         column_info["default"], is_owned = found
         if is_owned and isinstance(column_info["type"], sa.Integer):
             del column_info["default"]
+
+
+class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
+    """Alembic's operations on MySQL, with the server as the judge of indexes."""
+
+    __dialect__ = "mysql"
+
+
+class ComparingMariaDBImpl(ComparingIndexes, MariaDBImpl):
+    """The same on MariaDB."""
+
+    __dialect__ = "mariadb"
 
 
 def plugins(user: Mapping[str, Any]) -> list[str]:
@@ -117,7 +128,7 @@ def compare_type(
     dialect = context.connection.dialect
     if type_text(found.type, dialect) != type_text(wanted.type, dialect):
         stored = as_stored(context, wanted, with_default=False)
-        if stored is None and not _makes_temporary_tables(context.connection):
+        if stored is None and not makes_temporary_tables(context.connection):
             return PriorityDispatchResult.CONTINUE  # Alembic compares the names
         if stored is None or type_text(stored.type, dialect) != type_text(found.type, dialect):
             alter.modify_type = wanted.type
@@ -175,11 +186,13 @@ def compare_expression_indexes(
     """Compare indexes over expressions on SQLite by their SQL: SQLAlchemy does not reflect them, Alembic skips them."""
     assert context.connection is not None
     stored = _stored_expression_indexes(context, name) if found is not None and schema is None else {}
+    shown = {str(index.name) for index in found.indexes} if found is not None else set()  # Alembic compares those
     of_models = wanted.indexes if wanted is not None else ()
     indexes = {str(index.name): index for index in of_models if is_expression_index(index)}
+    indexes = {key: index for key, index in indexes.items() if key not in shown}
     dialect = context.connection.dialect
-    wanted_sql = {key: _spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
-    same = {key for key, sql in stored.items() if wanted_sql.get(key) == _spelled(sql)}
+    wanted_sql = {key: spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
+    same = {key for key, sql in stored.items() if wanted_sql.get(key) == spelled(sql)}
     for key in sorted(stored.keys() - same):
         modify.ops.append(Sql(f"DROP INDEX {dialect.identifier_preparer.quote(key)}", escape_colons(stored[key])))
     modify.ops.extend(CreateIndexOp.from_index(indexes[key]) for key in sorted(indexes.keys() - same))
@@ -247,19 +260,15 @@ def as_stored(context: AutogenContext, column: Column[Any], *, with_default: boo
     default: Any = column.server_default if with_default else None
     made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
     hook = context.migration_context.impl.autogen_column_reflect
-    savepoint = connection.begin_nested()
     try:
-        # The statement alone: the types that the column uses are there, or it is another column.
-        connection.execute(CreateTable(sa.Table(_TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
-        listeners = [("column_reflect", hook)]
-        shown = sa.Table(_TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
-        return next(iter(shown.c))
+        with undone(connection):
+            # The statement alone: the types that the column uses are there, or it is another column.
+            connection.execute(CreateTable(sa.Table(TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
+            listeners = [("column_reflect", hook)]
+            shown = sa.Table(TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
+            return next(iter(shown.c))
     except SQLAlchemyError:
         return None
-    finally:
-        if connection.dialect.name in ("mysql", "mariadb"):  # where a table outlives the savepoint
-            connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {_TEMPORARY}")
-        savepoint.rollback()
 
 
 def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
@@ -288,11 +297,6 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
     return None if text.upper() == "NULL" else text
 
 
-def is_expression_index(index: Index) -> bool:
-    """Tell whether ``index`` is over something else than columns."""
-    return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
-
-
 def _makes(check: CheckConstraint, found: Table) -> bool:
     """Tell whether ``check`` needs a statement of its own: that of a type comes with a new column."""
     return not is_of_type(check) or all(column.name in found.c for column in check.columns)
@@ -318,22 +322,8 @@ def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | No
     assert context.connection is not None
     stored = as_stored(context, wanted, with_default=True)
     if stored is None:  # where it cannot be asked, defaults are not compared
-        return not _makes_temporary_tables(context.connection)
+        return not makes_temporary_tables(context.connection)
     return default_text(stored, context.connection.dialect) == before
-
-
-def _makes_temporary_tables(connection: Connection) -> bool:
-    savepoint = connection.begin_nested()
-    try:
-        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_TEMPORARY} (a INTEGER)")
-    except SQLAlchemyError:
-        return False
-    else:
-        if connection.dialect.name in ("mysql", "mariadb"):
-            connection.exec_driver_sql(f"DROP TEMPORARY TABLE {_TEMPORARY}")
-        return True
-    finally:
-        savepoint.rollback()
 
 
 def _closes_at_end(text: str) -> bool:
@@ -345,12 +335,6 @@ def _closes_at_end(text: str) -> bool:
         if depth == 0:
             return position == len(plain) - 1
     return False
-
-
-def _sorted(part: Any) -> Any:
-    while isinstance(part, UnaryExpression):
-        part = part.element
-    return part
 
 
 def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str, str]:
@@ -365,10 +349,6 @@ def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str,
     rows = context.connection.execute(sa.text(query), {"table": stored.name})
     dialect = context.connection.dialect
     return {row.name: renames.sql(stored, row.sql, dialect) if renames else row.sql for row in rows}
-
-
-def _spelled(sql: str) -> str:
-    return _ONLY_SPELLING.sub("", sql).lower()
 
 
 def _register() -> None:

@@ -20,7 +20,8 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from websauna_migrate.differences import RENAMES, Sql, as_stored, type_text
+from websauna_migrate.differences import Sql, as_stored, type_text
+from websauna_migrate.indexes import RENAMES
 from websauna_migrate.package import TableName
 from websauna_migrate.rendering import escape_colons, plain_dialect
 

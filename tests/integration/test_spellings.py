@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import create_engine, inspect
 
@@ -137,3 +139,103 @@ def test_the_types_that_only_mariadb_has_are_known(maria):
     package = make_app(maria, HOST)
     maria.models(package, HOST.replace("mysql.INET4", "String(45)"))
     finds_only(maria, "modify type host: four from INET4 to VARCHAR(45)")
+
+
+INDEXED = """
+class Place(Base):
+    __tablename__ = "place"
+    id = Column(Integer, primary_key=True)
+    a = Column(String(20))
+    b = Column(String(20))
+    n = Column(Integer)
+    __table_args__ = (
+        {indexes}
+    )
+"""
+INDEXES = {
+    "sqlite": """
+        Index("ix_text", text("n")),
+        Index("ix_down", text("n DESC")),
+        Index("ix_desc", desc("n")),
+        Index("ix_unique", text("a"), "n", unique=True),
+        Index("ix_collated", a.collate("NOCASE")),
+        Index("ix_both", func.lower(a).collate("NOCASE"), n.desc()),
+        Index("ix_where", text("b"), sqlite_where=text("n > 0")),
+    """,
+    "mariadb": """
+        Index("ix_text", text("n")),
+        Index("ix_down", text("n DESC")),
+        Index("ix_desc", desc("n")),
+        Index("ix_unique", text("a"), "n", unique=True),
+        Index("ix_prefix", text("b(10)"), text("`a`")),
+        Index("ix_order", "a", n.desc()),
+    """,
+    "postgresql": """
+        Index("ix_text", text("n")),
+        Index("ix_down", text("n DESC")),
+        Index("ix_desc", desc("n")),
+        Index("ix_unique", text("a"), "n", unique=True),
+        Index("ix_collated", a.collate("C")),
+        Index("ix_joined", func.lower(a) + b),
+        Index("ix_cast", cast(a, Text), text("(n::text)")),
+        Index("ix_coalesce", func.coalesce(a, "it's :x 5%"), text("coalesce(n, 0) DESC NULLS LAST")),
+        Index("ix_operators", text("lower(a) text_pattern_ops"), postgresql_where=text("n > 0")),
+        Index("ix_where", "b", postgresql_where=text("n > 0")),
+        Index("ix_method", "n", postgresql_using="hash"),
+    """,
+}
+# What some of them are after a change.
+INDEX_CHANGES = {
+    "sqlite": (
+        'Index("ix_text", text("n DESC"))',
+        'Index("ix_collated", a.collate("RTRIM"))',
+        'Index("ix_where", text("b"), sqlite_where=text("n > 1"))',
+    ),
+    "mariadb": (
+        'Index("ix_text", text("b"))',
+        'Index("ix_down", text("n"))',
+        'Index("ix_unique", text("a"), text("b"), unique=True)',
+        'Index("ix_prefix", text("b(5)"), text("`a`"))',
+        'Index("ix_order", a.desc(), "n")',
+    ),
+    "postgresql": (
+        'Index("ix_text", text("n DESC"))',
+        'Index("ix_collated", a.collate("POSIX"))',
+        'Index("ix_joined", func.upper(a) + b)',
+        'Index("ix_operators", text("lower(a) bpchar_pattern_ops"), postgresql_where=text("n > 0"))',
+        'Index("ix_where", text("b"), postgresql_where=text("n > 1"))',
+        'Index("ix_method", "n")',
+    ),
+}
+
+
+# SQLAlchemy reads no collation of an index, and no order on MariaDB: a downgrade makes it without.
+LOST = {"sqlite": {"ix_collated"}, "mariadb": {"ix_down", "ix_order"}, "postgresql": {"ix_collated"}}
+
+
+def test_an_index_may_be_spelled_as_one_likes(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    models = INDEXED.format(indexes=INDEXES[backend.name])
+    package = make_app(here, models)
+    # Some other difference, so that no table is left out of the comparison.
+    here.models(package, models.replace("n = ", "more = Column(Integer)\n    n = "))
+    finds_only(here, "add column place: more INTEGER")
+
+
+def test_an_index_that_is_another_one_is_found(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    models = INDEXED.format(indexes=INDEXES[backend.name])
+    package = make_app(here, models)
+    changed, names = models, []
+    for change in INDEX_CHANGES[backend.name]:
+        name = change.split('"')[1]
+        changed = re.sub(rf'Index\("{name}".*(?=,\n)', lambda _, change=change: change, changed)
+        names += [name, name]
+    here.models(package, changed)
+    assert sorted(re.findall(r"ix_\w+", here.run("check").out)) == sorted(names)
+    (script,) = here.autogenerate()
+    assert here.ok("check") == WELL
+    here.ok("downgrade", "-1")
+    script.unlink()
+    here.models(package, models)
+    assert set(re.findall(r"ix_\w+", here.run("check").out)) == LOST[backend.name]

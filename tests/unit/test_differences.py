@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from websauna_migrate.differences import PLUGIN, default_text, is_expression_index, plugins, type_text
+from websauna_migrate.differences import PLUGIN, default_text, plugins, type_text
 
 POSTGRESQL, SQLITE, MYSQL = postgresql.dialect(), sqlite.dialect(), mysql.dialect()
 
@@ -54,12 +54,6 @@ def test_the_width_that_mysql_shows_of_an_integer_is_no_difference():
 
 def test_a_type_that_the_database_has_not_has_no_text():
     assert type_text(postgresql.INET(), SQLITE) is None
-
-
-def test_an_index_in_descending_order_is_not_over_an_expression():
-    table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer))
-    assert not is_expression_index(sa.Index("i", table.c.a.desc().nulls_last()))
-    assert is_expression_index(sa.Index("j", sa.func.lower(table.c.a).desc()))
 
 
 def test_the_users_plugins_stay():

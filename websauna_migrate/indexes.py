@@ -1,0 +1,128 @@
+"""Which indexes are what the models say, where they are more than columns.
+
+Floor 2. A database spells an expression, a collation or a condition in its own way. PostgreSQL and MariaDB make the
+index of the models on a copy of the table, and the two are compared as the database shows them. SQLite keeps the SQL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.ddl.impl import ComparisonResult
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.elements import UnaryExpression
+
+from websauna_migrate.ownership import table_name
+from websauna_migrate.rendering import escape_colons, plain_dialect
+from websauna_migrate.temporary import TEMPORARY, undone
+
+if TYPE_CHECKING:
+    from sqlalchemy import Index, Table
+    from sqlalchemy.engine import Connection, Dialect
+
+    from websauna_migrate.package import TableName
+
+_SQLITE = sa.text("SELECT sql FROM sqlite_master WHERE type = 'index' AND name = :name")
+_POSTGRESQL = sa.text(
+    "SELECT pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+    " WHERE i.indrelid = CAST(:table AS regclass) AND c.relname = :name"
+)
+# What of a row of SHOW INDEX tells no name and no number of rows; the last one is MySQL's.
+_MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type", "Expression")
+
+RENAMES = "websauna_migrate.renames"  # the option of a comparison with the Renames that the database is to have
+_BEFORE_PARTS = re.compile(r".*? USING ", re.DOTALL)  # CREATE INDEX name ON table
+_ONLY_SPELLING = re.compile(r'[\s"]+')  # SQLite puts quotes around what it renames
+
+
+class ComparingIndexes:
+    """What operations of Alembic need to compare indexes that are more than columns: a class to mix in."""
+
+    connection: Connection | None
+    context_opts: dict[str, Any]
+
+    def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
+        """Compare an index of the models with that of the same name. Alembic does it where the server does not."""
+        same = None
+        if not (_is_plain(metadata_index) and _is_plain(reflected_index)):
+            same = self._is_same(metadata_index, reflected_index)
+        if same is None:
+            return super().compare_indexes(metadata_index, reflected_index)  # type: ignore[misc,no-any-return]
+        return ComparisonResult.Equal() if same else ComparisonResult.Different("the database shows another index")
+
+    def _is_same(self, wanted: Index, found: Index) -> bool | None:
+        """Tell whether the two are the same to the database, None where it is not asked."""
+        assert found.table is not None
+        connection, renames = self.connection, self.context_opts.get(RENAMES)
+        if connection is None or (renames is not None and renames.touch(_shown(found.table, connection.dialect))):
+            return None
+        if connection.dialect.name == "sqlite":
+            stored = connection.scalar(_SQLITE, {"name": found.name})
+            return spelled(_created(wanted, connection.dialect)) == spelled(str(stored))
+        try:
+            with undone(connection):
+                stored = _parts(found.table, str(found.name), connection)
+                return _made_of(wanted, found.table, connection) == stored
+        except SQLAlchemyError:  # the models have a column that the table has not, or the user may not ask
+            return None
+
+
+def is_expression_index(index: Index) -> bool:
+    """Tell whether ``index`` is over something else than columns."""
+    return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
+
+
+def spelled(sql: str) -> str:
+    """Return the SQL of an index as SQLite keeps it in one spelling."""
+    return _ONLY_SPELLING.sub("", sql).lower()
+
+
+def _is_plain(index: Index) -> bool:
+    options = (value for name, value in index.dialect_kwargs.items() if not name.endswith("_concurrently"))
+    has_options = any(isinstance(value, ClauseElement) or value for value in options)
+    return not has_options and all(isinstance(part, sa.Column) for part in index.expressions)
+
+
+def _sorted(part: Any) -> Any:
+    while isinstance(part, UnaryExpression):
+        part = part.element
+    return part
+
+
+def _shown(table: Table, dialect: Dialect) -> TableName:
+    return table_name(table).shown(dialect.default_schema_name)
+
+
+def _created(index: Index, dialect: Dialect) -> str:
+    return str(CreateIndex(index).compile(dialect=plain_dialect(dialect)))
+
+
+def _made_of(index: Index, table: Table, connection: Connection) -> list[Any]:
+    """Return what the database makes of ``index`` on an empty copy of ``table``."""
+    assert index.table is not None
+    dialect = connection.dialect
+    prepare = plain_dialect(dialect).identifier_preparer
+    original, name = prepare.format_table(table), str(index.name)
+    if dialect.name == "postgresql":
+        copy = [f"CREATE TEMPORARY TABLE {TEMPORARY} (LIKE {original})"]
+    else:
+        drop = f"DROP INDEX {prepare.quote(name)} ON {TEMPORARY}"
+        copy = [f"CREATE TEMPORARY TABLE {TEMPORARY} LIKE {original}", drop]
+    create = _created(index, dialect).replace(f" ON {prepare.format_table(index.table)} ", f" ON {TEMPORARY} ", 1)
+    for sql in (*copy, create.replace(" CONCURRENTLY ", " ", 1)):
+        connection.execute(sa.text(escape_colons(sql)))
+    return _parts(sa.table(TEMPORARY), name, connection)
+
+
+def _parts(table: Any, name: str, connection: Connection) -> list[Any]:
+    """Return what the database shows of the index ``name`` of ``table``."""
+    formatted = plain_dialect(connection.dialect).identifier_preparer.format_table(table)
+    if connection.dialect.name == "postgresql":
+        rows = connection.execute(_POSTGRESQL, {"table": formatted, "name": name})
+        return [(_BEFORE_PARTS.sub("", sql, count=1), is_unique) for sql, is_unique in rows]
+    shown = connection.execute(sa.text(f"SHOW INDEX FROM {escape_colons(formatted)}")).mappings()
+    return [[row.get(part) for part in _MYSQL] for row in shown if row["Key_name"] == name]

@@ -1,0 +1,44 @@
+"""A temporary table in which a database is asked what it makes of something.
+
+Floor 2. Nothing of it stays.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+TEMPORARY = "websauna_migrate_compared"
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Undo at the end what the block did with the table :data:`TEMPORARY`."""
+    if connection.dialect.name in ("mysql", "mariadb"):  # where an index ends the transaction, and with it a savepoint
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {TEMPORARY}")
+        return
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
+def makes_temporary_tables(connection: Connection) -> bool:
+    """Tell whether the user may make temporary tables, and the server does."""
+    try:
+        with undone(connection):
+            connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {TEMPORARY} (a INTEGER)")
+    except SQLAlchemyError:
+        return False
+    return True
