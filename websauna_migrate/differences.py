@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
+from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 from websauna_migrate.rendering import escape_colons, plain_dialect
 from websauna_migrate.temporary import TEMPORARY, makes_temporary_tables, undone
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
-    from sqlalchemy import Column, Table
+    from sqlalchemy import Column, ForeignKeyConstraint, Table
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
     from websauna_migrate.renames import Renames
 
 PLUGIN = "websauna_migrate.differences"
+_RULES = ("onupdate", "ondelete", "deferrable", "initially")
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
@@ -93,6 +95,15 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
         column_info["default"], is_owned = found
         if is_owned and isinstance(column_info["type"], sa.Integer):
             del column_info["default"]
+
+    def correct_for_autogen_foreignkeys(
+        self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
+    ) -> None:
+        """Leave out the foreign keys that are the same, whether the models name the default schema or not."""
+        default = self.dialect.default_schema_name
+        found, wanted = ({key: foreign_key_spec(key, default) for key in keys} for keys in (conn_fks, metadata_fks))
+        conn_fks -= {key for key, spec in found.items() if spec in wanted.values()}
+        metadata_fks -= {key for key, spec in wanted.items() if spec in found.values()}
 
 
 class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
@@ -236,6 +247,23 @@ def check_constraints(table: Table) -> list[CheckConstraint]:
     """Return the CHECK constraints of ``table`` and of its columns."""
     everywhere = [*table.constraints, *(constraint for column in table.c for constraint in column.constraints)]
     return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
+
+
+def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
+    """Return what ``key`` does, with None for the schema ``default``."""
+    return (
+        tuple(column.name for column in key.columns),
+        table_name(key.elements[0].column.table).shown(default),
+        tuple(element.column.name for element in key.elements),
+        *key_rules({rule: getattr(key, rule) for rule in _RULES}),
+    )
+
+
+def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
+    """Return the rules of a foreign key, one that is not said being that of the database."""
+    update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
+    deferred = str(options.get("initially") or "").lower() == "deferred"
+    return update, delete, deferred, deferred or bool(options.get("deferrable"))
 
 
 def is_of_type(check: CheckConstraint) -> bool:

@@ -21,19 +21,18 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.differences import check_constraints, default_text, type_text
+from websauna_migrate.differences import check_constraints, default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import UpgradeOps
-    from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table
+    from sqlalchemy import Column, Constraint, Index, Table
     from sqlalchemy.engine import Dialect, Inspector
 
 PLUGIN = "websauna_migrate.unchanged"
 OPTION = "websauna_migrate_unchanged"
-_RULES = ("onupdate", "ondelete", "deferrable", "initially")
 _HOOKS = ("compare_type", "compare_server_default")
 
 
@@ -173,19 +172,10 @@ def _same_unique_constraint(wanted: sa.UniqueConstraint, found: Mapping[tuple[st
 def _same_foreign_keys(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
     default = dialect.default_schema_name
     try:
-        wanted = Counter(_of_model(key, default) for key in table.foreign_key_constraints)
+        wanted = Counter(foreign_key_spec(key, default) for key in table.foreign_key_constraints)
     except SQLAlchemyError:  # it leads to a table that is in no model
         return False
     return wanted == Counter(_of_database(key, default) for key in shown)
-
-
-def _of_model(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
-    return (
-        tuple(column.name for column in key.columns),
-        table_name(key.elements[0].column.table).shown(default),
-        tuple(element.column.name for element in key.elements),
-        *_rules({rule: getattr(key, rule) for rule in _RULES}),
-    )
 
 
 def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]:
@@ -193,15 +183,8 @@ def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]
         tuple(key["constrained_columns"]),
         TableName(key["referred_schema"], key["referred_table"]).shown(default),
         tuple(key["referred_columns"]),
-        *_rules(key["options"]),
+        *key_rules(key["options"]),
     )
-
-
-def _rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
-    """Return what a foreign key does, a rule that is not said being that of the database."""
-    update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
-    deferred = str(options.get("initially") or "").lower() == "deferred"
-    return update, delete, deferred, deferred or bool(options.get("deferrable"))
 
 
 def _same_checks(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:

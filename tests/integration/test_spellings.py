@@ -239,3 +239,37 @@ def test_an_index_that_is_another_one_is_found(tmp_path, backend):
     script.unlink()
     here.models(package, models)
     assert set(re.findall(r"ix_\w+", here.run("check").out)) == LOST[backend.name]
+
+
+PUBLIC = """
+class Place(Base):
+    __tablename__ = "place"
+    __table_args__ = {"schema": "public"}
+    id = Column(Integer, primary_key=True)
+    in_id = Column(ForeignKey("public.place.id", ondelete="CASCADE"))
+
+class Sale(Base):
+    __tablename__ = "sale"
+    id = Column(Integer, primary_key=True)
+    place_id = Column(ForeignKey("public.place.id", name="fk_place"))
+
+class Note(Base):
+    __tablename__ = "note"
+    __table_args__ = {"schema": "public"}
+    id = Column(Integer, primary_key=True)
+    sale_id = Column(ForeignKey(Sale.id, deferrable=True))
+"""
+
+
+def test_the_schema_public_may_be_named_or_not(pg):
+    package = make_app(pg, PUBLIC)
+    pg.models(package, PUBLIC.replace("id = Column(Integer,", "more = Column(Integer)\n    id = Column(Integer,"))
+    assert pg.run("check").out.count("add column") == pg.run("check").out.count("\n  ") == 3
+    pg.models(package, PUBLIC.replace(', ondelete="CASCADE"', "").replace(", deferrable=True", ""))
+    assert pg.run("check").out.count(" fk ") == 4
+    (script,) = pg.autogenerate()
+    assert pg.ok("check") == WELL
+    pg.ok("downgrade", "-1")
+    script.unlink()
+    pg.models(package, PUBLIC)
+    assert pg.ok("check") == WELL
