@@ -262,7 +262,7 @@ def test_a_revision_is_shown_and_edited_in_the_history_that_has_it(two):
     two.ok(*ALL, "edit", "aaa1", env={"EDITOR": str(editor)})
     edited = two.folder / "notes" / "notes" / "alembic" / "versions" / "aaa1.py"
     assert edited.read_text().endswith("# edited\n")
-    assert two.fails(*ALL, "show", "fff9") == "no revision 'fff9' in notes, shop; look with 'ws-alembic history'"
+    assert two.fails(*ALL, "show", "fff9").startswith("no revision 'fff9' in notes, shop; look with: ws-alembic -c ")
     assert two.fails("show", "bbb2") == "no revision 'bbb2' in shop; name its package: -x packages=notes"
 
 
