@@ -199,6 +199,8 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
         done = applied(graph, case.rows[history.package])
         heads = "; ".join(_described(graph, head, done) for head in graph.heads)
         remedy = command(history.package, "merge", "-m", "Merge heads", *graph.heads)
+        if selection.is_installed(history.version_locations[0]):
+            remedy = f"Install a version of {history.package} with one head, or merge them in a source checkout of it."
         yield Finding(
             "several-heads", history.package, f"{history.package} has {len(graph.heads)} heads: {heads}", remedy
         )
@@ -310,7 +312,7 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
     if not rows and not (certain and left):
         return Finding("orphan-history", package, detail, f"Nothing is left but the table; {_by_sql(case, name)}")
     back = "say where its revisions are (script_location)" if known else "install and register it again"
-    downgrade = command(package or _dotted(name), "downgrade", "base")
+    downgrade = command(package, "downgrade", "base") if package else "'downgrade base' of it"
     own = _by_sql(case, *left, name) if certain else f"drop those that were its own, then {_by_sql(case, name)}"
     remedy = (
         f"To keep {whose}, {back}. To remove it, do the same, and take it out after {downgrade}; "
@@ -394,7 +396,8 @@ def _unmet_requirements(
             remedy = f"{remedy[:1].upper()}{remedy[1:]}."
             if report.missing is not None:
                 # Where its tables are there, an upgrade would create them again, and fail.
-                first = unrecorded(case.app.history(report.missing.package))
+                history = case.app.history(report.missing.package)
+                first = (*_overlapping(case, history), *unrecorded(history))
                 upgrade = command(report.missing.package, "upgrade", report.missing.revision)
                 remedy = first[0].remedy if first else upgrade
             yield Finding("unmet-requirement", report.package, detail, remedy)

@@ -262,6 +262,16 @@ def test_two_heads_are_told_with_date_and_message_and_merged_by_the_remedy(lite)
     lite.ok("upgrade", "head")
 
 
+def test_two_heads_of_an_installed_package_are_not_merged_where_nobody_may_write(lite):
+    package = lite.add("notes", history=True, installed=True)
+    revise(package / "alembic", "nnn1")
+    revise(package / "alembic", "ooo1")
+    lite.add_app("shop", THING + NOTE, ["notes"])
+    (found,) = findings(lite, *ALL)
+    assert (found["problem"], found["package"]) == ("several-heads", "notes")
+    assert found["remedy"] == "Install a version of notes with one head, or merge them in a source checkout of it."
+
+
 def test_a_plain_version_table_is_found_and_taken_over_by_the_remedy(here):
     here.ok("upgrade")
     here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
@@ -342,6 +352,7 @@ def test_a_package_that_is_no_longer_installed_is_found_with_the_tables_that_nob
     assert (found["problem"], found["package"]) == ("orphan-history", None)
     assert "tables of no registered package: memo (2 rows)" in found["detail"]
     assert "DROP TABLE memo" not in found["remedy"]
+    assert "ws-alembic" not in found["remedy"]  # nobody knows how the package is written
 
 
 def test_downgrade_base_tells_what_it_drops_with_the_number_of_rows(here):
@@ -399,6 +410,21 @@ def test_a_requirement_whose_tables_are_there_is_stamped_and_not_created_again(h
     follow(here, found)
     assert findings(here, *ALL) == []
     assert here.execute("SELECT count(*) FROM memo") == [(2,)]
+
+
+def test_a_requirement_in_a_history_that_nobody_can_read_is_mended_there_first(lite):
+    alembic = with_notes(lite).folder / "acme.notes" / "acme" / "notes" / "alembic"
+    revise(alembic, "nnn2", "mmm1")
+    revise(lite.app / "alembic", "ccc3", "bbb2", header="requires = {'acme.notes': 'ooo1'}")
+    revise(alembic, "ooo1", "nnn2")
+    lite.ok(*ALL, "upgrade")
+    lite.execute("UPDATE alembic_history_acme_notes SET version_num = 'nnn2'")
+    lite.execute("INSERT INTO alembic_history_acme_notes VALUES ('mmm1')")
+    for _ in range(2):
+        (found,) = findings(lite)
+        assert (found["problem"], found["package"]) == ("unmet-requirement", "shop")
+        follow(lite, found)
+    assert findings(lite, *ALL) == []
 
 
 def test_doctor_follows_the_selected_packages(lite):
