@@ -241,10 +241,20 @@ def scratch_database(app: Application) -> Iterator[Application]:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except SQLAlchemyError as error:
             raise ReplayImpossible(f"no scratch database can be made: {_reason(error)}") from error
+        moved = _elsewhere(app, database=name)
         try:
-            yield _elsewhere(app, database=name)
+            if connection.dialect.name == "postgresql":
+                _create_default_schema(moved, connection.dialect.default_schema_name)
+            yield moved
         finally:
             connection.execute(text(f"DROP DATABASE {name}"))
+
+
+def _create_default_schema(app: Application, schema: str | None) -> None:
+    """Create the schema that new tables go to, where the settings name one in their ``search_path``."""
+    if schema not in (None, "public"):
+        with app.connected(writes=True) as scratch, scratch.begin():
+            scratch.execute(CreateSchema(schema, if_not_exists=True))
 
 
 def create_schemas(scratch: Connection, schemas: Iterable[str | None], plan: Plan) -> None:

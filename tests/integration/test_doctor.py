@@ -207,6 +207,17 @@ def test_a_script_that_leaves_its_transaction_is_replayed_in_a_database_of_its_o
     assert look(postgres.url) == before
 
 
+def test_a_script_is_replayed_in_a_database_of_its_own_also_where_a_search_path_names_the_schema(postgres):
+    leaves = "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY i ON thing (name)')"
+    revise(postgres.app / "alembic", "ccc3", "bbb2", leaves)
+    postgres.execute('CREATE SCHEMA "Tenant"')
+    postgres.write_ini(url=postgres.url.update_query_dict({"options": '-csearch_path="Tenant"'}))
+    postgres.ok("upgrade")
+    postgres.execute('DELETE FROM "Tenant".alembic_history_shop')
+    (found,) = findings(postgres)
+    assert "the tables match revision ccc3" in found["detail"]
+
+
 def test_tables_in_schemas_are_replayed_in_a_database_of_its_own(postgres):
     create = "op.create_table('far', sa.Column('id', sa.Integer, primary_key=True), schema='crm')"
     revise(postgres.app / "alembic", "ccc3", "bbb2", create)
