@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
 
-from websauna_migrate.exceptions import UnresolvedForeignKey
+from websauna_migrate.exceptions import DottedReference, UnresolvedForeignKey
 from websauna_migrate.ownership import referred_table, table_name
-from websauna_migrate.package import TableName
+from websauna_migrate.package import TableName, referred_name
 from websauna_migrate.revisions import created_tables, read_revisions
 
 if TYPE_CHECKING:
@@ -150,14 +150,22 @@ def make_comparison(
     That is the tables that they own, and those that the revisions of the history created and no package claims any
     more, which count as those of the history's own package: its model was removed, so the table is to be dropped.
 
-    :raises OwnershipError: the owner of a table is not known
+    :raises OwnershipError: the owner of a table is not known, or a name cannot be written into a revision
     """
     ownership.require()
     tables = ownership.of(packages)
+    _refuse_dotted_references([ownership.tables[name] for name in sorted(tables, key=str)])
     if history.package in packages:
         created = created_tables(read_revisions(history)).keys()
         tables |= created - ownership.owners.keys()
     return Comparison(target_metadata(registered.values(), ownership), tables, ownership, tuple(packages))
+
+
+def _refuse_dotted_references(tables: Iterable[Table]) -> None:
+    for table in tables:
+        for target in sorted(referred_name(key).name for key in table.foreign_keys):
+            if "." in target:
+                raise DottedReference(table.name, target)
 
 
 def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
@@ -208,7 +216,7 @@ def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Call
 
 def _leads_elsewhere(table: Table) -> bool:
     own = table.metadata.tables
-    names = (fk.target_fullname.rpartition(".")[0] for fk in table.foreign_keys)
+    names = (str(referred_name(fk)) for fk in table.foreign_keys)
     return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.exceptions import LostInBatch
 from websauna_migrate.indexes import ComparingIndexes
-from websauna_migrate.package import constraint_name
+from websauna_migrate.package import constraint_name, referred_name
 from websauna_migrate.rendering import escape_colons
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def _unique_name(constraint: sa.UniqueConstraint, table: Table) -> str:
 
 
 def _key_name(constraint: sa.ForeignKeyConstraint, table: Table) -> str:
-    referred = constraint.elements[0].target_fullname.split(".")[-2]
-    return constraint_name("fk", table.name, constraint.column_keys, referred)
+    return constraint_name("fk", table.name, constraint.column_keys, referred_name(constraint.elements[0]).name)
 
 
 # The names that autogenerate gives constraints without one.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, inspect
 
-from websauna_migrate.package import TableName, constraint_name
+from websauna_migrate.package import TableName, constraint_name, referred_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -261,8 +261,7 @@ def _is_key(constraint: object) -> bool:
 
 
 def _target(key: ForeignKeyConstraint) -> TableName:
-    path = key.elements[0].target_fullname.split(".")
-    return TableName(".".join(path[:-2]) or None, path[-2])
+    return referred_name(key.elements[0])
 
 
 def _table(op: Any) -> TableName:

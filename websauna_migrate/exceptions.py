@@ -64,7 +64,7 @@ def _reason(error: BaseException) -> str:
 _MAY_NOT = "let the user of sqlalchemy.url do that"
 _REMEDIES: dict[object, str] = {
     "42501": _MAY_NOT,  # PostgreSQL
-    "3F000": "create the schema that the search_path of sqlalchemy.url names",
+    "3F000": "create the schema, or correct its name in the script or in the search_path of sqlalchemy.url",
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _MAY_NOT),  # MySQL and MariaDB
     "attempt to write a readonly database": "let this user write the file and its folder",
 }
@@ -577,6 +577,18 @@ class UnresolvedForeignKey(OwnershipError):
         super().__init__(
             f"a foreign key of table {table!r} leads to {target!r}, which is in no registered metadata; "
             f"register the package that has it, or mend the name"
+        )
+
+
+class DottedReference(OwnershipError):
+    """A foreign key leads to a table with a dot in its name, which a script cannot write."""
+
+    def __init__(self, table: str, target: str) -> None:
+        self.table = table
+        self.target = target
+        super().__init__(
+            f"a foreign key of table {table!r} leads to {target!r}, and a revision cannot tell the dot in that name "
+            f"from that of a schema; rename the table, or write the revision and its foreign key by hand, in SQL"
         )
 
 

@@ -23,7 +23,7 @@ from websauna_migrate.exceptions import (
     TableWithTwoOwners,
     UnregisteredOwner,
 )
-from websauna_migrate.package import TableName, holds
+from websauna_migrate.package import TableName, holds, referred_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignK
     may refer to each other.
     """
     for table in ownership.tables.values():
-        for foreign_key in sorted(table.foreign_keys, key=lambda fk: (fk.parent.name, fk.target_fullname)):
+        for foreign_key in sorted(table.foreign_keys, key=lambda fk: (fk.parent.name, str(referred_name(fk)))):
             target = referred_table(ownership.tables, table, foreign_key)
             if target is not None and target is not table:
                 yield table, foreign_key, target
@@ -125,10 +125,9 @@ def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignK
 
 def referred_table(tables: Mapping[TableName, Table], table: Table, foreign_key: ForeignKey) -> Table | None:
     """Return the table that ``foreign_key`` of ``table`` leads to, None when it is in no registered metadata."""
-    path = foreign_key.target_fullname.split(".")
-    schema = ".".join(path[:-2]) or None
-    default = table.metadata.schema if schema is None else None
-    return tables.get(TableName(schema or default, path[-2]), tables.get(TableName(schema, path[-2])))
+    named = referred_name(foreign_key)
+    default = table.metadata.schema if named.schema is None else None
+    return tables.get(TableName(named.schema or default, named.name), tables.get(named))
 
 
 def package_dependencies(ownership: Ownership) -> dict[str, frozenset[str]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sqlalchemy import MetaData
+    from sqlalchemy import ForeignKey, MetaData
 
 TABLE_PREFIX = "alembic_history_"
 
@@ -33,6 +33,14 @@ class TableName(NamedTuple):
     def shown(self, default_schema: str | None) -> TableName:
         """Return the name as a database shows it: without its schema, where that is the default one."""
         return TableName(None, self.name) if self.schema == default_schema else self
+
+
+def referred_name(foreign_key: ForeignKey) -> TableName:
+    """Return the table that ``foreign_key`` leads to, with the schema that it names."""
+    if hasattr(foreign_key, "target_tokens"):  # since SQLAlchemy 2.1: a name may have a dot
+        return TableName(foreign_key.target_tokens.schema, foreign_key.target_tokens.table_name)
+    path = foreign_key.target_fullname.split(".")
+    return TableName(".".join(path[:-2]) or None, path[-2])
 
 
 @dataclass(frozen=True, slots=True)

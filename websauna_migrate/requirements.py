@@ -18,7 +18,7 @@ from sqlalchemy.exc import NoReferencedTableError
 
 from websauna_migrate.drops import give_name
 from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
-from websauna_migrate.package import TableName
+from websauna_migrate.package import TableName, referred_name
 from websauna_migrate.revisions import created_tables, predecessors, read_revisions
 
 if TYPE_CHECKING:
@@ -288,13 +288,8 @@ def _target(constraint: ForeignKeyConstraint) -> TableName:
     try:
         table = constraint.referred_table
     except NoReferencedTableError:  # it was read from the database, without the table that it leads to
-        return _key_of(constraint.elements[0].target_fullname)
+        return referred_name(constraint.elements[0])
     return TableName(table.schema, table.name)
-
-
-def _key_of(target_fullname: str) -> TableName:
-    path = target_fullname.split(".")
-    return TableName(".".join(path[:-2]) or None, path[-2])
 
 
 def _referent(key: Any) -> TableName:

@@ -250,7 +250,7 @@ def test_a_search_path_without_any_schema_is_told_with_the_remedy(tmp_path, post
     revise(shop.app / "alembic", "aaa1")
     shop.write_ini(url=shop.url.update_query_dict({"options": "-csearch_path=nowhere"}))
     assert shop.ok("current") == ""
-    remedy = "create the schema that the search_path of sqlalchemy.url names and run the same command again\n"
+    remedy = "in the search_path of sqlalchemy.url and run the same command again\n"
     assert shop.run("upgrade").err.endswith(remedy)
     shop.execute("CREATE SCHEMA nowhere")
     shop.ok("upgrade")
@@ -261,6 +261,19 @@ def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):
     shop.execute("CREATE TABLE alembic_history_shop (revision TEXT)")
     said = shop.fails("status")
     assert said == f"{shop.ini}: the database says: no such column: version_num; see the statement with --raiseerr"
+
+
+def test_a_foreign_key_to_a_table_with_a_dot_in_its_name_stops_only_what_would_write_it(shop):
+    dotted = "class Ref(Base):\n    __tablename__ = 'ref'\n    id = Column(ForeignKey(Thing.id), primary_key=True)\n"
+    shop.models(shop.app / "shop", THING.replace("'thing'", "'my.thing'") + dotted)
+    revise(shop.app / "alembic", "aaa1", None, "op.create_table('my.thing', sa.Column('id', sa.Integer))")
+    shop.ok("upgrade")
+    assert shop.ok("current") == "aaa1 (head)\n"
+    assert shop.ok("doctor") == "Nothing is wrong.\n"
+    shop.ok("init")
+    told = "a foreign key of table 'ref' leads to 'my.thing', and a revision cannot tell the dot in that name"
+    for command in (AUTOGENERATE, ("check",)):
+        assert told in shop.fails(*command)
 
 
 def test_an_env_py_that_is_not_ours_is_told(shop):
