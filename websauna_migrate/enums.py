@@ -496,14 +496,27 @@ def commits(op: ops.MigrateOperation) -> bool:
 
 
 def _values_needed_at_once(models: Models, enum: ModelEnum, dialect: Dialect) -> frozenset[str]:
-    """Return the values that defaults, checks and indexes of the tables name: the script may use a new one of them."""
+    """Return the values that the definitions of the tables name: the script may use a new one of them."""
     tables = {key.shown(dialect.default_schema_name): table for key, table in models.ownership.tables.items()}
     texts = [user.default for user in enum.users if user.default]
     for name in {user.column.table for user in enum.users} & tables.keys():
-        table = tables[name]
-        texts += [str(c.sqltext) for c in table.constraints if isinstance(c, sa.CheckConstraint)]
-        texts += [str(index.dialect_options["postgresql"]["where"]) for index in table.indexes]
-    return frozenset(value for value in enum.values if any(value in text for text in texts))
+        texts += (_clause_text(clause, dialect) for clause in _clauses(tables[name]))
+    return frozenset(value for value in enum.values if any(_in_text(value) in text for text in texts))
+
+
+def _clauses(table: sa.Table) -> Iterator[Any]:
+    """Yield the conditions and expressions in the definition of ``table``."""
+    yield from (check.sqltext for check in check_constraints(table))
+    yield from (column.computed.sqltext for column in table.columns if column.computed is not None)
+    for index in table.indexes:
+        yield from index.expressions
+        yield index.dialect_options["postgresql"]["where"]
+
+
+def _clause_text(clause: Any, dialect: Dialect) -> str:
+    if not isinstance(clause, sa.ClauseElement):
+        return str(clause)
+    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
 
 
 # --- PostgreSQL: columns ---------------------------------------------------------------------------------------
@@ -775,6 +788,11 @@ def _quoted(name: TableName, dialect: Dialect) -> str:
     prepare = plain_dialect(dialect).identifier_preparer
     quoted = prepare.quote(name.name)
     return quoted if name.schema is None else f"{prepare.quote_schema(name.schema)}.{quoted}"
+
+
+def _in_text(value: str) -> str:
+    """Return ``value`` as it stands between the quotes of SQL."""
+    return value.replace("'", "''")
 
 
 def _literal(value: str, dialect: Dialect) -> str:

@@ -102,6 +102,10 @@ CHANGES = {
     "value removed": (thing(enum(*NASTY, "a")), thing(enum("a"))),
     "value renamed": (thing(enum("a", "b"), default="a"), thing(enum("c", "b"), default="b")),
     "new value is the default": (thing(enum("a", "b"), default="a"), thing(enum("a", "b", "c"), default="c")),
+    "new value with a quote is the default": (
+        thing(enum("a", "b"), default="a"),
+        thing(enum("a", "b", "it's :x 5%"), default="it's :x 5%"),
+    ),
     "default goes with its value": (thing(enum("a", "b"), default="a"), thing(enum("b"))),
     "default of any kind": (thing(enum("a:b", "it's"), default="it's"), thing(enum("100%", "a:b"), default="100%")),
     "default stays": (thing(enum("a", "b", "c"), default="b"), thing(enum("a", "b"), default="b")),
@@ -128,6 +132,16 @@ POSTGRESQL = {
         thing(enum("a", "b"), enum("x", "a", name="other"), default="a"),
     ),
     "a user goes with a value": (thing(enum("a", "b"), enum("a", "b")), thing(enum("a"))),
+    **{
+        f"new value is used in {name}": (thing(enum("a")), thing(enum("a", NASTY[0], NASTY[4])) + f"    {use}\n")
+        for name, use in {
+            "a condition": """__table_args__ = (Index("ix", "id", postgresql_where=text("mood = 'it''s'")),)""",
+            "an expression": """__table_args__ = (Index("ix", "id", postgresql_where=mood == "it's"),)""",
+            "an index": """__table_args__ = (Index("ix", func.coalesce(mood, "it's")),)""",
+            "a check": """__table_args__ = (CheckConstraint(mood != "it's", name="ck"),)""",
+            "a computed column": """is_it = Column(Boolean, Computed("mood <> 'it''s'", persisted=True))""",
+        }.items()
+    },
     "a long name": (thing(enum("a", "b", name="m" * 63)), thing(enum("a", name="m" * 63))),
 }
 
