@@ -20,7 +20,7 @@ from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
-from alembic.util import PriorityDispatchResult
+from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
@@ -166,6 +166,23 @@ def compare_server_default(
             return PriorityDispatchResult.STOP
         # False stands for "no change", None for "drop it"
         alter.modify_server_default = wanted.server_default
+    return PriorityDispatchResult.STOP
+
+
+def compare_identity_with_default(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Find an identity in place of a default, or the other way round, over which Alembic breaks."""
+    kinds = {type(found.server_default), type(wanted.server_default)}
+    if kinds != {sa.Identity, sa.DefaultClause}:
+        return PriorityDispatchResult.CONTINUE
+    alter.existing_server_default, alter.modify_server_default = found.server_default, wanted.server_default
     return PriorityDispatchResult.STOP
 
 
@@ -382,9 +399,12 @@ def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str,
 def _register() -> None:
     plugin = Plugin(PLUGIN)
     plugin.add_autogenerate_comparator(compare_type, "column", "types")
-    plugin.add_autogenerate_comparator(compare_server_default, "column", "server_default")
+    defaults = ("column", "server_default")
+    plugin.add_autogenerate_comparator(compare_server_default, *defaults)
+    first = DispatchPriority.FIRST
     for dialect in ("sqlite", "mysql", "mariadb"):
-        plugin.add_autogenerate_comparator(pass_over_identity, "column", "server_default", qualifier=dialect)
+        plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
+    plugin.add_autogenerate_comparator(compare_identity_with_default, *defaults, qualifier="postgresql", priority=first)
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
 

@@ -16,6 +16,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.differences import Sql, is_of_type, stored_name
 from websauna_migrate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
@@ -119,17 +121,26 @@ def _model_tables(migration: MigrationContext, name: TableName) -> list[Table]:
 
 
 def _identity_by_itself(op: Any, migration: MigrationContext) -> list[Any]:
-    """Take a change of the options of an identity out of ``op``: Alembic writes it as if there had been none."""
-    if not isinstance(op, ops.AlterColumnOp) or not isinstance(op.modify_server_default, sa.Identity):
+    """Take a change of an identity out of ``op``: Alembic writes it as if there had been none."""
+    if not isinstance(op, ops.AlterColumnOp) or op.modify_server_default is False:
         return [op]
-    before = op.existing_server_default
-    if not isinstance(before, sa.Identity):
+    before, after = op.existing_server_default, op.modify_server_default
+    becomes, was = (isinstance(default, sa.Identity) for default in (after, before))
+    if op.existing_nullable and becomes is not was:  # an identity is never NULL
+        op.modify_nullable = was
+    if was:
+        default = after if becomes else None
+        given = (op.table_name, op.column_name, default, migration.impl)
+        change = IdentityColumnDefault(*given, schema=op.schema, existing_server_default=before)
+        first: Any = Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
+        if after is default:
+            op.modify_server_default = False
+    elif becomes and before:  # a column with a default gets no identity
+        names = (op.table_name, op.column_name)
+        first = ops.AlterColumnOp(*names, schema=op.schema, existing_type=op.existing_type, modify_server_default=None)
+    else:
         return [op]
-    names = (op.table_name, op.column_name, op.modify_server_default, migration.impl)
-    change = IdentityColumnDefault(*names, schema=op.schema, existing_server_default=before)
-    op.modify_server_default = False
-    sql = Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
-    return [sql, op] if op.has_changes() else [sql]
+    return [first, op] if op.has_changes() else [first]
 
 
 def _with_name_of_check(column: Column[Any], dialect: Dialect) -> Column[Any]:
@@ -220,15 +231,30 @@ def _schemas(upgrade: ops.OpContainer, tables: Collection[TableName], connection
 def _sequences(upgrade: ops.OpContainer, connection: Connection) -> list[Sql]:
     if not connection.dialect.supports_sequences:
         return []
-    found: list[Sql] = []
-    for column in _new_columns(upgrade):
-        sequence: Any = column.default
-        if not isinstance(sequence, sa.Sequence) or sequence.optional:
-            continue
+    found: dict[TableName, Sql] = {}
+    for sequence in _used_sequences(upgrade):
         if not sa.inspect(connection).has_sequence(sequence.name, schema=sequence.schema):
             create = _sql(CreateSequence(sequence), connection)
-            found.append(Sql(create, _sql(DropSequence(sequence), connection)))
-    return found
+            name = TableName(sequence.schema, sequence.name)
+            found.setdefault(name, Sql(create, _sql(DropSequence(sequence), connection)))
+    return list(found.values())
+
+
+def _used_sequences(operations: Any) -> Iterator[sa.Sequence]:
+    """Yield the sequences that columns which ``operations`` make or change take their numbers from."""
+    for column in _new_columns(operations):
+        if isinstance(column.default, sa.Sequence) and not column.default.optional:
+            yield column.default
+        yield from _sequences_in(column.server_default)
+    for op in _walk(operations):
+        if isinstance(op, ops.AlterColumnOp):
+            yield from _sequences_in(op.modify_server_default)
+
+
+def _sequences_in(default: Any) -> Iterator[sa.Sequence]:
+    if isinstance(default, sa.DefaultClause) and isinstance(default.arg, sa.ClauseElement):
+        parts = visitors.iterate(default.arg)
+        yield from (part.sequence for part in parts if isinstance(part, next_value))
 
 
 def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]:
