@@ -93,7 +93,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         if new is None or self.connection is None or self.as_sql or table.schema is not None:
             return
         stored = _read(self.connection, table.name)
-        _restore_computed(batch_impl, table, _computed(stored.table))
+        _restore_computed(batch_impl, table, computed_expressions(stored.table))
         for column in new.c:
             if column.computed is not None:  # SQLite computes it again
                 batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
@@ -151,10 +151,8 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
 
     def _prepare(self, batch_op: BatchOperationsImpl, stored: _Stored) -> None:
         dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
-        if (
-            not dropped <= _names(stored.table) and not batch_op.naming_convention
-        ):  # the table was created without naming it
-            batch_op.naming_convention = _NAMES
+        if not dropped <= _names(stored.table) and not batch_op.naming_convention:
+            batch_op.naming_convention = _NAMES  # the table was created without naming it
         gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
         checks = [check for check in _unnamed_checks(stored.table) if not _naming((check,), gone)]
         batch_op.table_args = (*batch_op.table_args, *(sa.CheckConstraint(escape_colons(check)) for check in checks))
@@ -272,8 +270,8 @@ def _collations(sql: str) -> dict[str, str]:
     return found
 
 
-def _computed(sql: str) -> dict[str, str]:
-    """Return the expression of each computed column."""
+def computed_expressions(sql: str) -> dict[str, str]:
+    """Return the expression of each computed column in the SQL of a table."""
     found = {}
     for part in _parts(sql):
         words = [token for token in part if not token.isspace()]

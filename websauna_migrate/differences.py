@@ -26,6 +26,7 @@ from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from websauna_migrate.computed import is_same_computed
 from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
 from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
@@ -167,6 +168,25 @@ def compare_server_default(
         # False stands for "no change", None for "drop it"
         alter.modify_server_default = wanted.server_default
     return PriorityDispatchResult.STOP
+
+
+def compare_computed(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Find that a computed column is as it was. Alembic compares the texts, and warns of any other."""
+    assert context.connection is not None
+    renames: Renames | None = context.opts.get(RENAMES)
+    is_renamed = renames is not None and renames.touch(TableName(schema, table))
+    if found.computed is None or wanted.computed is None or is_renamed:
+        return PriorityDispatchResult.CONTINUE
+    same = is_same_computed(found, wanted, context.connection)
+    return PriorityDispatchResult.STOP if same else PriorityDispatchResult.CONTINUE
 
 
 def compare_identity_with_default(
@@ -402,6 +422,7 @@ def _register() -> None:
     defaults = ("column", "server_default")
     plugin.add_autogenerate_comparator(compare_server_default, *defaults)
     first = DispatchPriority.FIRST
+    plugin.add_autogenerate_comparator(compare_computed, *defaults, priority=first)
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
     plugin.add_autogenerate_comparator(compare_identity_with_default, *defaults, qualifier="postgresql", priority=first)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SAWarning
 import websauna_migrate.batch  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.data import commit_joined, end_revision, joined_transaction
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
-from websauna_migrate.facts import know_types
+from websauna_migrate.facts import know_types, quiet_reflection
 from websauna_migrate.rendering import expect_standard_strings
 from websauna_migrate.run_context import ATTRIBUTE, RunContext
 
@@ -67,11 +67,10 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if run.only_configures:
         return
     joined = nullcontext() if connection is None else joined_transaction(connection)
-    with warnings.catch_warnings(), context.begin_transaction(), joined:
+    with quiet_reflection(), context.begin_transaction(), joined:
         # Tables that refer to each other in a circle are known: their foreign keys are made last.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
         # Indexes over expressions are compared by ours on SQLite.
-        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
         warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
         context.run_migrations()
     if connection is not None:

@@ -7,11 +7,13 @@ tables have equal texts; what is only a name (of an index, of a constraint) is l
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, inspect, select, table, text
-from sqlalchemy.exc import CompileError
+from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.sql import ClauseElement
 
 from websauna_migrate.package import TABLE_PREFIX, TableName
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 Facts = frozenset[str]
 
 _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
+
+
+@contextmanager
+def quiet_reflection() -> Iterator[None]:
+    """Let SQLAlchemy pass in silence over types that it does not know and, on SQLite, indexes over expressions."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
+        yield
 
 
 def know_types(dialect: Dialect) -> None:
@@ -52,10 +63,11 @@ def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[Ta
     know_types(connection.dialect)
     existing = table_names(connection, {name.schema for name in tables}).intersection(tables)
     facts: dict[TableName, set[str]] = {name: set() for name in existing}
-    for schema in {name.schema for name in existing}:
-        names = [name.name for name in existing if name.schema == schema]
-        for name, texts in _facts(connection, schema, names):
-            facts[TableName(schema, name)] |= set(texts)
+    with quiet_reflection():
+        for schema in {name.schema for name in existing}:
+            names = [name.name for name in existing if name.schema == schema]
+            for name, texts in _facts(connection, schema, names):
+                facts[TableName(schema, name)] |= set(texts)
     return {name: frozenset(texts) for name, texts in facts.items()}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import UnaryExpression
 
 from websauna_migrate.ownership import table_name
 from websauna_migrate.rendering import escape_colons, plain_dialect
-from websauna_migrate.temporary import TEMPORARY, undone
+from websauna_migrate.temporary import TEMPORARY, copy_table, undone
 
 if TYPE_CHECKING:
     from sqlalchemy import Index, Table
@@ -106,14 +106,11 @@ def _made_of(index: Index, table: Table, connection: Connection) -> list[Any]:
     assert index.table is not None
     dialect = connection.dialect
     prepare = plain_dialect(dialect).identifier_preparer
-    original, name = prepare.format_table(table), str(index.name)
-    if dialect.name == "postgresql":
-        copy = [f"CREATE TEMPORARY TABLE {TEMPORARY} (LIKE {original})"]
-    else:
-        drop = f"DROP INDEX {prepare.quote(name)} ON {TEMPORARY}"
-        copy = [f"CREATE TEMPORARY TABLE {TEMPORARY} LIKE {original}", drop]
+    name = str(index.name)
+    drop = [f"DROP INDEX {prepare.quote(name)} ON {TEMPORARY}"] if dialect.name != "postgresql" else []
     create = _created(index, dialect).replace(f" ON {prepare.format_table(index.table)} ", f" ON {TEMPORARY} ", 1)
-    for sql in (*copy, create.replace(" CONCURRENTLY ", " ", 1)):
+    copy_table(connection, table)
+    for sql in (*drop, create.replace(" CONCURRENTLY ", " ", 1)):
         connection.execute(sa.text(escape_colons(sql)))
     return _parts(sa.table(TEMPORARY), name, connection)
 

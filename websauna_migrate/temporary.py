@@ -8,11 +8,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+
+from websauna_migrate.rendering import escape_colons, plain_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Table
     from sqlalchemy.engine import Connection
 
 TEMPORARY = "websauna_migrate_compared"
@@ -32,6 +36,13 @@ def undone(connection: Connection) -> Iterator[None]:
         yield
     finally:
         savepoint.rollback()
+
+
+def copy_table(connection: Connection, table: Table) -> None:
+    """Make the temporary table with the columns of ``table``; MariaDB copies the indexes too."""
+    original = escape_colons(plain_dialect(connection.dialect).identifier_preparer.format_table(table))
+    like = f"(LIKE {original})" if connection.dialect.name == "postgresql" else f"LIKE {original}"
+    connection.execute(text(f"CREATE TEMPORARY TABLE {TEMPORARY} {like}"))
 
 
 def makes_temporary_tables(connection: Connection) -> bool:

@@ -475,3 +475,19 @@ def test_another_section_may_hold_the_options_of_alembic(two):
         ini.write("[other]\nscript_location = %(here)s/elsewhere\n")
     add_revision(two.app / "elsewhere", "fff6")
     assert two.ok("-n", "other", "heads") == "fff6 (head)\n"
+
+
+def test_a_warning_names_no_line_of_ours(tmp_path, sqlite, run):
+    workspace = Workspace(tmp_path, sqlite.new_database())
+    models = (
+        THING + "    two = Column(Integer, Computed('2'))\n    any = Column(Integer)\nIndex('i', func.abs(Thing.any))\n"
+    )
+    package = workspace.add_app("shop", models, history=True)
+    workspace.autogenerate()
+    workspace.execute("ALTER TABLE thing ADD COLUMN unknown")
+    workspace.models(package, models.replace("'2'", "'3'"))
+    env = {"PYTHONPATH": str(workspace.path[0])}
+    for command in ("check", "doctor"):
+        done = run("ws-alembic", "-c", workspace.ini, command, env=env)
+        warned = [line for line in done.stderr.splitlines() if not line.startswith("FAILED: ")]
+        assert warned == (["WARNING: Computed default on thing.two cannot be modified"] if command == "check" else [])

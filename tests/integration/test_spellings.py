@@ -273,3 +273,29 @@ def test_the_schema_public_may_be_named_or_not(pg):
     script.unlink()
     pg.models(package, PUBLIC)
     assert pg.ok("check") == WELL
+
+
+COMPUTED = """
+class Box(Base):
+    __tablename__ = "box"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer)
+    small = Column(Boolean, Computed("a in (1, 2) and a != 3", persisted=True))
+    not_small = Column(Boolean, Computed("not (a in (1, 2))", persisted=True))
+    price = Column(Numeric(10, 2), Computed("a * 1.5", persisted=True))
+    net_price = Column(Numeric(12, 2), Computed("CASE WHEN a = 1 THEN NULL ELSE a END", persisted=True))
+    words = Column(String(20), Computed("concat('a:b 5%', CAST(a AS CHAR(3)))", persisted=True))
+"""
+
+
+def test_a_computed_column_may_be_spelled_as_one_likes(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    models = COMPUTED
+    if backend.name == "sqlite":
+        models = models.replace("concat('a:b 5%', CAST(a AS CHAR(3)))", "'a:b 5%' || a")
+    if backend.name == "postgresql":
+        models = models.replace("concat(", "textcat(")
+    package = make_app(here, models)
+    here.models(package, models.replace("ELSE a END", "ELSE a + 1 END"))
+    ran = here.run("check")
+    assert (ran.out, ran.err) == ("", "FAILED: UserWarning: Computed default on box.net_price cannot be modified\n")

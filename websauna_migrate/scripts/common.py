@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import gc
 import io
 import os
@@ -13,7 +14,8 @@ import threading
 import traceback
 import warnings
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.exceptions import (
     MigrateError,
@@ -218,6 +220,7 @@ def application(
     """
     # Pyramid's own debt, which would stand among our lines on stderr.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+    warnings.formatwarning = functools.partial(_shown_warning, warnings.formatwarning)
     from websauna_migrate.bootstrap import load_application
 
     with redirect_stdout(sys.stderr):  # what an application prints while it starts is no result of ours
@@ -296,7 +299,22 @@ def fail(options: Namespace, error: BaseException) -> None:
 
 def warn(options: Namespace, text: object) -> None:
     """Print a warning to stderr."""
-    tell(f"WARNING: {runnable(options, ' '.join(str(text).split()))}")
+    tell(runnable(options, _warning(text)))
+
+
+def _warning(text: object) -> str:
+    return f"WARNING: {' '.join(str(text).split())}"
+
+
+def _shown_warning(
+    usual: Callable[..., str], message: Warning | str, category: type[Warning], filename: str, *place: Any
+) -> str:
+    """Return a warning as Python shows it, or without the place where that is none of the user's lines."""
+    libraries = [sys.modules.get(name) for name in ("websauna_migrate", "alembic", "sqlalchemy")]
+    folders = [Path(library.__file__).parent for library in libraries if library is not None and library.__file__]
+    if any(Path(filename).is_relative_to(folder) for folder in folders):
+        return f"{_warning(message)}\n"
+    return usual(message, category, filename, *place)
 
 
 def runnable(options: Namespace, text: str) -> str:
