@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
@@ -29,7 +30,7 @@ from websauna_migrate.renames import inspect_renamed
 from websauna_migrate.rendering import CannotBeWritten, escape_colons, named_types, plain_dialect, render_sql_as_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Column, Table
@@ -44,6 +45,20 @@ class _Place:
     table: TableName
     column: str
     type: TypeEngine[Any]
+
+
+class Refusal(ops.MigrateOperation):
+    """A statement that stops a script which cannot run before somebody says of which type the ``columns`` are."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+
+
+@renderers.dispatch_for(Refusal)
+def _render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
+    reason = f"SQLAlchemy does not know the type of {', '.join(op.columns)}"
+    remedy = "write it below in place of NullType, and take this line away"
+    return [f"raise NotImplementedError({f'{reason}: {remedy}'!r})"]
 
 
 def complete(script: ops.MigrationScript, migration: MigrationContext, tables: Collection[TableName]) -> None:
@@ -310,14 +325,20 @@ def _require_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, migrati
             place.type.compile(migration.dialect)
         except Exception as error:  # SQLAlchemy breaks in many ways over a type of another database
             raise _unrenderable(place, " ".join(str(error).split())) from error
+    unknown = []
     for place in _places(downgrade):
-        _require_written(place, migration)
+        text = _require_written(place, migration)
+        if isinstance(place.type, sa.types.NullType) and text.endswith("NullType()"):
+            unknown.append(f"{place.table}.{place.column}")
+    if unknown:
+        downgrade.ops.insert(0, Refusal(unknown))
 
 
-def _require_written(place: _Place, migration: MigrationContext) -> None:
+def _require_written(place: _Place, migration: MigrationContext) -> str:
+    """Return the type of ``place`` as code."""
     render_item = migration.opts["render_item"]
     try:
-        render_item("type", place.type, AutogenContext(migration, autogenerate=False))
+        return str(render_item("type", place.type, AutogenContext(migration, autogenerate=False)))
     except CannotBeWritten as error:
         raise _unrenderable(place, str(error)) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from projects import Workspace, write
@@ -198,3 +200,27 @@ def test_a_new_table_may_use_the_name_of_a_removed_ones_index_over_an_expression
     here.models(package, CUSTOMER + new)
     (script,) = here.autogenerate()
     here.goes_both_ways(script, CUSTOMER + old)
+
+
+UNKNOWN = {"sqlite": "", "postgresql": "tid", "mariadb": "GEOMETRY"}
+
+
+def test_what_has_a_type_that_nobody_knows_is_dropped_and_comes_back_when_somebody_says_it(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    package = here.add_app("shop", CUSTOMER, history=True)
+    here.autogenerate()
+    type_ = UNKNOWN[backend.name]
+    here.execute(f"ALTER TABLE customer ADD COLUMN place {type_}")
+    (script,) = here.autogenerate()
+    ran = here.run("downgrade", "-1")
+    assert "does not know the type of customer.place: write it below in place of NullType" in ran.err
+    text = script.read_text().replace("sqlalchemy.types.NullType()", "MyType()")
+    text = re.sub("    raise NotImplementedError.*\n", "", text)
+    mine = (
+        f"class MyType(sa.types.UserDefinedType):\n    def get_col_spec(self, **kw):\n        return {type_ or 'INT'!r}"
+    )
+    script.write_text(text.replace("\ndef upgrade", f"{mine}\n\n\ndef upgrade", 1))
+    here.ok("downgrade", "-1")
+    here.ok("upgrade")
+    here.models(package, CUSTOMER)
+    assert here.run("check").err == ""
