@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
-from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
+from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
 from websauna_migrate.exceptions import TemplateLacks, UnrenderableType, UnusableScript
 
@@ -203,9 +203,10 @@ def _call(type_: TypeEngine[Any], inspected: Sequence[object], scope: _Scope) ->
 
 def _parameters(one: object) -> Iterator[inspect.Parameter]:
     yield from inspect.signature(type(one).__init__).parameters.values()
-    if isinstance(one, sa.Enum):  # the signature does not name them
-        kind = inspect.Parameter.KEYWORD_ONLY
-        yield from (inspect.Parameter(name, kind, default=default) for name, default in _OF_ENUM.items())
+    # What the signature does not name.
+    more = _OF_ENUM if isinstance(one, sa.Enum) else {"schema": None} if isinstance(one, SchemaType) else {}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    yield from (inspect.Parameter(name, kind, default=default) for name, default in more.items())
 
 
 def _argument(type_: TypeEngine[Any], parameter: inspect.Parameter, scope: _Scope) -> Iterator[tuple[str, Code]]:

@@ -743,6 +743,7 @@ def test_a_table_that_is_built_anew_keeps_rows_keys_indexes_and_triggers(tmp_pat
 
 SCHEMAS = """
 from sqlalchemy import *
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import *
 
 
@@ -755,6 +756,7 @@ class Product(Base):
     id = Column(Integer, primary_key=True)
     kind = Column(Enum("a", "b", name="kind"))
     label = Column(String(20), index=True, server_default="x")
+    size = Column(postgresql.DOMAIN("size", Integer, check="VALUE > 0", schema="shop"))
 
 
 class Sale(Base):
@@ -787,7 +789,7 @@ def test_tables_in_schemas_of_their_own(tmp_path, postgresql, several):
     assert work.autogenerate() == []
     work.ok("downgrade", "base")
     assert not work.tables("shop") | work.tables("Sales 2020")
-    left = work.execute("SELECT typname FROM pg_type WHERE typname IN ('kind', 'sale_seq')")
+    left = work.execute("SELECT typname FROM pg_type WHERE typname IN ('kind', 'sale_seq', 'size')")
     assert left == []
     work.ok("upgrade")
     assert work.autogenerate() == []

@@ -178,6 +178,8 @@ def test_a_domain_keeps_all_that_it_says():
     assert code_of(domain, "postgresql")[0] == (
         "postgresql.DOMAIN('positive', sa.Integer(), not_null=True, check=sa.text('VALUE > 0'), create_type=False)"
     )
+    elsewhere = postgresql.DOMAIN("size", sa.Integer, schema="stock")
+    assert "schema='stock'" in code_of(elsewhere, "postgresql")[0]
 
 
 @pytest.mark.parametrize(
