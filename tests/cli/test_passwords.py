@@ -63,6 +63,15 @@ def test_the_password_may_come_from_the_environment(shop):
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
+def test_the_password_may_stand_among_the_options_of_the_url(shop):
+    shop.write_ini(url="${SHOP_URL}")
+    url = shop.url.set(password="").update_query_dict({"password": PASSWORD}).render_as_string(hide_password=False)
+    for command in COMMANDS:
+        ran = shop.run("--raiseerr", *command, env={"SHOP_URL": url})
+        assert ran.code == 0, ran
+        assert hides_it(ran.out, ran.err), command
+
+
 def test_no_error_shows_the_password(shop):
     write(shop.app / "alembic" / "script.py.mako", "")
     revise(shop.app / "alembic", "aaa1", upgrade='op.execute("SELECT nonsense FROM nowhere")')

@@ -41,7 +41,7 @@ from websauna_migrate.renames import Renames
 from websauna_migrate.rendering import check_script
 from websauna_migrate.report import Difference, differences, differences_json, differences_text
 from websauna_migrate.requirements import Requirements
-from websauna_migrate.run_context import ATTRIBUTE, read_heads
+from websauna_migrate.run_context import ATTRIBUTE, read_heads, shown
 from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 from websauna_migrate.selection import Selected, is_installed, select
 
@@ -122,8 +122,9 @@ class CommandLine(alembic_config.CommandLine):
                         raise
                     missed.append(error)
                 if not as_data:
-                    heading = f"{one.history.package}:\n" if several and output.getvalue() else ""
-                    show(heading + output.getvalue())
+                    # The options of an URL, which Alembic shows, may hold secrets.
+                    printed = output.getvalue().replace(app.url.render_as_string(), shown(app.url))
+                    show((f"{one.history.package}:\n" if several and printed else "") + printed)
         if len(missed) == len(selected):
             _require_known(app, selected, missed[0])
             raise missed[0]
