@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -272,7 +271,10 @@ def _source(file: str) -> bytes:
         # The calls of the system themselves: for thousands of small files, Path.read_bytes() takes three times as long.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            return b"".join(iter(partial(os.read, descriptor, _CHUNK), b""))
+            parts = [os.read(descriptor, _CHUNK)]
+            while len(parts[-1]) == _CHUNK:
+                parts.append(os.read(descriptor, _CHUNK))
+            return b"".join(parts)
         finally:
             os.close(descriptor)
     except OSError as error:
