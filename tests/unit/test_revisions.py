@@ -214,6 +214,16 @@ def test_a_legacy_script_has_its_id_in_the_name(folder: Folder) -> None:
     same_as_alembic(folder)
 
 
+@pytest.mark.parametrize("size", [2**16, 2**16 + 1, 2**18])
+def test_a_long_script_is_read_to_its_end(folder: Folder, size: int) -> None:
+    script = folder.add("aaaa11")
+    later = "\ndown_revision = 'bbbb22'\n"
+    text = script.read_text()
+    script.write_text(text + "#" * (size - len(text) - len(later)) + later)
+    folder.add("bbbb22")
+    assert folder.read()[-1].down == ("bbbb22",)
+
+
 def test_a_script_in_another_encoding_is_read(folder: Folder) -> None:
     path = folder.add("aaaa11")
     text = "# -*- coding: latin-1 -*-\n" + path.read_text().replace("a change", "größer")
