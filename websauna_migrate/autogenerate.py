@@ -7,7 +7,7 @@ The user's own hooks in ``env.py`` are put behind ours: they narrow what is cons
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
@@ -76,17 +76,19 @@ class Comparison:
             "render_item": make_render_item(user.get("render_item")),
             "include_name": _both(_name_filter(tables, unchanged, schemas), user.get("include_name")),
             "include_object": _both(_object_filter(tables, unchanged, default_schema), user.get("include_object")),
-            "process_revision_directives": self._processor(user.get("process_revision_directives")),
+            "process_revision_directives": self._processor(user),
         }
 
-    def _processor(self, theirs: Callable[..., None] | None) -> Callable[..., None]:
+    def _processor(self, user: Mapping[str, Any]) -> Callable[..., None]:
+        theirs = user.get("process_revision_directives")
+
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
             from websauna_migrate.drops import losses
             from websauna_migrate.operations import complete
             from websauna_migrate.rendering import require_in_template
 
             for script in scripts:
-                self._prepare(script, migration)
+                self._prepare(script, migration, user)
             if theirs is not None:
                 theirs(migration, heads, scripts)
             for script in scripts:
@@ -107,7 +109,7 @@ class Comparison:
 
         return process
 
-    def _prepare(self, script: MigrationScript, migration: MigrationContext) -> None:
+    def _prepare(self, script: MigrationScript, migration: MigrationContext, user: Mapping[str, Any]) -> None:
         from websauna_migrate.drops import order_drops
         from websauna_migrate.enums import change_enums
         from websauna_migrate.renames import note_candidates, put_first, take_renames
@@ -120,10 +122,22 @@ class Comparison:
             self.requirements.split(script, migration.dialect.name)
         order_drops(script, migration.dialect.name)
         if self.ownership is not None and not self.given:
-            change_enums(script, migration, self._models(self.ownership))
+            visible = self._visible(self.ownership, user.get("include_object"))
+            change_enums(script, migration, self._models(visible))
         put_first(script, renamed)
         if self.renames is not None and self.ask is None:
             note_candidates(script, migration)
+
+    def _visible(self, ownership: Ownership, include_object: Callable[..., bool] | None) -> Ownership:
+        """Return ``ownership`` without those of our tables that the user's ``include_object`` hides."""
+        if include_object is None:
+            return ownership
+        hidden = {
+            key
+            for key in ownership.tables.keys() & ownership.of(self.packages)
+            if not include_object(ownership.tables[key], key.name, "table", False, None)
+        }
+        return replace(ownership, tables={key: table for key, table in ownership.tables.items() if key not in hidden})
 
     def _types_of_others(self, script: MigrationScript, migration: MigrationContext) -> list[UsedType]:
         from websauna_migrate.enums import types_of_others

@@ -260,7 +260,9 @@ def _type_changes(
 ) -> tuple[list[EnumOp], list[EnumOp]]:
     """Return the operations before and after those that Alembic found; on the way back the last one is undone first."""
     dialect = connection.dialect
-    stored, wanted = read_enums(connection, models.tables, models.renames), models.enums(dialect)
+    # What the user's hooks hide is as if others had it.
+    compared = {key for key in models.tables if key in models.ownership.tables} | _dropped_tables(upgrade)
+    stored, wanted = read_enums(connection, compared, models.renames), models.enums(dialect)
     ours = {name: enum for name, enum in wanted.items() if enum.owner in models.packages and enum.is_ours_to_create}
     renamed = dict(_renamed(stored, ours.keys() - stored.keys(), wanted))
     stored = {renamed.get(name, name): enum for name, enum in stored.items()}
@@ -635,6 +637,10 @@ def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[
             yield ColumnName(table, op.column.name), op.column.type
         elif isinstance(op, EnumOp) and op.diff[0] == "convert_enum":
             yield op.diff[1], op.diff[3]
+
+
+def _dropped_tables(upgrade: ops.OpContainer) -> set[TableName]:
+    return {TableName(op.schema, op.table_name) for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
 
 
 def _dropped_columns(upgrade: ops.OpContainer, dialect: Dialect) -> set[ColumnName]:

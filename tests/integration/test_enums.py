@@ -306,3 +306,24 @@ def test_python_enums_follow_their_members(pg):
         return f"import enum\nclass Mood(enum.Enum):\n{members}\n" + thing("Enum(Mood)")
 
     goes_both_ways(pg, app(pg, python("a", "b")), python("a", "b"), python("a", "x", "b"))
+
+
+def test_a_table_that_the_user_hides_hides_its_enums(here):
+    def models(*values):
+        checked = enum(*values, name="checked", native_enum=False, create_constraint=True)
+        types = {"mood": enum(*values, name="hidden"), "checked": checked, "both": enum("b", name="both")}
+        columns = "\n    ".join(f"{name} = Column({type_})" for name, type_ in types.items())
+        return thing(enum("a"), enum("b", name="both")) + OTHER.format(columns=columns)
+
+    package = app(here, models("a", "b"))
+    here.autogenerate()
+    here.ok("init")
+    env = "from websauna_migrate.env import run_alembic\n\ninclude = lambda item, name, *_: name != 'other'\n"
+    (package / "alembic" / "env.py").write_text(f"{env}run_alembic(package='shop', include_object=include)\n")
+    for hidden in (models("a", "c"), thing(enum("a"), enum("b", name="both"))):
+        here.models(package, hidden)
+        assert here.ok("check") == WELL
+    here.models(package, thing(enum("a"), enum("c", name="both")))
+    ran = here.run("revision", "--autogenerate", "-m", "less")
+    if here.url.get_backend_name() == "postgresql":
+        assert "other.both" in ran.err  # the type has a user that the script must not touch
