@@ -20,7 +20,7 @@ from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
-from alembic.util import DispatchPriority, PriorityDispatchResult
+from alembic.util import DispatchPriority, PriorityDispatchResult, warn
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.exc import SQLAlchemyError
@@ -247,6 +247,25 @@ def compare_expression_indexes(
     return PriorityDispatchResult.CONTINUE
 
 
+def warn_of_primary_keys(
+    context: AutogenContext,
+    modify: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Warn where the primary key is over other columns: Alembic does not compare it."""
+    if found is not None and wanted is not None:
+        there, here = ({column.name: None for column in table.primary_key} for table in (found, wanted))
+        gone, new = there.keys() - {*wanted.c.keys()}, here.keys() - {*found.c.keys()}
+        may_be_renamed = bool(gone and new)
+        if there.keys() - (gone if may_be_renamed else ()) != here.keys() - (new if may_be_renamed else ()):
+            columns = f"from ({', '.join(there)}) to ({', '.join(here)})"
+            warn(f"Primary key of {TableName(schema, name)} cannot be modified {columns}; write it by hand")
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_check_constraints(
     context: AutogenContext,
     modify: ModifyTableOps,
@@ -426,6 +445,7 @@ def _register() -> None:
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
     plugin.add_autogenerate_comparator(compare_identity_with_default, *defaults, qualifier="postgresql", priority=first)
+    plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
 

@@ -41,6 +41,7 @@ class Shown:
     """A table as the database shows it, in the terms of SQLAlchemy's ``Inspector``."""
 
     columns: Sequence[Mapping[str, Any]]
+    primary_key: Sequence[str]
     indexes: Sequence[Mapping[str, Any]]
     unique_constraints: Sequence[Mapping[str, Any]]
     foreign_keys: Sequence[Mapping[str, Any]]
@@ -83,6 +84,7 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
     """Return those of the tables ``names`` that are in ``schema``, by name, in few queries."""
     which: Any = {"schema": schema, "filter_names": list(names)}
     columns: Any = inspector.get_multi_columns(**which)
+    primary_keys: Any = inspector.get_multi_pk_constraint(**which)
     indexes: Any = inspector.get_multi_indexes(**which)
     unique_constraints: Any = inspector.get_multi_unique_constraints(**which)
     foreign_keys: Any = inspector.get_multi_foreign_keys(**which)
@@ -91,6 +93,7 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
     return {
         key[1]: Shown(
             columns[key],
+            primary_keys[key]["constrained_columns"] if key in primary_keys else (),
             indexes.get(key, ()),
             unique_constraints.get(key, ()),
             foreign_keys.get(key, ()),
@@ -106,6 +109,7 @@ def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
     return (
         (table.comment or None) == (shown.comment or None)
         and _same_columns(table, shown.columns, dialect)
+        and {column.name for column in table.primary_key} == {*shown.primary_key}
         and _same_indexes(table.indexes, shown.indexes)
         and _same_unique_constraints(table, shown.unique_constraints)
         and _same_foreign_keys(table, shown.foreign_keys, dialect)

@@ -88,3 +88,21 @@ def test_a_table_in_a_schema_is_named_with_it(tmp_path, postgresql):
     (here.app / "alembic").mkdir()
     found = json.loads(here.run("check", "--format", "json").out)
     assert {"package": "shop", "operation": "add_table", "table": "stock.thing", "detail": ""} in found
+
+
+PAIR = """
+class Pair(Base):
+    __tablename__ = "pair"
+    a = Column(Integer, primary_key=True)
+    b = Column(Integer, {b})
+"""
+
+
+def test_a_primary_key_over_other_columns_is_warned_of(tmp_path, database_url):
+    workspace = Workspace(tmp_path, database_url)
+    package = workspace.add_app("shop", PAIR.format(b="nullable=False"), history=True)
+    workspace.autogenerate()
+    assert workspace.run("check").err == ""
+    workspace.models(package, PAIR.format(b="primary_key=True"))
+    warning = "Primary key of pair cannot be modified from (a) to (a, b); write it by hand"
+    assert warning in workspace.run("check").err
