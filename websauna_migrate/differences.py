@@ -189,7 +189,7 @@ def compare_computed(
     return PriorityDispatchResult.STOP if same else PriorityDispatchResult.CONTINUE
 
 
-def compare_identity_with_default(
+def compare_identity(
     context: AutogenContext,
     alter: AlterColumnOp,
     schema: str | None,
@@ -198,11 +198,19 @@ def compare_identity_with_default(
     found: Column[Any],
     wanted: Column[Any],
 ) -> PriorityDispatchResult:
-    """Find an identity in place of a default, or the other way round, over which Alembic breaks."""
-    kinds = {type(found.server_default), type(wanted.server_default)}
-    if kinds != {sa.Identity, sa.DefaultClause}:
+    """Find an identity in place of a default, or the other way round, over which Alembic breaks.
+
+    One in place of a ``SERIAL`` is warned of; the other way round they do the same.
+    """
+    before, after = found.server_default, wanted.server_default
+    if isinstance(before, sa.Identity) and after is None and wanted.table.autoincrement_column is wanted:
+        return PriorityDispatchResult.STOP
+    if isinstance(after, sa.Identity) and before is None and found.autoincrement is True:
+        warn(f"SERIAL of {TableName(schema, table)}.{name} cannot be modified to an identity; write it by hand")
+        return PriorityDispatchResult.STOP
+    if {type(before), type(after)} != {sa.Identity, sa.DefaultClause}:
         return PriorityDispatchResult.CONTINUE
-    alter.existing_server_default, alter.modify_server_default = found.server_default, wanted.server_default
+    alter.existing_server_default, alter.modify_server_default = before, after
     return PriorityDispatchResult.STOP
 
 
@@ -444,7 +452,7 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(compare_computed, *defaults, priority=first)
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
-    plugin.add_autogenerate_comparator(compare_identity_with_default, *defaults, qualifier="postgresql", priority=first)
+    plugin.add_autogenerate_comparator(compare_identity, *defaults, qualifier="postgresql", priority=first)
     plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")

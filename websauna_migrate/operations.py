@@ -106,6 +106,8 @@ def _in_order(operations: list[Any], migration: MigrationContext) -> list[Any]:
             elif isinstance(added, ops.AlterColumnOp):
                 added.modify_type = _without_check(added.modify_type)
                 added.existing_type = _without_check(added.existing_type)
+                if migration.dialect.name not in ("mysql", "mariadb"):
+                    added.kw.pop("autoincrement", None)  # or else Alembic warns when the script runs
         inner = [o for one in inner for o in _identity_by_itself(one, migration)]
         keys = [o for o in inner if isinstance(o, ops.DropConstraintOp) and o.constraint_type == "foreignkey"]
         inner = [*keys, *_indexes_of_keys(op, keys, migration), *(o for o in inner if o not in keys)]

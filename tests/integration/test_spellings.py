@@ -299,3 +299,27 @@ def test_a_computed_column_may_be_spelled_as_one_likes(tmp_path, backend):
     here.models(package, models.replace("ELSE a END", "ELSE a + 1 END"))
     ran = here.run("check")
     assert (ran.out, ran.err) == ("", "FAILED: UserWarning: Computed default on box.net_price cannot be modified\n")
+
+
+NUMBERED = """
+class Sale(Base):
+    __tablename__ = "sale"
+    id = Column(Integer, primary_key=True)
+    other = Column(Integer)
+"""
+
+
+def test_a_key_may_be_numbered_by_an_identity_where_the_models_do_not_say_how(pg):
+    package = make_app(pg, NUMBERED.replace("primary", "Identity(), primary"))
+    pg.models(package, NUMBERED)
+    assert pg.ok("check") == WELL
+    pg.models(package, NUMBERED.replace("Integer, primary", "BigInteger, primary"))
+    finds_only(pg, "modify type sale: id from INTEGER to BIGINT")
+
+
+def test_an_identity_in_place_of_a_serial_is_warned_of(pg):
+    package = make_app(pg, NUMBERED)
+    pg.models(package, NUMBERED.replace("primary", "Identity(), primary"))
+    assert "SERIAL of sale.id cannot be modified to an identity; write it by hand" in pg.run("check").err
+    pg.models(package, NUMBERED.replace("Integer, primary", "BigInteger, primary"))
+    finds_only(pg, "modify type sale: id from INTEGER to BIGINT")
