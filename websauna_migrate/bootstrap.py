@@ -24,11 +24,13 @@ from websauna_migrate.alembic_config import (
 from websauna_migrate.autogenerate import Comparison, make_comparison
 from websauna_migrate.directives import get_migration_packages, register_package
 from websauna_migrate.exceptions import (
+    TO_IMPORT,
     ApplicationDidNotStart,
     InvalidInitializer,
     InvalidNumber,
     MigrateError,
     QueriedWhileStarting,
+    SectionMissing,
     UnknownApplication,
     WrongPackage,
 )
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from websauna_migrate.lock import LockHolder, RunLock
     from websauna_migrate.revisions import Direction
 
+SECTION = "alembic"  # with Alembic's options, unless another one is named
 INITIALIZER = "websauna.init"
 APP = "websauna_migrate.app"
 LOCK_URL = "websauna_migrate.lock_url"
@@ -163,7 +166,7 @@ class Application:
         return connected(self.ini.settings, str(self.ini.path), writes=writes)
 
 
-def load_application(config_uri: str, section: str = "alembic", *, complete: bool = True) -> Application:
+def load_application(config_uri: str, section: str = SECTION, *, complete: bool = True) -> Application:
     """Start the application of ``config_uri`` as far as its models need it, and return what it registered.
 
     With the setting ``websauna.init`` only the models are registered; without it the whole application is loaded.
@@ -173,6 +176,8 @@ def load_application(config_uri: str, section: str = "alembic", *, complete: boo
     :raises RegistrationError: its packages cannot be what they say
     """
     ini = read_app(config_uri)
+    if section != SECTION and section not in ini.sections:
+        raise SectionMissing(str(ini.path), "section", section, tuple(ini.sections))
     sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
     registry, module = _start(ini)
     registered = get_migration_packages(registry)
@@ -240,7 +245,7 @@ def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str 
     try:
         initializer = DottedNameResolver(None).resolve(dotted_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidInitializer(str(ini.path), dotted_name, f"cannot be imported: {error}") from error
+        raise InvalidInitializer(str(ini.path), dotted_name, f"cannot be imported: {error}", TO_IMPORT) from error
     if not (isinstance(initializer, type) and issubclass(initializer, Initializer)):
         raise InvalidInitializer(str(ini.path), dotted_name, "is no such class")
     return initializer(dict(ini.global_config), ini.settings).register_models(), initializer.__module__

@@ -89,7 +89,7 @@ def _metadata(config: Configurator, name: str, value: object) -> list[MetaData]:
     base_metadata = getattr(resolved, "metadata", None)
     if isinstance(base_metadata, MetaData):
         return [base_metadata]
-    if isinstance(resolved, Iterable) and not isinstance(resolved, Mapping):
+    if isinstance(resolved, Iterable) and not isinstance(resolved, (Mapping, str, bytes)):
         items = list(resolved)
         if items:
             return [metadata for item in items for metadata in _metadata(config, name, item)]
@@ -101,5 +101,5 @@ def _resolve(config: Configurator, name: str, value: object) -> Any:
         return value
     try:
         return config.maybe_dotted(value)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, IndexError) as error:
         raise InvalidMetadata(name, f"{value!r} cannot be imported: {error}") from error

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from websauna_migrate.client import choose, dump_calls, option_file, sqlite_file
-from websauna_migrate.exceptions import ClientFailed, OutputFailed, SnapshotFailed
+from websauna_migrate.exceptions import ClientError, ClientFailed, OutputFailed, SnapshotFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
                 write_all(file.fileno(), pieces, str(path))
         else:
             _replace(path.resolve(), pieces)
-    except (OutputFailed, BrokenPipeError):
+    except (ClientError, BrokenPipeError):  # the dump failed, and not the writing
         raise
     except OSError as error:
         raise OutputFailed(str(path), error.strerror or str(error)) from error

@@ -257,15 +257,22 @@ class UnknownApplication(SettingsError):
         )
 
 
+TO_IMPORT = "correct its name, or install the project (pip install -e .), or set prepend_sys_path in [alembic]"
+
+
 class InvalidInitializer(SettingsError):
     """``websauna.init`` does not name an Initializer."""
 
-    def __init__(self, origin: str, dotted_name: str, reason: str) -> None:
+    def __init__(
+        self,
+        origin: str,
+        dotted_name: str,
+        reason: str,
+        remedy: str = "name a subclass of websauna_migrate.Initializer",
+    ) -> None:
         self.origin = origin
         self.dotted_name = dotted_name
-        super().__init__(
-            f"{origin}: websauna.init = {dotted_name}: {reason}; name a subclass of websauna_migrate.Initializer"
-        )
+        super().__init__(f"{origin}: websauna.init = {dotted_name}: {reason}; {remedy}")
 
 
 class ApplicationDidNotStart(SettingsError):
@@ -452,7 +459,7 @@ class FactoryMissing(SettingsError, LookupError):
         self.path = path
         self.use = use
         self.reason = reason
-        super().__init__(f"{path}: the factory {use!r} cannot be imported: {reason}; correct its name")
+        super().__init__(f"{path}: the factory {use!r} cannot be imported: {reason}; {TO_IMPORT}")
 
 
 class RegistrationError(MigrateError, ValueError):

@@ -19,4 +19,7 @@ def shape_addon() -> None:
     Path("production.ini").unlink()
 
 
+# pip compiles the template where it is installed.
+for compiled in list(Path().rglob("__pycache__")):
+    shutil.rmtree(compiled)
 shape_{{ cookiecutter.kind }}()

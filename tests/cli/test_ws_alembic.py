@@ -475,6 +475,7 @@ def test_another_section_may_hold_the_options_of_alembic(two):
         ini.write("[other]\nscript_location = %(here)s/elsewhere\n")
     add_revision(two.app / "elsewhere", "fff6")
     assert two.ok("-n", "other", "heads") == "fff6 (head)\n"
+    assert two.fails("-n", "othre", "heads").startswith(f"{two.ini}: there is no section 'othre'; name one of these: ")
 
 
 def test_a_warning_names_no_line_of_ours(tmp_path, sqlite, run):

@@ -297,12 +297,15 @@ def test_arguments_after_two_dashes_reach_the_program(server, run, tmp_path):
     assert "plain" not in done.stdout
 
 
-def test_the_exit_code_is_that_of_the_program(server, run, tmp_path):
+@pytest.mark.parametrize("output", [(), ("--output", "dump.sql")], ids=["to stdout", "to a file"])
+def test_the_exit_code_is_that_of_the_program(server, run, tmp_path, output):
     ini = write_ini(tmp_path, server.new_database())
-    done = run("ws-dump-db", ini, "--", "--no-such-option", env=with_programs_of(server.server))
+    env = with_programs_of(server.server)
+    done = run("ws-dump-db", ini, *output, "--", "--no-such-option", env=env, cwd=tmp_path)
     program = server.server.programs / ("pg_dump" if server.name == "postgresql" else "mariadb-dump")
     assert_failed(done, subprocess.run([program, "--no-such-option"], capture_output=True).returncode)
     assert "no-such-option" in done.stderr
+    assert "cannot write" not in done.stderr
 
 
 def test_sqlite_takes_no_arguments(sqlite, run, tmp_path):

@@ -339,7 +339,7 @@ def test_the_quick_start_of_the_readme_works_as_it_is_written(
     )
     readme = (ROOT / "README.rst").read_text()
     write(tmp_path / "quick_start.rst", readme[readme.index("Quick start\n-----") :])
-    shells.append(Shell(tmp_path, tmp_path, {**activated, "PYTHONPATH": str(tmp_path)}))
+    shells.append(Shell(tmp_path, tmp_path, activated))
     run_page(tmp_path / "quick_start.rst", shells[0])
     code, output = shells[0].run("ws-alembic -c development.ini status --check")
     assert (code, "up to date" in output) == (0, True)

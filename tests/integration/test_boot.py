@@ -129,7 +129,9 @@ def test_a_websauna_init_that_is_no_initializer_is_told(here, named, reason):
     here.write_ini(start=f"use = call:shop:main\nwebsauna.init = {named}\n")
     said = here.fails("current")
     assert said.startswith(f"{here.ini}: websauna.init = {named}: {reason}")
-    assert said.endswith("; name a subclass of websauna_migrate.Initializer")
+    missing = "correct its name, or install the project (pip install -e .), or set prepend_sys_path in [alembic]"
+    remedy = missing if "imported" in reason else "name a subclass of websauna_migrate.Initializer"
+    assert said.endswith(f"; {remedy}")
 
 
 # --- the application ------------------------------------------------------------------------------------------

@@ -277,6 +277,29 @@ def test_a_package_in_site_packages_gets_a_warning_and_no_file(here):
     assert script.parent == here.app / "alembic" / "versions"
 
 
+def test_a_package_in_site_packages_that_is_behind_keeps_no_revision_of_others_back(here):
+    package = here.add("notes", NOTE, history=True, installed=True)
+    revise(package / "alembic", "aaa1", upgrade='op.create_table("note", sa.Column("id", sa.Integer))')
+    here.add_app("shop", THING, ["notes"])
+    (here.app / "alembic").mkdir()
+    here.ok(*ALL, "revision", "--autogenerate", "-m", "mine")
+    (script,) = here.app.rglob("*_mine.py")
+    assert "note" not in script.read_text()
+    assert here.fails(*ALL, "check").startswith("notes: the database is not up to date with its scripts, ")
+
+
+def test_init_writes_nothing_into_site_packages(here):
+    here.add("notes", NOTE, installed=True)
+    here.add_app("shop", THING, ["notes"])
+    installed = here.folder / "site-packages" / "notes" / "alembic"
+    said = here.fails("-x", "packages=notes", "init")
+    assert said.startswith(f"notes is installed in {installed}, where no revision is written; ")
+    ran = here.run(*ALL, "init")
+    assert (ran.code, "WARNING: notes is installed in" in ran.err) == (0, True)
+    assert (here.app / "alembic" / "env.py").is_file()
+    assert not installed.exists()
+
+
 def test_revisions_in_site_packages_are_run_like_all_others(here):
     package = here.add("notes", NOTE, history=True, installed=True)
     revise(package / "alembic", "aaa1", upgrade='op.create_table("note", sa.Column("id", sa.Integer))')

@@ -76,7 +76,11 @@ def _renamed(value, here):
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 5, object(), dict, {"a": METADATA}, [], (), [5], "nowhere:Base", "os:nothing", "os:path", "no name"]
+    "wrong",
+    [
+        *(None, 5, object(), dict, {"a": METADATA}, [], (), [5], b"bytes", "", "..", [METADATA, ""]),
+        *("nowhere:Base", "os:nothing", "os:path", "os:__name__", "no name"),
+    ],
 )
 def test_what_is_no_metadata_is_refused_at_once(config, wrong):
     with pytest.raises(InvalidMetadata, match=r"^add_migration_package\('shop'\): metadata: .*; give a MetaData, "):

@@ -110,7 +110,10 @@ class CommandLine(alembic_config.CommandLine):
             if command in _WRITES_FILES:
                 stack.enter_context(_files_of_a_failure_removed(selected))
             if _compares(options):
-                _require_up_to_date(app, selected, connect())
+                written = [
+                    one for one in selected if command == "check" or not is_installed(one.history.script_location)
+                ]
+                _require_up_to_date(app, written, connect())
             for one, comparison in _with_comparisons(app, selected, options, lost.append):
                 output = Output()
                 try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
-from websauna_migrate.exceptions import NotOnHeads, WrongCombination
+from websauna_migrate.exceptions import InstalledHistory, NotOnHeads, WrongCombination
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.common import (
     FAILED,
@@ -43,7 +43,7 @@ from websauna_migrate.scripts.repair import (
     doctor,
     rebase,
 )
-from websauna_migrate.selection import select, x_option
+from websauna_migrate.selection import is_installed, select, x_option
 
 if TYPE_CHECKING:
     from websauna_migrate.executor import Progress
@@ -232,6 +232,12 @@ def init(options: Namespace) -> int:
     for name in packages:
         usual = app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual
+        if is_installed(folder):
+            error = InstalledHistory(name, str(folder))
+            if len(packages) == 1:
+                raise error
+            warn(options, error)
+            continue
         for path in write_scaffold(folder, name):
             say(options, f"wrote {path}")
         if folder != usual:
