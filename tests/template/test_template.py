@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import compileall
 import configparser
 import re
 import shutil
@@ -52,15 +53,16 @@ FILES = {
 }
 
 
-def cookiecutter(folder, **context):
-    argv = [SCRIPTS / "cookiecutter", "--default-config", "--no-input", "-o", folder / "baked", template_path()]
+def cookiecutter(folder, template=None, **context):
+    options = ["--default-config", "--no-input", "-o", folder / "baked"]
+    argv = [SCRIPTS / "cookiecutter", *options, template or template_path()]
     variables = [f"{key}={value}" for key, value in context.items()]
     environment = {"HOME": str(folder), "PATH": str(SCRIPTS)}
     return subprocess.run([*argv, *variables], env=environment, capture_output=True, text=True, check=False)
 
 
-def bake(folder, **context):
-    done = cookiecutter(folder, **context)
+def bake(folder, template=None, **context):
+    done = cookiecutter(folder, template, **context)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "baked" / context["repo_name"]
 
@@ -74,7 +76,9 @@ def baked(tmp_path_factory):
     """One project of each kind, all of the package ``acme.shop``."""
     folder = tmp_path_factory.mktemp("baked")
     variables = {"project_name": "Acme's Shop", "package_name": "acme.shop"}
-    return {kind: bake(folder, kind=kind, repo_name=kind, **variables) for kind in KINDS}
+    template = shutil.copytree(template_path(), folder / "template")
+    compileall.compile_dir(template, quiet=2)  # as pip does where it is installed
+    return {kind: bake(folder, template, kind=kind, repo_name=kind, **variables) for kind in KINDS}
 
 
 # --- what is baked ---------------------------------------------------------------------------------------------
