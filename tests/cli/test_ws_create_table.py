@@ -143,7 +143,7 @@ def test_a_missing_ini_is_told(run, tmp_path):
 def test_no_ini_at_all_is_a_usage_error(run, tmp_path):
     done = run("ws-create-table", cwd=tmp_path)
     assert done.returncode == 2
-    assert "the following arguments are required: INI" in done.stderr
+    assert done.stderr.endswith("the following arguments are required: INI\n")
 
 
 def test_what_a_dialect_has_no_word_for_is_told(shop, create):

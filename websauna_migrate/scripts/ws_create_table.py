@@ -29,7 +29,9 @@ def build_parser() -> ArgumentParser:
         description="Print the SQL that creates the tables of the registered models. Does not connect to the database.",
     )
     parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help="only these; default: all of the package")
+    parser.add_argument(
+        "tables", nargs="*", default=[], metavar="TABLE", help="only these; default: all of the package"
+    )
     parser.add_argument("-x", action="append", metavar="packages=NAMES", help="packages=all, packages=a,b")
     parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
     parser.set_defaults(name="alembic")
