@@ -204,6 +204,7 @@ def test_the_commands_that_errors_name_can_be_run_as_they_are(shop):
     revise(shop.app / "alembic", "aaa1")
     shop.ok("ensure_version")
     ini = shop.ini.rename(shop.app / "it's mine.ini")
+    ini.write_text(ini.read_text() + "\n[other]\n")
     ways = [
         (["-c", str(ini), "-n", "other"], {}, ["-c", str(ini), "-n", "other"]),
         ([], {"ALEMBIC_CONFIG": str(ini)}, ["-c", str(ini)]),
