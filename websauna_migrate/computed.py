@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateColumn
 
 from websauna_migrate.batch import computed_expressions
 from websauna_migrate.indexes import spelled
-from websauna_migrate.rendering import escape_colons, plain_dialect
+from websauna_migrate.rendering import escape_colons, literal_sql, plain_dialect
 from websauna_migrate.temporary import TEMPORARY, copy_table, undone
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def is_same_computed(found: Column[Any], wanted: Column[Any], connection: Connec
     if connection.dialect.name == "sqlite":
         sql = connection.scalar(_SQL, {"name": found.table.name})
         expression = computed_expressions(sql or "").get(found.name)
-        return None if expression is None else spelled(expression) == spelled(_sqltext(wanted, connection))
+        wanted_sql = literal_sql(_computed(wanted).sqltext, connection.dialect)
+        return None if expression is None else spelled(expression) == spelled(wanted_sql)
     try:
         with undone(connection):
             return _shown(found, wanted, connection) == str(_computed(found).sqltext)
@@ -46,11 +47,6 @@ def _shown(found: Column[Any], wanted: Column[Any], connection: Connection) -> s
         connection.execute(sa.text(escape_colons(f"ALTER TABLE {TEMPORARY} {change}")))
     columns = sa.inspect(connection).get_columns(TEMPORARY)
     return next(column["computed"]["sqltext"] for column in columns if column["name"] == wanted.name)
-
-
-def _sqltext(column: Column[Any], connection: Connection) -> str:
-    dialect = plain_dialect(connection.dialect)
-    return str(_computed(column).sqltext.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _computed(column: Column[Any]) -> sa.Computed:

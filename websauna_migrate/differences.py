@@ -30,7 +30,7 @@ from websauna_migrate.computed import is_same_computed
 from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
 from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
-from websauna_migrate.rendering import escape_colons, plain_dialect
+from websauna_migrate.rendering import escape_colons, literal_sql
 from websauna_migrate.temporary import TEMPORARY, makes_temporary_tables, undone
 
 if TYPE_CHECKING:
@@ -381,8 +381,7 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
     if isinstance(default.arg, sa.TextClause):
         text = default.arg.text
     else:
-        sql = sa.literal(default.arg) if isinstance(default.arg, str) else default.arg
-        text = str(sql.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
+        text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
     cast = _CAST_LITERAL.fullmatch(text.strip())
     text = cast[1] if cast else text.strip()
     while text.startswith("(") and _closes_at_end(text):

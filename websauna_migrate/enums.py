@@ -24,7 +24,7 @@ from websauna_migrate.differences import check_constraints, default_text, is_of_
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
 from websauna_migrate.package import TableName
 from websauna_migrate.renames import Renames, inspect_renamed
-from websauna_migrate.rendering import adapted, escape_colons, named_types, plain_dialect
+from websauna_migrate.rendering import adapted, escape_colons, literal_sql, named_types, plain_dialect
 from websauna_migrate.requirements import UsedType
 
 if TYPE_CHECKING:
@@ -516,9 +516,7 @@ def _clauses(table: sa.Table) -> Iterator[Any]:
 
 
 def _clause_text(clause: Any, dialect: Dialect) -> str:
-    if not isinstance(clause, sa.ClauseElement):
-        return str(clause)
-    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
+    return literal_sql(clause, dialect) if isinstance(clause, sa.ClauseElement) else str(clause)
 
 
 # --- PostgreSQL: columns ---------------------------------------------------------------------------------------
@@ -802,7 +800,4 @@ def _in_text(value: str) -> str:
 
 
 def _literal(value: str, dialect: Dialect) -> str:
-    compiled = sa.literal(value, sa.String()).compile(
-        dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}
-    )
-    return str(compiled)
+    return literal_sql(sa.literal(value, sa.String()), dialect)

@@ -129,6 +129,11 @@ def expect_standard_strings(dialect: Any) -> None:
         dialect._backslash_escapes = False
 
 
+def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
+    """Return ``clause`` as SQL for people to read, with its values in it."""
+    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
+
+
 def plain_dialect(dialect: Dialect) -> Any:
     """Return a copy of ``dialect`` that compiles SQL for people to read, not for its driver."""
     plain: Any = copy.copy(dialect)
@@ -241,8 +246,7 @@ def _value(value: Any, scope: _Scope) -> Code:
         case TypeEngine():
             return _type(value, scope)
         case ClauseElement():
-            sql = value.compile(dialect=plain_dialect(scope.dialect), compile_kwargs={"literal_binds": True})
-            return Code(f"{scope.prefix}text({escape_colons(str(sql))!r})")
+            return Code(f"{scope.prefix}text({escape_colons(literal_sql(value, scope.dialect))!r})")
         case float() if not math.isfinite(value):
             return Code(f"float({str(value)!r})")
         case datetime.date() | datetime.time() | datetime.timedelta() | datetime.tzinfo():
