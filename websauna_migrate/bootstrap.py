@@ -84,6 +84,10 @@ class Application:
         """Return the history that holds the tables of ``package``."""
         return next(history for history in self.histories if package in history.packages)
 
+    def selected(self, packages: Sequence[str]) -> tuple[str, ...]:
+        """Return the packages whose histories hold the tables of ``packages``, in dependency order."""
+        return tuple(one.history.package for one in select(self.histories, packages))
+
     def metadata(self, packages: Collection[str]) -> tuple[MetaData, ...]:
         """Return the metadata of ``packages``, each once."""
         return tuple(dict.fromkeys(m for name in packages for m in self.packages[name].metadata))
@@ -144,8 +148,7 @@ class Application:
 
         ``graph`` is what :meth:`graph` returned, where somebody asked already.
         """
-        selected = tuple(one.history.package for one in select(self.histories, packages))
-        graph = graph or self.graph()
+        graph, selected = graph or self.graph(), self.selected(packages)
         return make_plan(graph, rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
 
     def lock(

@@ -46,7 +46,6 @@ from websauna_migrate.graph import applied, parse_symbol, resolve
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import load_script, uses_autocommit_block
 from websauna_migrate.run_context import ATTRIBUTE, canceller, create_missing, history_table, read_heads
-from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.graph import Graph
     from websauna_migrate.lock import LockHolder, RunLock
     from websauna_migrate.package import History
     from websauna_migrate.plan import Plan, PlanStep
@@ -218,8 +218,7 @@ def stamp(
     """
     with _alone(app, on_wait) as (connection, _):
         rows = read_heads(connection, app.histories)
-        selected = [one.history.package for one in select(app.histories, packages)]
-        heads = plan_stamp(app.graph(), rows, selected, targets, purge=purge)
+        heads = plan_stamp(app.graph(), rows, app.selected(packages), targets, purge=purge)
         _write_heads(app, heads, rows, connection)
     return heads
 
@@ -310,8 +309,9 @@ def write_sql(
     """
     if direction == "down" and ":" not in target:
         raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
-    rows, target = _offline_rows(app, packages, target)
-    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+    graph = app.graph()
+    rows, target = _offline_rows(graph, app.selected(packages), target)
+    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade, graph=graph)
     if one_transaction:
         _refuse_what_needs_no_transaction(plan, app.url.get_backend_name())
     environments = _open_all(app, plan, None, output, cmd_opts)
@@ -330,14 +330,14 @@ def write_stamp_sql(app: Application, packages: Sequence[str], targets: Sequence
 
     :raises WrongCombination: a range over several histories
     """
+    graph, selected = app.graph(), app.selected(packages)
     rows: dict[str, tuple[str, ...]] = {}
     ends = []
     for target in targets:
-        before, end = _offline_rows(app, packages, target)
+        before, end = _offline_rows(graph, selected, target)
         rows |= before
         ends.append(end)
-    selected = [one.history.package for one in select(app.histories, packages)]
-    _write_heads_sql(app, plan_stamp(app.graph(), rows, selected, ends), rows, output)
+    _write_heads_sql(app, plan_stamp(graph, rows, selected, ends), rows, output)
 
 
 def ensure_version(
@@ -348,16 +348,16 @@ def ensure_version(
 ) -> None:
     """Make the history tables of ``packages`` that do not exist yet."""
     with _alone(app, on_wait) as (connection, _):
-        rows = read_heads(connection, [one.history for one in select(app.histories, packages)])
+        rows = read_heads(connection, map(app.history, app.selected(packages)))
         _write_heads(app, rows, rows, connection)
 
 
 def write_ensure_version_sql(app: Application, packages: Sequence[str], output: TextIO) -> None:
     """Write the SQL that makes the history tables of ``packages``; needs no database."""
-    _write_heads_sql(app, {one.history.package: () for one in select(app.histories, packages)}, {}, output)
+    _write_heads_sql(app, dict.fromkeys(app.selected(packages), ()), {}, output)
 
 
-def _offline_rows(app: Application, packages: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
+def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
     """Return what the history tables hold before SQL is run that nobody can look at them for, and the target."""
     start, colon, end = target.partition(":")
     if not colon:
@@ -367,8 +367,6 @@ def _offline_rows(app: Application, packages: Sequence[str], target: str) -> tup
         raise WrongCombination(
             f"the range {target} starts where the database is, which --sql does not ask", "name the revision"
         )
-    graph = app.graph()
-    selected = tuple(one.history.package for one in select(app.histories, packages))
     meant = packages_meant(graph, selected, start or "base")
     meant = packages_meant(graph, meant, end or "heads")
     if len(meant) != 1:
@@ -395,12 +393,11 @@ def _write_heads(
     app: Application, heads: Mapping[str, Sequence[str]], rows: Mapping[str, Sequence[str]], connection: Connection
 ) -> None:
     """Make the history tables hold ``heads``, all of them or none where the database can."""
-    histories = {history.package: history for history in app.histories}
     with connection.begin():
         for package, wanted in heads.items():
-            table = history_table(histories[package].history_table)
+            table = history_table(app.history(package).history_table)
             create_missing(table, connection)
-            for change in _stamped(table, rows.get(package, ()), wanted):
+            for change in _differing_rows(table, rows.get(package, ()), wanted):
                 connection.execute(change)
 
 
@@ -419,12 +416,12 @@ def _write_heads_sql(
             migration.impl.static_output(f"-- {package}: {', '.join(wanted) or 'base'}")
             if not rows.get(package) and migration.bind is not None:
                 table.create(migration.bind)
-            for change in _stamped(table, rows.get(package, ()), wanted):
+            for change in _differing_rows(table, rows.get(package, ()), wanted):
                 migration.execute(change)
 
 
-def _stamped(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
-    yield from _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
+def _differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    return _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
 
 
 def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
