@@ -16,10 +16,11 @@ from websauna_migrate import selection
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.alembic_config import DEFAULT_FOLDER, package_folders
 from websauna_migrate.drops import drop_statements
-from websauna_migrate.exceptions import BrokenModels, MigrateError, RunInterrupted, command
+from websauna_migrate.exceptions import BrokenModels, MigrateError, OverlappingRevisions, RunInterrupted, command
 from websauna_migrate.facts import row_count, table_names
-from websauna_migrate.graph import Graph, HistoryGraph, applied, heads_of
+from websauna_migrate.graph import Graph, HistoryGraph, applied
 from websauna_migrate.package import TABLE_PREFIX, History, TableName, history_table_name
+from websauna_migrate.plan import wrong_rows
 from websauna_migrate.replay import Match, Replay, find_matches
 from websauna_migrate.revisions import created_tables, read_revisions
 from websauna_migrate.run_context import read_heads
@@ -150,12 +151,11 @@ def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
 
 
 def _overlapping(case: _Case, history: History) -> Iterator[Finding]:
-    graph, rows = case.graph.histories[history.package], case.rows[history.package]
-    heads = heads_of(graph, applied(graph, rows))
-    if graph.revisions.keys() >= set(rows) and len(heads) != len(rows):
-        detail = f"{history.history_table} is at {', '.join(rows)}, but some of these come before others"
-        remedy = command(history.package, "stamp", "--purge", *heads)
-        yield Finding("overlapping-revisions", history.package, detail, remedy)
+    for error in wrong_rows(case.graph.histories[history.package], case.rows[history.package]):
+        if isinstance(error, OverlappingRevisions):
+            detail = f"{history.history_table} is at {', '.join(error.rows)}, but some of these come before others"
+            remedy = command(history.package, "stamp", "--purge", *error.heads)
+            yield Finding("overlapping-revisions", history.package, detail, remedy)
 
 
 def _unrecorded(case: _Case, history: History) -> tuple[Finding, ...]:

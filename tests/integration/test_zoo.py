@@ -362,6 +362,15 @@ def zoo(folder, backend, models=None) -> Workspace:
     return work
 
 
+def go_there_and_back(work: Workspace, models: str) -> None:
+    """Write the revision to other ``models``, run it up, down and up again, and see that nothing is left to do."""
+    write(work.folder / "zoo" / "zoo" / "models.py", START + models)
+    work.autogenerate()
+    for command in (("downgrade", "-1"), ("upgrade",)):
+        work.ok(*command)
+    assert work.ok("check") == "No new upgrade operations detected.\n"
+
+
 def left_over(work: Workspace) -> dict[str, object]:
     """Return all that is in the database, but for the history table."""
     engine = create_engine(work.url)
@@ -861,11 +870,7 @@ def test_constraints_without_a_name_come_and_go(tmp_path, backend, begins):
     work.autogenerate()
     for models in (bare, full) if begins else (full, bare):
         work.execute("INSERT INTO thing (size) VALUES (1)")
-        write(work.folder / "zoo" / "zoo" / "models.py", START + models)
-        work.autogenerate()
-        for command in (("downgrade", "-1"), ("upgrade",)):
-            work.ok(*command)
-        assert work.ok("check") == "No new upgrade operations detected.\n"
+        go_there_and_back(work, models)
     assert work.execute("SELECT COUNT(*) FROM thing") == [(2,)]
 
 
@@ -902,11 +907,7 @@ def test_a_type_may_bring_its_check(tmp_path, backend, convention):
         (longer, "middling", "other"),
         (plain, "other", None),
     ):
-        write(work.folder / "zoo" / "zoo" / "models.py", START + models)
-        work.autogenerate()
-        for command in (("downgrade", "-1"), ("upgrade",)):
-            work.ok(*command)
-        assert work.ok("check") == "No new upgrade operations detected.\n"
+        go_there_and_back(work, models)
         work.execute(
             insert + f"(1, '{allowed}')", "DELETE FROM a_thing_whose_constraints_get_names_longer_than_any_takes"
         )

@@ -24,7 +24,6 @@ def back_up(options: Namespace, app: Application, plan: Plan) -> None:
     :raises BackupFailed: the dump is not complete; a file that was there before is kept
     :raises RunInterrupted: somebody stopped it
     """
-
     if options.backup is None or not plan.steps:
         return
     url = app.url

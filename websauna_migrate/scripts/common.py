@@ -26,7 +26,7 @@ from websauna_migrate.exceptions import (
     WrongCombination,
     with_program,
 )
-from websauna_migrate.selection import package_names
+from websauna_migrate.selection import package_names, x_option
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -235,6 +235,11 @@ def application(
     for problem in app.ownership.problems:
         warn(options, problem)
     return app, packages
+
+
+def is_yes(options: Namespace, name: str) -> bool:
+    """Tell whether ``-x name=yes`` is given."""
+    return x_option(options.x or (), name, ("yes", "no")) == "yes"
 
 
 def show(text: str) -> None:

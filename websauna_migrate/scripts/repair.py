@@ -16,6 +16,7 @@ from websauna_migrate.scripts.common import (
     FAILED,
     application,
     ended_by_signals,
+    is_yes,
     runnable,
     say,
     say_who_holds,
@@ -23,7 +24,7 @@ from websauna_migrate.scripts.common import (
     show_json,
     tell,
 )
-from websauna_migrate.selection import select, x_option
+from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +88,7 @@ def rebase(options: Namespace) -> int:
 
     app, packages = application(options)
     graph = app.graph()
-    selected = [one.history.package for one in select(app.histories, packages)]
-    package, *others = packages_meant(graph, selected, options.revision)
+    package, *others = packages_meant(graph, app.selected(packages), options.revision)
     if others:
         raise WrongCombination(f"rebase {options.revision} is for one history", f"say which with -x packages={package}")
     with app.connected(writes=False) as connection:
@@ -105,7 +105,7 @@ def confirm_removal(options: Namespace, app: Application, packages: Sequence[str
     """
     from websauna_migrate.doctor import tables_to_lose
 
-    losses = tables_to_lose(app, packages, cascade=x_option(options.x or (), "cascade", ("yes", "no")) == "yes")
+    losses = tables_to_lose(app, packages, cascade=is_yes(options, "cascade"))
     for table, rows in losses:
         say(options, f"this drops {table} with {rows} row(s)")
     if losses and not options.yes and sys.stdin.isatty():

@@ -24,6 +24,7 @@ from websauna_migrate.scripts.common import (
     application,
     ended_by_signals,
     fail,
+    is_yes,
     run_script,
     say,
     say_who_holds,
@@ -212,7 +213,7 @@ def plan(options: Namespace) -> int:
         rows = read_heads(connection, app.histories)
     target = ("base" if options.down else "heads") if options.revision is None else options.revision
     steps = app.plan(
-        rows, packages, target, direction="down" if options.down else "up", cascade=_is_yes(options, "cascade")
+        rows, packages, target, direction="down" if options.down else "up", cascade=is_yes(options, "cascade")
     )
     _warn_of_reports(options, steps)
     if options.format == "json":
@@ -270,7 +271,7 @@ def _migrate(options: Namespace, direction: Any) -> int:
     app, packages = application(options, complete=False)
     run_options: dict[str, Any] = {
         "direction": direction,
-        "cascade": _is_yes(options, "cascade"),
+        "cascade": is_yes(options, "cascade"),
         "one_transaction": x_option(options.x or (), "transaction", ("all", "each")) == "all",
         "cmd_opts": options,
     }
@@ -313,10 +314,6 @@ def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
 
         tell(summary_text(done, seconds, colour=sys.stderr.isatty()).rstrip())
     return 0
-
-
-def _is_yes(options: Namespace, name: str) -> bool:
-    return x_option(options.x or (), name, ("yes", "no")) == "yes"
 
 
 def _needs_alembic(command: str, options: Namespace) -> bool:
