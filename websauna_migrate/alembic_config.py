@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
-from websauna_migrate.ownership import dependency_groups
+from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.package import History, history_table_name
 from websauna_migrate.selection import project_folder
 from websauna_migrate.template import script_location_files

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.exceptions import (
     AmbiguousRequirement,
@@ -30,12 +30,12 @@ from websauna_migrate.exceptions import (
     UnknownRevision,
     UnregisteredRequirement,
 )
-from websauna_migrate.revisions import CycleFound, identifiers, in_order, ordered, predecessors
+from websauna_migrate.ordering import CycleFound, closure, ordered
+from websauna_migrate.revisions import identifiers, in_order, predecessors
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions import Requirement, Revision
 
-T = TypeVar("T", bound=Hashable)
 
 Reason = Literal["down_revision", "depends_on", "requires", "run_before"]
 
@@ -185,17 +185,6 @@ def cycle_edges(graph: Graph, nodes: AbstractSet[Node]) -> frozenset[Edge]:
     while cycle := _find_cycle(graph, nodes, ignored):
         ignored |= {edge for edge in cycle if edge.reason in ("requires", "run_before")}
     return ignored
-
-
-def closure(starts: Iterable[T], further: Callable[[T], Iterable[T]]) -> set[T]:
-    """Return ``starts`` and all that ``further`` leads to from there."""
-    found = set(starts)
-    waiting = list(found)
-    while waiting:
-        new = [other for other in further(waiting.pop()) if other not in found]
-        found.update(new)
-        waiting += new
-    return found
 
 
 def applied(history: HistoryGraph, rows: Iterable[str]) -> set[str]:

@@ -138,39 +138,6 @@ def package_dependencies(ownership: Ownership) -> dict[str, frozenset[str]]:
     return {package: frozenset(needed - {package}) for package, needed in needs.items()}
 
 
-def dependency_groups(names: Sequence[str], needs: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], ...]:
-    """Order ``names`` so that each comes after those it needs; names that need each other in a circle are one group.
-
-    Ties keep the order of ``names``.
-    """
-    reach = _reachable(names, needs)
-    groups: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        groups.setdefault(name, tuple(n for n in names if n == name or (n in reach[name] and name in reach[n])))
-    pending = list(dict.fromkeys(groups.values()))
-    ordered: list[tuple[str, ...]] = []
-    while pending:
-        waiting = {name for group in pending for name in group}
-        group = next(g for g in pending if not (reach[g[0]] & waiting) - set(g))
-        pending.remove(group)
-        ordered.append(group)
-    return tuple(ordered)
-
-
-def _reachable(names: Sequence[str], needs: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    reach: dict[str, set[str]] = {}
-    for name in names:
-        seen: set[str] = set()
-        todo = list(needs.get(name, ()))
-        while todo:
-            needed = todo.pop()
-            if needed not in seen and needed in names:
-                seen.add(needed)
-                todo.extend(needs.get(needed, ()))
-        reach[name] = seen
-    return reach
-
-
 def _tables(packages: Collection[MigrationPackage]) -> Iterator[Table]:
     for metadata in dict.fromkeys(m for package in packages for m in package.metadata):
         yield from metadata.tables.values()

@@ -28,7 +28,6 @@ from websauna_migrate.graph import (
     HistoryGraph,
     Node,
     applied,
-    closure,
     cycle_edges,
     find,
     heads_of,
@@ -37,6 +36,7 @@ from websauna_migrate.graph import (
     resolve,
     undone_by,
 )
+from websauna_migrate.ordering import closure
 from websauna_migrate.package import history_table_name
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import RebaseRefused, command
-from websauna_migrate.graph import HistoryGraph, applied, closure, resolve
+from websauna_migrate.graph import HistoryGraph, applied, resolve
+from websauna_migrate.ordering import closure
 from websauna_migrate.plan import known_rows
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from websauna_migrate.graph import closure
+from websauna_migrate.ordering import closure
 from websauna_migrate.ownership import table_name
 from websauna_migrate.package import TableName
 

@@ -12,12 +12,12 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.exceptions import (
     DuplicateBranchLabel,
@@ -30,6 +30,7 @@ from websauna_migrate.exceptions import (
     RevisionSyntaxError,
     UnreadableRevision,
 )
+from websauna_migrate.ordering import CycleFound, ordered
 from websauna_migrate.package import TableName
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ _CHUNK = 2**16  # bytes; most scripts are shorter
 _ILLEGAL_IN_ID = frozenset("@-+:")
 _UNKNOWN = object()
 
-T = TypeVar("T", bound=Hashable)
-
 
 class Requirement(NamedTuple):
     """A revision of another package, as a script names it: an id, the start of one, or a branch label."""
@@ -91,14 +90,6 @@ class Revision:
     path: Path
 
 
-class CycleFound(Exception):
-    """:func:`ordered` came back to where it was. ``path`` starts and ends with the same node."""
-
-    def __init__(self, path: tuple[Any, ...]) -> None:
-        self.path = path
-        super().__init__(path)
-
-
 def read_revisions(history: History) -> tuple[Revision, ...]:
     """Return the revisions of ``history``, each after those that it follows.
 
@@ -123,29 +114,6 @@ def in_order(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
     followed = set(chain.from_iterable(before.values()))
     heads = (id_ for id_ in by_id if id_ not in followed)
     return tuple(by_id[id_] for id_ in ordered(chain(heads, by_id), before.__getitem__))
-
-
-def ordered(roots: Iterable[T], before: Callable[[T], Iterable[T]]) -> tuple[T, ...]:
-    """Return ``roots`` and all that comes before them, each node right after what it waits for.
-
-    Raises :class:`CycleFound`.
-    """
-    done: dict[T, None] = {}
-    for root in roots:
-        path = {} if root in done else {root: iter(before(root))}
-        while path:
-            node, rest = path.popitem()
-            for other in rest:
-                if other not in done:
-                    path[node] = rest
-                    if other in path:
-                        nodes = tuple(path)
-                        raise CycleFound((*nodes[nodes.index(other) :], other))
-                    path[other] = iter(before(other))
-                    break
-            else:
-                done[node] = None
-    return tuple(done)
 
 
 def identifiers(revisions: Iterable[Revision]) -> dict[str, str]:

@@ -34,7 +34,6 @@ from websauna_migrate.graph import (
     applied,
     build_graph,
     build_history,
-    closure,
     cycle_edges,
     heads_of,
     order,
@@ -42,6 +41,7 @@ from websauna_migrate.graph import (
     resolve,
     undone_by,
 )
+from websauna_migrate.ordering import closure
 from websauna_migrate.revisions import Requirement, Revision
 
 

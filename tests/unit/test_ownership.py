@@ -20,13 +20,8 @@ from websauna_migrate.exceptions import (
     TableWithTwoOwners,
     UnregisteredOwner,
 )
-from websauna_migrate.ownership import (
-    dependency_groups,
-    find_owners,
-    foreign_keys_between,
-    owning_package,
-    package_dependencies,
-)
+from websauna_migrate.ordering import dependency_groups
+from websauna_migrate.ownership import find_owners, foreign_keys_between, owning_package, package_dependencies
 from websauna_migrate.package import MigrationPackage, TableName
 
 

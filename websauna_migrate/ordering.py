@@ -1,0 +1,80 @@
+"""Order, closures and circles of things that wait for each other: pure, once for all wings.
+
+The lowest floor: it imports nothing of the project and knows nothing of revisions or packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+T = TypeVar("T", bound=Hashable)
+
+
+class CycleFound(Exception):
+    """:func:`ordered` came back to where it was. ``path`` starts and ends with the same node."""
+
+    def __init__(self, path: tuple[Any, ...]) -> None:
+        self.path = path
+        super().__init__(path)
+
+
+def ordered(roots: Iterable[T], before: Callable[[T], Iterable[T]]) -> tuple[T, ...]:
+    """Return ``roots`` and all that comes before them, each node right after what it waits for.
+
+    :raises CycleFound: a node waits for itself, possibly through others
+    """
+    done: dict[T, None] = {}
+    for root in roots:
+        path = {} if root in done else {root: iter(before(root))}
+        while path:
+            node, rest = path.popitem()
+            for other in rest:
+                if other not in done:
+                    path[node] = rest
+                    if other in path:
+                        nodes = tuple(path)
+                        raise CycleFound((*nodes[nodes.index(other) :], other))
+                    path[other] = iter(before(other))
+                    break
+            else:
+                done[node] = None
+    return tuple(done)
+
+
+def closure(starts: Iterable[T], further: Callable[[T], Iterable[T]]) -> set[T]:
+    """Return ``starts`` and all that ``further`` leads to from there."""
+    found = set(starts)
+    waiting = list(found)
+    while waiting:
+        new = [other for other in further(waiting.pop()) if other not in found]
+        found.update(new)
+        waiting += new
+    return found
+
+
+def dependency_groups(names: Sequence[T], needs: Mapping[T, Collection[T]]) -> tuple[tuple[T, ...], ...]:
+    """Order ``names`` so that each comes after those it needs; names that need each other in a circle are one group.
+
+    Ties keep the order of ``names``. What is needed and not among ``names`` does not count.
+    """
+    known = dict.fromkeys(names)
+
+    def needed(name: T) -> list[T]:
+        return [other for other in needs.get(name, ()) if other in known]
+
+    reach = {name: closure(needed(name), needed) for name in names}
+    groups: dict[T, tuple[T, ...]] = {}
+    for name in names:
+        groups.setdefault(name, tuple(n for n in names if n == name or (n in reach[name] and name in reach[n])))
+    pending = list(dict.fromkeys(groups.values()))
+    in_order: list[tuple[T, ...]] = []
+    while pending:
+        waiting = {name for group in pending for name in group}
+        group = next(g for g in pending if not (reach[g[0]] & waiting) - set(g))
+        pending.remove(group)
+        in_order.append(group)
+    return tuple(in_order)
