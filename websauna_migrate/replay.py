@@ -23,7 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from websauna_migrate import executor
+from websauna_migrate.executor import Progress, execute, rehearse
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
 from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
 from websauna_migrate.graph import HistoryGraph, heads_of
@@ -172,7 +172,7 @@ def _in_scratch_database(app: Application, plan: Plan, recorder: _Recorder) -> N
 
 
 def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder) -> None:
-    def take(progress: executor.Progress) -> None:
+    def take(progress: Progress) -> None:
         if progress.state == "done":
             recorder.take(scratch, progress.step)
             scratch.rollback()
@@ -181,7 +181,7 @@ def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder)
     if table_names(scratch):
         raise ReplayImpossible("the scratch database is not empty")
     scratch.rollback()
-    executor.execute(app, plan, scratch, on_progress=take)
+    execute(app, plan, scratch, on_progress=take)
 
 
 def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> None:
@@ -193,7 +193,7 @@ def _in_scratch_schema(app: Application, plan: Plan, recorder: _Recorder) -> Non
 
     with app.connected(writes=True) as scratch:
         scratch.dialect.default_schema_name = name
-        executor.rehearse(app, plan, scratch, partial(_scratch_schema, scratch, name), take)
+        rehearse(app, plan, scratch, partial(_scratch_schema, scratch, name), take)
 
 
 @contextmanager

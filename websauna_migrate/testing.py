@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from websauna_migrate import executor
+from websauna_migrate.executor import execute
 from websauna_migrate.alembic_config import make_config
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.exceptions import MigrateError
@@ -55,7 +55,7 @@ def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgr
         _assert_models_match(scratch, packages, connection)
         if downgrades:
             _assert_undone(scratch, up, states, connection)
-            executor.execute(scratch, up, connection)
+            execute(scratch, up, connection)
 
 
 def _assert_one_head(app: Application, packages: Collection[str]) -> None:
@@ -97,7 +97,7 @@ def _upgraded(app: Application, up: Plan, connection: Connection) -> _States:
             states.applied |= {progress.step.revision.path}
             states.note(connection)
 
-    executor.execute(app, up, connection, on_progress=note)
+    execute(app, up, connection, on_progress=note)
     return states
 
 
@@ -120,7 +120,7 @@ def _assert_undone(app: Application, up: Plan, states: _States, connection: Conn
     packages = list(dict.fromkeys(step.package for step in up.steps))
     down = app.plan(rows, packages, "base", direction="down")
     try:
-        executor.execute(app, down, connection, on_progress=look)
+        execute(app, down, connection, on_progress=look)
     except MigrateError:
         if not wrong:
             raise

@@ -120,15 +120,16 @@ def downgrade(options: Namespace) -> int:
 
 def stamp(options: Namespace) -> int:
     """Write revisions into the history tables without running them."""
-    from websauna_migrate import executor
+    from websauna_migrate.executor import stamp as write_rows
+    from websauna_migrate.executor import write_stamp_sql
 
     if options.sql and options.purge:
         raise WrongCombination("--sql does not see the rows that --purge is to forget", "leave out one of them")
     app, packages = application(options, complete=False)
     if options.sql:
-        executor.write_stamp_sql(app, packages, options.revisions, sys.stdout)
+        write_stamp_sql(app, packages, options.revisions, sys.stdout)
         return 0
-    heads = executor.stamp(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
+    heads = write_rows(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
     for package, rows in heads.items():
         say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
     return 0
@@ -136,13 +137,14 @@ def stamp(options: Namespace) -> int:
 
 def ensure_version(options: Namespace) -> int:
     """Make the history tables that do not exist yet."""
-    from websauna_migrate import executor
+    from websauna_migrate.executor import ensure_version as make_history_tables
+    from websauna_migrate.executor import write_ensure_version_sql
 
     app, packages = application(options, complete=False)
     if options.sql:
-        executor.write_ensure_version_sql(app, packages, sys.stdout)
+        write_ensure_version_sql(app, packages, sys.stdout)
     else:
-        executor.ensure_version(app, packages, on_wait=say_who_holds(options))
+        make_history_tables(app, packages, on_wait=say_who_holds(options))
     return 0
 
 
@@ -266,7 +268,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
 
 
 def _migrate(options: Namespace, direction: Any) -> int:
-    from websauna_migrate import executor
+    from websauna_migrate.executor import migrate, write_sql
 
     app, packages = application(options, complete=False)
     run_options: dict[str, Any] = {
@@ -280,7 +282,7 @@ def _migrate(options: Namespace, direction: Any) -> int:
     if options.sql:
         output = Output()
         with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is no SQL
-            executor.write_sql(app, packages, options.revision, output, **run_options)
+            write_sql(app, packages, options.revision, output, **run_options)
         print(output.getvalue(), end="")
         return 0
     if direction == "down" and options.revision == "base":
@@ -290,7 +292,7 @@ def _migrate(options: Namespace, direction: Any) -> int:
         _warn_of_reports(options, plan)
         back_up(options, app, plan)
 
-    return _run(options, partial(executor.migrate, app, packages, options.revision, on_plan=on_plan, **run_options))
+    return _run(options, partial(migrate, app, packages, options.revision, on_plan=on_plan, **run_options))
 
 
 def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
