@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
     from websauna_migrate.package import MigrationPackage
-    from websauna_migrate.settings import AppSettings
+    from websauna_migrate.settings.app import AppSettings
 
 SCAFFOLD = Path(__file__).parent / "scaffold"
 SETTING = "websauna_migrate.script_location."

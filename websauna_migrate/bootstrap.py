@@ -23,17 +23,7 @@ from websauna_migrate.alembic_config import (
 )
 from websauna_migrate.autogenerate import Comparison, make_comparison
 from websauna_migrate.directives import get_migration_packages, register_package
-from websauna_migrate.exceptions import (
-    TO_IMPORT,
-    ApplicationDidNotStart,
-    InvalidInitializer,
-    InvalidNumber,
-    MigrateError,
-    QueriedWhileStarting,
-    SectionMissing,
-    UnknownApplication,
-    WrongPackage,
-)
+from websauna_migrate.exceptions import MigrateError, WrongPackage
 from websauna_migrate.graph import Graph, build_graph
 from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.ownership import Ownership, find_owners, owning_package, package_dependencies
@@ -43,7 +33,16 @@ from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions import read_revisions
 from websauna_migrate.run_context import RunContext, connected, database_url, parse_url
 from websauna_migrate.selection import current_package, package_names, select
-from websauna_migrate.settings import AppSettings, app_factory_module, load_app, read_app
+from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
+from websauna_migrate.settings.errors import (
+    TO_IMPORT,
+    ApplicationDidNotStart,
+    InvalidInitializer,
+    InvalidNumber,
+    QueriedWhileStarting,
+    SectionMissing,
+    UnknownApplication,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

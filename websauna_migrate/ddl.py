@@ -16,10 +16,11 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
 
 from websauna_migrate.autogenerate import merged_metadata
-from websauna_migrate.exceptions import InvalidDatabaseUrl, NotInThisDialect, UnknownTable
+from websauna_migrate.exceptions import NotInThisDialect, UnknownTable
 from websauna_migrate.ownership import referred_table
 from websauna_migrate.rendering import expect_standard_strings
 from websauna_migrate.selection import closest
+from websauna_migrate.settings.errors import InvalidDatabaseUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

@@ -23,8 +23,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from websauna_migrate.executor import Progress, execute, rehearse
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
+from websauna_migrate.executor import Progress, execute, rehearse
 from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
 from websauna_migrate.graph import HistoryGraph, heads_of
 from websauna_migrate.package import TableName

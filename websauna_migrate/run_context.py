@@ -30,13 +30,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from websauna_migrate.exceptions import (
-    DatabaseUnreachable,
-    InvalidDatabaseUrl,
-    MissingDatabaseUrl,
-    MissingDriver,
-    UnsetVariable,
-)
+from websauna_migrate.exceptions import DatabaseUnreachable
+from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver, UnsetVariable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

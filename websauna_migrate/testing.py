@@ -10,10 +10,10 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from websauna_migrate.executor import execute
 from websauna_migrate.alembic_config import make_config
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.executor import execute
 from websauna_migrate.facts import Facts, Watch
 from websauna_migrate.facts import differences as fact_differences
 from websauna_migrate.replay import create_schemas, scratch_database

@@ -20,7 +20,7 @@ from websauna_migrate.alembic_config import (
 )
 from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken
 from websauna_migrate.package import History, MigrationPackage
-from websauna_migrate.settings import AppSettings
+from websauna_migrate.settings.app import AppSettings
 
 SHOP, NOTES = MigrationPackage("shop", ()), MigrationPackage("notes", ())
 

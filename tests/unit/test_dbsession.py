@@ -18,7 +18,8 @@ from webtest import TestApp
 
 import websauna_migrate
 from websauna_migrate.dbsession import get_engine
-from websauna_migrate.exceptions import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver, SettingsError
+from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
 
 visits = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.settings.errors import (
     IncludeCycle,
     IncludedPackageMissing,
     InvalidInterpolation,
@@ -20,7 +20,7 @@ from websauna_migrate.exceptions import (
     SettingsFileUnreadable,
     UnknownIncludeScheme,
 )
-from websauna_migrate.ini import merged_parser, resolved_sections
+from websauna_migrate.settings.ini import merged_parser, resolved_sections
 
 SECRET = "s3cret"
 

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.settings.app import app_factory_module, load_app, parse_config_uri, read_app
+from websauna_migrate.settings.errors import (
     AppIsComposite,
     DistributionMissing,
     EntryPointMissing,
@@ -25,12 +27,11 @@ from websauna_migrate.exceptions import (
     InvalidConfigUri,
     InvalidPasteSection,
     SectionMissing,
-    SettingsError,
     SettingsFileMissing,
     SettingsFileUnreadable,
     UseCycle,
 )
-from websauna_migrate.settings import Loader, app_factory_module, load_app, parse_config_uri, read_app
+from websauna_migrate.settings.loader import Loader
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 

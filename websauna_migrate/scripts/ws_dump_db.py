@@ -59,7 +59,7 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     from websauna_migrate.client import sqlite_file
     from websauna_migrate.dump import dump
     from websauna_migrate.run_context import database_url
-    from websauna_migrate.settings import read_app
+    from websauna_migrate.settings.app import read_app
 
     app = read_app(options.settings_file)
     url = database_url(app.settings, str(app.path))

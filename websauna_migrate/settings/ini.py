@@ -29,7 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.settings.errors import (
     IncludeCycle,
     IncludedPackageMissing,
     InvalidInterpolation,

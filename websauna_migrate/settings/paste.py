@@ -1,0 +1,169 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
+
+from paste.deploy.loadwsgi import ConfigLoader, LoaderContext
+
+from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.settings.errors import (
+    DistributionMissing,
+    EntryPointMissing,
+    FactoryMissing,
+    InvalidPasteSection,
+    SectionMissing,
+    UseCycle,
+)
+from websauna_migrate.settings.ini import absolute, merged_parser
+
+MAIN = "main"
+
+_COMPOSITES = frozenset({"paste.composite_factory", "paste.composit_factory"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Factory:
+    """A factory that a section names: ``egg:distribution#name`` or ``call:module:attribute``."""
+
+    use: str
+    groups: tuple[str, ...]
+    file: str
+
+
+class _PasteLoader(ConfigLoader):  # type: ignore[misc]
+    """PasteDeploy's loader of a file, given the merged file; sections in a circle are an error."""
+
+    def __init__(self, path: Path, global_conf: Mapping[str, Any], user: _PasteLoader | None = None) -> None:
+        # Not calling the base: it would open the file by itself.
+        self.filename = str(path)
+        self.parser = merged_parser(path, global_conf, named_in=user and user.filename)
+        self.trail: list[str] = [] if user is None else user.trail
+
+    def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
+        """Return the context of a section, or of what ``use`` names."""
+        if not self.absolute_name(name):
+            return self._context_of_section(object_type, name, global_conf)
+        scheme, _, spec = str(name).partition(":")
+        if scheme.lower() != "config":
+            return super().get_context(object_type, name, global_conf)
+        path, _, other_name = spec.partition("#")
+        other = type(self)(absolute(Path(self.filename).parent / unquote(path)), global_conf or {}, self)
+        return other.get_context(object_type, other_name or MAIN, global_conf)
+
+    def _context_of_section(self, object_type: Any, name: str | None, global_conf: Any) -> Any:
+        place = f"[{self.find_config_section(object_type, name)}] of {self.filename}"
+        if place in self.trail:
+            raise UseCycle((*self.trail[self.trail.index(place) :], place))
+        self.trail.append(place)
+        try:
+            return super().get_context(object_type, name, global_conf)
+        finally:
+            self.trail.pop()
+
+    def find_config_section(self, object_type: Any, name: str | None = None) -> str:
+        """Return the full name of a section, as ``app:main``."""
+        available = self.names(object_type)
+        if name is not None and name not in available:
+            raise SectionMissing(self.filename, object_type.name, name, available)
+        section: str = super().find_config_section(object_type, name)
+        return section
+
+    def names(self, object_type: Any) -> tuple[str, ...]:
+        """Return the names of the applications, filters or servers of the file."""
+        prefixes = {prefix for group in object_type.config_prefixes for prefix in group}
+        parts = [section.partition(":") for section in self.parser.sections()]
+        return tuple(dict.fromkeys(name.strip() for prefix, _, name in parts if prefix in prefixes and name))
+
+
+class _PasteReader(_PasteLoader):
+    """The same without any import: where a factory would be loaded there is a :class:`_Factory`.
+
+    Nothing foreign runs in it, so a LookupError here is PasteDeploy's. This is where those are translated.
+    """
+
+    def __init__(self, path: Path, global_conf: Mapping[str, Any], user: _PasteReader | None = None) -> None:
+        super().__init__(path, global_conf, user)
+        self.factories: list[_Factory] = [] if user is None else user.factories
+
+    def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
+        """Return the context of a section, or of what ``use`` names."""
+        if re.match("(egg|call):", name or "", re.IGNORECASE):
+            return self._noted(object_type, str(name), None, dict(global_conf or {}), {})
+        try:
+            return super().get_context(object_type, name, global_conf)
+        except SettingsError:
+            raise
+        except metadata.PackageNotFoundError as error:
+            raise DistributionMissing(self.filename, str(error.name)) from None
+        except LookupError as error:
+            raise InvalidPasteSection(self.filename, str(name), _reason(error)) from None
+
+    def _noted(self, object_type: Any, use: str, protocol: str | None, global_conf: Any, local_conf: Any) -> Any:
+        groups = tuple(group for groups in object_type.egg_protocols for group in groups)
+        factory = _Factory(use, groups, self.filename)
+        self.factories.append(factory)
+        return LoaderContext(factory, object_type, protocol, global_conf, local_conf, self)
+
+    def _context_from_explicit(
+        self, object_type: Any, local_conf: dict[str, str], global_conf: Any, global_additions: Any, section: str
+    ) -> Any:
+        # Private in PasteDeploy: the only place where it imports a factory that is named by paste.app_factory.
+        named = [group for groups in object_type.egg_protocols for group in groups if group in local_conf]
+        if len(named) != 1:
+            reason = "names several factories" if named else "has no 'use' and names no factory"
+            raise InvalidPasteSection(self.filename, section, reason)
+        return self._noted(object_type, f"call:{local_conf.pop(named[0])}", named[0], global_conf, local_conf)
+
+
+def _load_context(path: Path, object_type: Any, name: str, global_conf: Mapping[str, Any]) -> Any:
+    """Import the factories of an application, filter or server. All that can be wrong in the file is found before."""
+    reader = _PasteReader(path, global_conf)
+    reader.get_context(object_type, name, global_conf)
+    modules = {factory: _factory_module(factory) for factory in reader.factories}
+    try:
+        return _PasteLoader(path, global_conf).get_context(object_type, name, global_conf)
+    except (ModuleNotFoundError, AttributeError) as error:
+        for factory, module in modules.items():
+            if _is_absent(module, error):
+                raise FactoryMissing(factory.file, factory.use, str(error)) from error
+        raise
+
+
+def _factory_module(factory: _Factory) -> str:
+    scheme, _, spec = factory.use.partition(":")
+    if scheme.lower() == "call":
+        return spec.partition(":")[0].strip()
+    distribution, _, name = spec.partition("#")
+    try:
+        if not distribution:  # Python 3.10 takes any for it
+            raise metadata.PackageNotFoundError
+        entry_points = metadata.distribution(distribution).entry_points
+    except metadata.PackageNotFoundError:
+        raise DistributionMissing(factory.file, distribution) from None
+    for entry_point in entry_points:
+        if entry_point.group in factory.groups and entry_point.name == (name or MAIN):
+            return entry_point.module
+    raise EntryPointMissing(factory.file, factory.use, factory.groups)
+
+
+def _is_absent(module: str, error: ModuleNotFoundError | AttributeError) -> bool:
+    """Tell whether ``error`` says that ``module``, or an attribute of it, is not there; not what it imports itself."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+    return isinstance(error.obj, ModuleType) and error.obj.__name__ == module
+
+
+def _reason(error: LookupError) -> str:
+    if isinstance(error, KeyError):
+        return f"'get' asks for {error}, which is not in [DEFAULT]"
+    if isinstance(error, IndexError):
+        return "the pipeline is empty"
+    return str(error)
