@@ -23,8 +23,8 @@ from rich.text import Text
 from rich.tree import Tree
 from sqlalchemy import create_engine, inspect, text
 
-from websauna_migrate.package import TABLE_PREFIX
-from websauna_migrate.template import template_path
+from websauna_migrate.packages.package import TABLE_PREFIX
+from websauna_migrate.packages.template import template_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

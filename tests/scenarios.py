@@ -20,8 +20,8 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, inspect, text
 
-from websauna_migrate.alembic_config import write_scaffold
-from websauna_migrate.package import history_table_name
+from websauna_migrate.packages.histories import write_scaffold
+from websauna_migrate.packages.package import history_table_name
 
 
 @dataclass(frozen=True)

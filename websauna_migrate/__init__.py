@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from websauna_migrate.bootstrap import load_application
     from websauna_migrate.data import data_session
     from websauna_migrate.dbsession import get_engine
-    from websauna_migrate.directives import get_migration_packages
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.executor import execute, migrate
-    from websauna_migrate.initializer import Initializer
-    from websauna_migrate.package import History, MigrationPackage
+    from websauna_migrate.packages.directives import get_migration_packages
+    from websauna_migrate.packages.initializer import Initializer
+    from websauna_migrate.packages.package import History, MigrationPackage
+    from websauna_migrate.packages.selection import select
     from websauna_migrate.plan import make_plan
-    from websauna_migrate.selection import select
 
 __all__ = [
     "History",
@@ -38,24 +38,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "History": "package",
-    "Initializer": "initializer",
+    "History": "packages.package",
+    "Initializer": "packages.initializer",
     "MigrateError": "exceptions",
-    "MigrationPackage": "package",
+    "MigrationPackage": "packages.package",
     "data_session": "data",
     "execute": "executor",
     "get_engine": "dbsession",
-    "get_migration_packages": "directives",
+    "get_migration_packages": "packages.directives",
     "load_application": "bootstrap",
     "make_plan": "plan",
     "migrate": "executor",
-    "select": "selection",
+    "select": "packages.selection",
 }
 
 
 def includeme(config: Configurator) -> None:
     """Add the directive ``config.add_migration_package``; for ``config.include("websauna_migrate")``."""
-    config.include("websauna_migrate.directives")
+    config.include("websauna_migrate.packages.directives")
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from sqlalchemy.schema import DropTable
 
 from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDroppable, NothingMatches, NoVersionTable
 from websauna_migrate.graph import HistoryGraph, applied, heads_of, resolve
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.replay import find_matches
 from websauna_migrate.run_context import create_missing, history_table, read_heads
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.lock import LockHolder
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
     from websauna_migrate.replay import Replay
 
 PLAIN = "alembic_version"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
 
-from websauna_migrate.exceptions import DottedReference, UnresolvedForeignKey
-from websauna_migrate.ownership import referred_table, table_name
-from websauna_migrate.package import TableName, referred_name
+from websauna_migrate.exceptions import DottedReference
+from websauna_migrate.packages.metadata import target_metadata
+from websauna_migrate.packages.ownership import table_name
+from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions import created_tables, read_revisions
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.enums import Models
-    from websauna_migrate.ownership import Ownership
-    from websauna_migrate.package import History, MigrationPackage
+    from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.packages.package import History, MigrationPackage
     from websauna_migrate.renames import Renames
     from websauna_migrate.requirements import Requirements, UsedType
 
@@ -182,18 +183,6 @@ def _refuse_dotted_references(tables: Iterable[Table]) -> None:
                 raise DottedReference(table.name, target)
 
 
-def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
-    """Return the metadata of all ``packages``, with foreign keys between them that resolve.
-
-    Packages with a metadata of their own may name a table of another one by text, which SQLAlchemy looks up in the
-    metadata of the table only; where one does, a copy of all tables in one metadata is returned.
-    """
-    metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
-    if len(metadata) < 2 or not any(_leads_elsewhere(table) for m in metadata for table in m.tables.values()):
-        return metadata
-    return [merged_metadata(ownership)]
-
-
 def _is_empty(script: MigrationScript) -> bool:
     return all(ops.is_empty() for ops in script.upgrade_ops_list)
 
@@ -226,24 +215,3 @@ def _both(ours: Callable[..., bool], theirs: Callable[..., bool] | None) -> Call
     if theirs is None:
         return ours
     return lambda *arguments: ours(*arguments) and theirs(*arguments)
-
-
-def _leads_elsewhere(table: Table) -> bool:
-    own = table.metadata.tables
-    names = (str(referred_name(fk)) for fk in table.foreign_keys)
-    return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)
-
-
-def merged_metadata(ownership: Ownership) -> MetaData:
-    """Return a copy of all owned tables in one metadata, where foreign keys between packages resolve."""
-    merged = MetaData()
-
-    def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:
-        target = referred_table(ownership.tables, table, constraint.elements[0])
-        if target is None:
-            raise UnresolvedForeignKey(table.fullname, constraint.elements[0].target_fullname)
-        return target.schema
-
-    for table in ownership.tables.values():
-        table.to_metadata(merged, referred_schema_fn=referred_schema)
-    return merged

@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.exceptions import LostInBatch
 from websauna_migrate.indexes import ComparingIndexes
-from websauna_migrate.package import constraint_name, referred_name
+from websauna_migrate.packages.package import constraint_name, referred_name
 from websauna_migrate.rendering import escape_colons
 
 if TYPE_CHECKING:

@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.alembic_config import (
+from websauna_migrate.autogenerate import Comparison, make_comparison
+from websauna_migrate.exceptions import MigrateError, WrongPackage
+from websauna_migrate.graph import Graph, build_graph
+from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
+from websauna_migrate.packages.directives import get_migration_packages, register_package
+from websauna_migrate.packages.histories import (
     DEFAULT_FOLDER,
     import_paths,
     make_histories,
     order_histories,
     package_folders,
 )
-from websauna_migrate.autogenerate import Comparison, make_comparison
-from websauna_migrate.directives import get_migration_packages, register_package
-from websauna_migrate.exceptions import MigrateError, WrongPackage
-from websauna_migrate.graph import Graph, build_graph
-from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
-from websauna_migrate.ownership import Ownership, find_owners, owning_package, package_dependencies
-from websauna_migrate.package import History, MigrationPackage
+from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
+from websauna_migrate.packages.package import History, MigrationPackage
+from websauna_migrate.packages.selection import current_package, package_names, select
 from websauna_migrate.plan import Plan, make_plan
 from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions import read_revisions
 from websauna_migrate.run_context import RunContext, connected, database_url, parse_url
-from websauna_migrate.selection import current_package, package_names, select
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
@@ -242,7 +242,7 @@ def _start(ini: AppSettings) -> tuple[Registry, str | None]:
 def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str | None]:
     from pyramid.path import DottedNameResolver
 
-    from websauna_migrate.initializer import Initializer
+    from websauna_migrate.packages.initializer import Initializer
 
     try:
         initializer = DottedNameResolver(None).resolve(dotted_name)

@@ -12,14 +12,15 @@ from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate import selection
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
-from websauna_migrate.alembic_config import DEFAULT_FOLDER, package_folders
 from websauna_migrate.drops import drop_statements
-from websauna_migrate.exceptions import BrokenModels, MigrateError, OverlappingRevisions, RunInterrupted, command
+from websauna_migrate.exceptions import MigrateError, OverlappingRevisions, RunInterrupted, command
 from websauna_migrate.facts import row_count, table_names
 from websauna_migrate.graph import Graph, HistoryGraph, applied
-from websauna_migrate.package import TABLE_PREFIX, History, TableName, history_table_name
+from websauna_migrate.packages import selection
+from websauna_migrate.packages.errors import BrokenModels
+from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
+from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
 from websauna_migrate.plan import wrong_rows
 from websauna_migrate.replay import Match, Replay, find_matches
 from websauna_migrate.revisions import created_tables, read_revisions

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint, inspect
 
-from websauna_migrate.package import TableName, constraint_name, referred_name
+from websauna_migrate.packages.package import TableName, constraint_name, referred_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
@@ -22,7 +22,7 @@ from alembic.operations import ops
 
 from websauna_migrate.differences import check_constraints, default_text, is_of_type, stored_name, type_text
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 from websauna_migrate.renames import Renames, inspect_renamed
 from websauna_migrate.rendering import adapted, escape_colons, literal_sql, named_types, plain_dialect
 from websauna_migrate.requirements import UsedType
@@ -34,25 +34,12 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection, Dialect, Inspector
 
-    from websauna_migrate.ownership import Ownership
+    from websauna_migrate.packages.ownership import Ownership
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
 _LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::.*", re.DOTALL)
-
-# An enum is named like a table: a schema, None for the default one, and a name.
-TypeName = TableName
-
-
-class ColumnName(NamedTuple):
-    """A column by its table and its name."""
-
-    table: TableName
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.table}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

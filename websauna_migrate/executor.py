@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.alembic_config import make_config
 from websauna_migrate.exceptions import (
     BrokenForeignKeys,
     ConnectionLost,
@@ -43,6 +42,7 @@ from websauna_migrate.exceptions import (
     WrongCombination,
 )
 from websauna_migrate.graph import applied, parse_symbol, resolve
+from websauna_migrate.packages.histories import make_config
 from websauna_migrate.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions import load_script, uses_autocommit_block
 from websauna_migrate.run_context import ATTRIBUTE, canceller, create_missing, history_table, read_heads
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.graph import Graph
     from websauna_migrate.lock import LockHolder, RunLock
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
     from websauna_migrate.plan import Plan, PlanStep
     from websauna_migrate.revisions import Direction
 

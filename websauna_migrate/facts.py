@@ -16,7 +16,7 @@ from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.sql import ClauseElement
 
-from websauna_migrate.package import TABLE_PREFIX, TableName
+from websauna_migrate.packages.package import TABLE_PREFIX, TableName
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

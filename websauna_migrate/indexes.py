@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
-from websauna_migrate.ownership import table_name
+from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.rendering import escape_colons, plain_dialect
 from websauna_migrate.temporary import TEMPORARY, copy_table, undone
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Index, Table
     from sqlalchemy.engine import Connection, Dialect
 
-    from websauna_migrate.package import TableName
+    from websauna_migrate.packages.package import TableName
 
 _SQLITE = sa.text("SELECT sql FROM sqlite_master WHERE type = 'index' AND name = :name")
 _POSTGRESQL = sa.text(

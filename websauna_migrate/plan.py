@@ -37,7 +37,7 @@ from websauna_migrate.graph import (
     undone_by,
 )
 from websauna_migrate.ordering import closure
-from websauna_migrate.package import history_table_name
+from websauna_migrate.packages.package import history_table_name
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions import Direction, Revision

@@ -22,7 +22,7 @@ from alembic.operations import ops
 
 from websauna_migrate.differences import Sql, as_stored, type_text
 from websauna_migrate.indexes import RENAMES
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.rendering import escape_colons, plain_dialect
 
 if TYPE_CHECKING:

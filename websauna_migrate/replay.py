@@ -27,7 +27,7 @@ from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInter
 from websauna_migrate.executor import Progress, execute, rehearse
 from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
 from websauna_migrate.graph import HistoryGraph, heads_of
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions import created_tables, uses_autocommit_block
 from websauna_migrate.run_context import PREFIX
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
     from websauna_migrate.plan import Plan, PlanStep
 
 SCRATCH = "websauna_migrate_scratch_"

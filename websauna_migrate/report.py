@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from websauna_migrate.ordering import closure
-from websauna_migrate.ownership import table_name
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.ownership import table_name
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.doctor import Finding
     from websauna_migrate.graph import HistoryGraph
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
     from websauna_migrate.plan import HistoryState, Plan
 
 _WIDTH = 1_000_000  # more than any table has: rich never folds

@@ -18,15 +18,15 @@ from sqlalchemy.exc import NoReferencedTableError
 
 from websauna_migrate.drops import give_name
 from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
-from websauna_migrate.package import TableName, referred_name
+from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions import created_tables, predecessors, read_revisions
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript, ModifyTableOps
     from sqlalchemy.engine import Connection
 
-    from websauna_migrate.ownership import Ownership
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.packages.package import History
     from websauna_migrate.revisions import Revision
 
 

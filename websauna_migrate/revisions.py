@@ -31,12 +31,12 @@ from websauna_migrate.exceptions import (
     UnreadableRevision,
 )
 from websauna_migrate.ordering import CycleFound, ordered
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
 
 Direction = Literal["up", "down"]
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
     from websauna_migrate.autogenerate import Comparison
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
 
 ATTRIBUTE = "websauna_migrate"
 PREFIX = "sqlalchemy."

@@ -10,17 +10,17 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from websauna_migrate.alembic_config import make_config
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.executor import execute
 from websauna_migrate.facts import Facts, Watch
 from websauna_migrate.facts import differences as fact_differences
+from websauna_migrate.packages.histories import make_config
+from websauna_migrate.packages.selection import select
 from websauna_migrate.replay import create_schemas, scratch_database
 from websauna_migrate.report import differences, differences_text
 from websauna_migrate.revisions import created_tables
 from websauna_migrate.run_context import ATTRIBUTE, read_heads
-from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.executor import Progress
-    from websauna_migrate.package import TableName
+    from websauna_migrate.packages.package import TableName
+    from websauna_migrate.packages.selection import Selected
     from websauna_migrate.plan import Plan
     from websauna_migrate.report import Difference
-    from websauna_migrate.selection import Selected
 
 
 def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgrades: bool = True) -> None:

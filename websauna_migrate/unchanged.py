@@ -22,8 +22,8 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.differences import check_constraints, default_text, foreign_key_spec, key_rules, type_text
-from websauna_migrate.ownership import table_name
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.ownership import table_name
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import websauna_migrate
-from websauna_migrate import exceptions, package, selection
+from websauna_migrate import exceptions
+from websauna_migrate.packages import package, selection
 from websauna_migrate.scripts import ws_alembic
 from websauna_migrate.scripts.command_line import CommandLine
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from websauna_migrate.alembic_config import (
+from websauna_migrate.packages.errors import InvalidScriptLocation, ScriptLocationTaken
+from websauna_migrate.packages.histories import (
     SCAFFOLD,
     find_script_location,
     make_config,
@@ -18,8 +19,7 @@ from websauna_migrate.alembic_config import (
     resolve_location,
     write_scaffold,
 )
-from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken
-from websauna_migrate.package import History, MigrationPackage
+from websauna_migrate.packages.package import History, MigrationPackage
 from websauna_migrate.settings.app import AppSettings
 
 SHOP, NOTES = MigrationPackage("shop", ()), MigrationPackage("notes", ())

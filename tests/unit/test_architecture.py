@@ -32,7 +32,11 @@ def test_every_module_has_its_floor():
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("package", "from websauna_migrate import scripts", "websauna_migrate.package is not allowed to import"),
+        (
+            "package",
+            "from websauna_migrate import scripts",
+            "websauna_migrate.packages.package is not allowed to import",
+        ),
         ("hidden", "", "websauna_migrate.hidden"),
     ],
 )

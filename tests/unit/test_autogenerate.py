@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine
 
-from websauna_migrate.autogenerate import Comparison, make_comparison, merged_metadata, target_metadata
-from websauna_migrate.exceptions import TableWithoutOwner, UnresolvedForeignKey
-from websauna_migrate.ownership import find_owners
-from websauna_migrate.package import History, MigrationPackage, TableName
+from websauna_migrate.autogenerate import Comparison, make_comparison
+from websauna_migrate.packages.errors import TableWithoutOwner, UnresolvedForeignKey
+from websauna_migrate.packages.metadata import merged_metadata, target_metadata
+from websauna_migrate.packages.ownership import find_owners
+from websauna_migrate.packages.package import History, MigrationPackage, TableName
 
 THING, STOCK, NOTE = TableName(None, "thing"), TableName("stock", "thing"), TableName(None, "note")
 

@@ -9,15 +9,15 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, declarative_base
 
 from websauna_migrate import get_migration_packages
-from websauna_migrate.directives import CATEGORY
-from websauna_migrate.exceptions import (
+from websauna_migrate.packages.directives import CATEGORY
+from websauna_migrate.packages.errors import (
     HistoryTableTaken,
     InvalidMetadata,
     InvalidPackageName,
     InvalidScriptLocation,
     RegistrationError,
 )
-from websauna_migrate.package import MigrationPackage
+from websauna_migrate.packages.package import MigrationPackage
 
 METADATA = MetaData()
 OTHER = MetaData()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from websauna_migrate.doctor import REASONS, Finding, Problem
 from websauna_migrate.facts import differences
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.replay import Replay, Snapshot, ranked
 from websauna_migrate.report import findings_json, findings_text
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from websauna_migrate.drops import drop_order
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 
 TABLES = [TableName(None, name) for name in "abcdef"]
 REFERENCES = st.dictionaries(st.sampled_from(TABLES), st.sets(st.sampled_from(TABLES)))

@@ -8,20 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from websauna_migrate.enums import (
-    ColumnName,
-    Do,
-    DoAlone,
-    EnumOp,
-    Models,
-    Note,
-    Refuse,
-    _added,
-    _rendered,
-    _without_escapes,
-)
-from websauna_migrate.ownership import Ownership
-from websauna_migrate.package import TableName
+from websauna_migrate.enums import Do, DoAlone, EnumOp, Models, Note, Refuse, _added, _rendered, _without_escapes
+from websauna_migrate.packages.ownership import Ownership
+from websauna_migrate.packages.package import ColumnName, TableName
 
 MOOD = TableName(None, "mood")
 DIALECT = postgresql.dialect()

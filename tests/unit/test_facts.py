@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, Integer, MetaData, Table, create_engine, text
 
 from websauna_migrate.facts import read_facts
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 
 
 def test_the_condition_of_a_partial_index_is_a_fact_of_sqlite():

@@ -12,7 +12,7 @@ from websauna_migrate.autogenerate import Comparison
 from websauna_migrate.differences import Sql
 from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.operations import complete
-from websauna_migrate.package import TableName
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.rendering import make_render_item
 
 

@@ -13,16 +13,16 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, eve
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapper, registry, relationship
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.ordering import dependency_groups
+from websauna_migrate.packages.errors import (
     BrokenModels,
     TableDefinedTwice,
     TableWithoutOwner,
     TableWithTwoOwners,
     UnregisteredOwner,
 )
-from websauna_migrate.ordering import dependency_groups
-from websauna_migrate.ownership import find_owners, foreign_keys_between, owning_package, package_dependencies
-from websauna_migrate.package import MigrationPackage, TableName
+from websauna_migrate.packages.ownership import find_owners, foreign_keys_between, owning_package, package_dependencies
+from websauna_migrate.packages.package import MigrationPackage, TableName
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from websauna_migrate.doctor import Finding
 from websauna_migrate.graph import build_history
-from websauna_migrate.package import History
+from websauna_migrate.packages.package import History
 from websauna_migrate.plan import HistoryState, Plan, PlanStep
 from websauna_migrate.report import (
     as_json,

@@ -27,7 +27,7 @@ from websauna_migrate.exceptions import (
     RevisionSyntaxError,
     UnreadableRevision,
 )
-from websauna_migrate.package import History
+from websauna_migrate.packages.package import History
 from websauna_migrate.revisions import created_tables, in_order, read_revisions, uses_autocommit_block
 
 SCRIPT = '''"""{message}
@@ -260,7 +260,7 @@ def test_requirements_that_are_computed_are_read_from_the_loaded_script(folder: 
 def test_a_literal_header_is_read_without_running_the_script_or_importing_alembic(folder: Folder) -> None:
     folder.add("aaaa11", header="1 / 0")
     code = (
-        "import sys; from pathlib import Path; from websauna_migrate.package import History;"
+        "import sys; from pathlib import Path; from websauna_migrate.packages.package import History;"
         "from websauna_migrate.revisions import read_revisions;"
         f"read_revisions(History('a', ('a',), Path('.'), (Path({str(folder.locations[0])!r}),), 't'));"
         "sys.exit('alembic' in sys.modules)"

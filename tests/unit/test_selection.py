@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import EmptySelection, UnknownOption, UnknownPackage
-from websauna_migrate.package import History
-from websauna_migrate.selection import (
+from websauna_migrate.exceptions import UnknownOption
+from websauna_migrate.packages.errors import EmptySelection, UnknownPackage
+from websauna_migrate.packages.package import History
+from websauna_migrate.packages.selection import (
     Selected,
     closest,
     current_package,

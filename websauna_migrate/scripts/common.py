@@ -26,7 +26,7 @@ from websauna_migrate.exceptions import (
     WrongCombination,
     with_program,
 )
-from websauna_migrate.selection import package_names, x_option
+from websauna_migrate.packages.selection import package_names, x_option
 
 if TYPE_CHECKING:
     from argparse import Namespace

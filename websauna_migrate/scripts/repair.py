@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination, command
+from websauna_migrate.packages.selection import select
 from websauna_migrate.scripts.common import (
     FAILED,
     application,
@@ -24,7 +25,6 @@ from websauna_migrate.scripts.common import (
     show_json,
     tell,
 )
-from websauna_migrate.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
-from websauna_migrate.exceptions import InstalledHistory, NotOnHeads, WrongCombination
+from websauna_migrate.exceptions import NotOnHeads, WrongCombination
+from websauna_migrate.packages.errors import InstalledHistory
+from websauna_migrate.packages.selection import is_installed, select, x_option
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.common import (
     FAILED,
@@ -44,12 +46,11 @@ from websauna_migrate.scripts.repair import (
     doctor,
     rebase,
 )
-from websauna_migrate.selection import is_installed, select, x_option
 
 if TYPE_CHECKING:
     from websauna_migrate.executor import Progress
+    from websauna_migrate.packages.selection import Selected
     from websauna_migrate.plan import Plan
-    from websauna_migrate.selection import Selected
 
 PROG = "ws-alembic"
 
@@ -227,7 +228,7 @@ def plan(options: Namespace) -> int:
 
 def init(options: Namespace) -> int:
     """Make the folder for the revisions of the current package: env.py, script.py.mako and versions/."""
-    from websauna_migrate.alembic_config import write_scaffold
+    from websauna_migrate.packages.histories import write_scaffold
 
     app, packages = application(options, complete=False)
     if options.directory and len(packages) > 1:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Table
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.packages.errors import (
     BrokenModels,
     OwnershipError,
     TableDefinedTwice,
@@ -23,7 +23,7 @@ from websauna_migrate.exceptions import (
     TableWithTwoOwners,
     UnregisteredOwner,
 )
-from websauna_migrate.package import TableName, holds, referred_name
+from websauna_migrate.packages.package import TableName, holds, referred_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ForeignKey, MetaData
     from sqlalchemy.orm import Mapper, RelationshipProperty
 
-    from websauna_migrate.package import MigrationPackage
+    from websauna_migrate.packages.package import MigrationPackage
 
 INFO_KEY = "package"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.directives import DISCRIMINATOR
+from websauna_migrate.packages.directives import DISCRIMINATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

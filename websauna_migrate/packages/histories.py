@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from websauna_migrate.exceptions import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
 from websauna_migrate.ordering import dependency_groups
-from websauna_migrate.package import History, history_table_name
-from websauna_migrate.selection import project_folder
-from websauna_migrate.template import script_location_files
+from websauna_migrate.packages.errors import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
+from websauna_migrate.packages.package import History, history_table_name
+from websauna_migrate.packages.selection import project_folder
+from websauna_migrate.packages.template import script_location_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-    from websauna_migrate.package import MigrationPackage
+    from websauna_migrate.packages.package import MigrationPackage
     from websauna_migrate.settings.app import AppSettings
 
 SCAFFOLD = Path(__file__).parent / "scaffold"

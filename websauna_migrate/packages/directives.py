@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 
-from websauna_migrate.exceptions import HistoryTableTaken, InvalidMetadata, InvalidPackageName, InvalidScriptLocation
-from websauna_migrate.package import MigrationPackage, history_table_name
+from websauna_migrate.packages.errors import (
+    HistoryTableTaken,
+    InvalidMetadata,
+    InvalidPackageName,
+    InvalidScriptLocation,
+)
+from websauna_migrate.packages.package import MigrationPackage, history_table_name
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import EmptySelection, UnknownOption, UnknownPackage
+from websauna_migrate.exceptions import UnknownOption
+from websauna_migrate.packages.errors import EmptySelection, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from websauna_migrate.package import History
+    from websauna_migrate.packages.package import History
 
 ALL = "all"
 OPTIONS = ("packages", "transaction", "cascade")

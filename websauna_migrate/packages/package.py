@@ -106,3 +106,17 @@ def _cut(name: str, longest: int, hashed: str) -> str:
 def holds(package: str, dotted_name: str) -> bool:
     """Tell whether ``dotted_name`` is ``package`` or lies inside it. ``foo`` does not hold ``foobar``."""
     return dotted_name == package or dotted_name.startswith(package + ".")
+
+
+# An enum is named like a table: a schema, None for the default one, and a name.
+TypeName = TableName
+
+
+class ColumnName(NamedTuple):
+    """A column by its table and its name."""
+
+    table: TableName
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.name}"

@@ -1,6 +1,6 @@
 """The files that a new project starts from: the cookiecutter template, and a script location of Alembic.
 
-Floor 0, imports nothing of the project. ``cookiecutter "$(python -m websauna_migrate.template)"`` bakes a project
+Floor 0, imports nothing of the project. ``cookiecutter "$(python -m websauna_migrate.packages.template)"`` bakes a project
 from a checkout, an editable install and a wheel alike.
 """
 

@@ -1,0 +1,50 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData, Table
+
+from websauna_migrate.packages.errors import UnresolvedForeignKey
+from websauna_migrate.packages.ownership import referred_table
+from websauna_migrate.packages.package import referred_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.packages.package import MigrationPackage
+
+
+def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
+    """Return the metadata of all ``packages``, with foreign keys between them that resolve.
+
+    Packages with a metadata of their own may name a table of another one by text, which SQLAlchemy looks up in the
+    metadata of the table only; where one does, a copy of all tables in one metadata is returned.
+    """
+    metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
+    if len(metadata) < 2 or not any(_leads_elsewhere(table) for m in metadata for table in m.tables.values()):
+        return metadata
+    return [merged_metadata(ownership)]
+
+
+def _leads_elsewhere(table: Table) -> bool:
+    own = table.metadata.tables
+    names = (str(referred_name(fk)) for fk in table.foreign_keys)
+    return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)
+
+
+def merged_metadata(ownership: Ownership) -> MetaData:
+    """Return a copy of all owned tables in one metadata, where foreign keys between packages resolve."""
+    merged = MetaData()
+
+    def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:
+        target = referred_table(ownership.tables, table, constraint.elements[0])
+        if target is None:
+            raise UnresolvedForeignKey(table.fullname, constraint.elements[0].target_fullname)
+        return target.schema
+
+    for table in ownership.tables.values():
+        table.to_metadata(merged, referred_schema_fn=referred_schema)
+    return merged
