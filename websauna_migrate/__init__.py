@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from websauna_migrate.packages.initializer import Initializer
     from websauna_migrate.packages.package import History, MigrationPackage
     from websauna_migrate.packages.selection import select
-    from websauna_migrate.plan import make_plan
+    from websauna_migrate.revisions.plan import make_plan
 
 __all__ = [
     "History",
@@ -47,7 +47,7 @@ _HOMES = {
     "get_engine": "dbsession",
     "get_migration_packages": "packages.directives",
     "load_application": "bootstrap",
-    "make_plan": "plan",
+    "make_plan": "revisions.plan",
     "migrate": "executor",
     "select": "packages.selection",
 }

@@ -14,9 +14,10 @@ from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
 from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDroppable, NothingMatches, NoVersionTable
-from websauna_migrate.graph import HistoryGraph, applied, heads_of, resolve
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.replay import find_matches
+from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
+from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run_context import create_missing, history_table, read_heads
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from websauna_migrate.exceptions import DottedReference
 from websauna_migrate.packages.metadata import target_metadata
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName, referred_name
-from websauna_migrate.revisions import created_tables, read_revisions
+from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.revisions.scripts import read_revisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.autogenerate import Comparison, make_comparison
 from websauna_migrate.exceptions import MigrateError, WrongPackage
-from websauna_migrate.graph import Graph, build_graph
 from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
@@ -29,9 +28,10 @@ from websauna_migrate.packages.histories import (
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
 from websauna_migrate.packages.selection import current_package, package_names, select
-from websauna_migrate.plan import Plan, make_plan
 from websauna_migrate.requirements import Requirements
-from websauna_migrate.revisions import read_revisions
+from websauna_migrate.revisions.graph import Graph, build_graph
+from websauna_migrate.revisions.plan import Plan, make_plan
+from websauna_migrate.revisions.scripts import read_revisions
 from websauna_migrate.run_context import RunContext, connected, database_url, parse_url
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection
 
     from websauna_migrate.lock import LockHolder, RunLock
-    from websauna_migrate.revisions import Direction
+    from websauna_migrate.revisions.scripts import Direction
 
 SECTION = "alembic"  # with Alembic's options, unless another one is named
 INITIALIZER = "websauna.init"

@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.drops import drop_statements
-from websauna_migrate.exceptions import MigrateError, OverlappingRevisions, RunInterrupted, command
+from websauna_migrate.exceptions import MigrateError, RunInterrupted, command
 from websauna_migrate.facts import row_count, table_names
-from websauna_migrate.graph import Graph, HistoryGraph, applied
 from websauna_migrate.packages import selection
 from websauna_migrate.packages.errors import BrokenModels
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
-from websauna_migrate.plan import wrong_rows
 from websauna_migrate.replay import Match, Replay, find_matches
-from websauna_migrate.revisions import created_tables, read_revisions
+from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.revisions.errors import OverlappingRevisions
+from websauna_migrate.revisions.graph import Graph
+from websauna_migrate.revisions.history import HistoryGraph, applied
+from websauna_migrate.revisions.plan import wrong_rows
+from websauna_migrate.revisions.scripts import read_revisions
 from websauna_migrate.run_context import read_heads
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.revisions import Revision
+    from websauna_migrate.revisions.scripts import Revision
 
 Problem = Literal[
     "unknown-revision",

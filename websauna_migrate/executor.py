@@ -34,17 +34,19 @@ from websauna_migrate.exceptions import (
     NoTransactionalDdl,
     OfflineStepFailed,
     OpenTransaction,
-    RevisionScriptFailed,
     RunInterrupted,
     RunStopped,
     StepFailed,
     TransactionEndedInside,
     WrongCombination,
 )
-from websauna_migrate.graph import applied, parse_symbol, resolve
 from websauna_migrate.packages.histories import make_config
-from websauna_migrate.plan import packages_meant, plan_stamp
-from websauna_migrate.revisions import load_script, uses_autocommit_block
+from websauna_migrate.revisions.contents import uses_autocommit_block
+from websauna_migrate.revisions.errors import RevisionScriptFailed
+from websauna_migrate.revisions.history import applied
+from websauna_migrate.revisions.plan import packages_meant, plan_stamp
+from websauna_migrate.revisions.scripts import load_script
+from websauna_migrate.revisions.symbols import parse_symbol, resolve
 from websauna_migrate.run_context import ATTRIBUTE, canceller, create_missing, history_table, read_heads
 
 if TYPE_CHECKING:
@@ -60,11 +62,11 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.graph import Graph
     from websauna_migrate.lock import LockHolder, RunLock
     from websauna_migrate.packages.package import History
-    from websauna_migrate.plan import Plan, PlanStep
-    from websauna_migrate.revisions import Direction
+    from websauna_migrate.revisions.graph import Graph
+    from websauna_migrate.revisions.plan import Plan, PlanStep
+    from websauna_migrate.revisions.scripts import Direction
 
 _COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 _UNDOES_DDL = ("postgresql", "sqlite", "mssql")

@@ -26,9 +26,9 @@ from sqlalchemy.schema import CreateSchema
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
 from websauna_migrate.executor import Progress, execute, rehearse
 from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
-from websauna_migrate.graph import HistoryGraph, heads_of
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.revisions import created_tables, uses_autocommit_block
+from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
+from websauna_migrate.revisions.history import HistoryGraph, heads_of
 from websauna_migrate.run_context import PREFIX
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.package import History
-    from websauna_migrate.plan import Plan, PlanStep
+    from websauna_migrate.revisions.plan import Plan, PlanStep
 
 SCRATCH = "websauna_migrate_scratch_"
 _LOCK_SECONDS = 2  # a replay waits for nobody

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
     from websauna_migrate.doctor import Finding
-    from websauna_migrate.graph import HistoryGraph
     from websauna_migrate.packages.package import History
-    from websauna_migrate.plan import HistoryState, Plan
+    from websauna_migrate.revisions.history import HistoryGraph
+    from websauna_migrate.revisions.plan import HistoryState, Plan
 
 _WIDTH = 1_000_000  # more than any table has: rich never folds
 _COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}

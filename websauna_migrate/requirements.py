@@ -19,7 +19,8 @@ from sqlalchemy.exc import NoReferencedTableError
 from websauna_migrate.drops import give_name
 from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
 from websauna_migrate.packages.package import TableName, referred_name
-from websauna_migrate.revisions import created_tables, predecessors, read_revisions
+from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.revisions.scripts import predecessors, read_revisions
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript, ModifyTableOps
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import History
-    from websauna_migrate.revisions import Revision
+    from websauna_migrate.revisions.scripts import Revision
 
 
 @dataclass(frozen=True, slots=True)

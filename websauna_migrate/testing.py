@@ -19,7 +19,7 @@ from websauna_migrate.packages.histories import make_config
 from websauna_migrate.packages.selection import select
 from websauna_migrate.replay import create_schemas, scratch_database
 from websauna_migrate.report import differences, differences_text
-from websauna_migrate.revisions import created_tables
+from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.run_context import ATTRIBUTE, read_heads
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from websauna_migrate.executor import Progress
     from websauna_migrate.packages.package import TableName
     from websauna_migrate.packages.selection import Selected
-    from websauna_migrate.plan import Plan
     from websauna_migrate.report import Difference
+    from websauna_migrate.revisions.plan import Plan
 
 
 def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgrades: bool = True) -> None:

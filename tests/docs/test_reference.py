@@ -140,7 +140,7 @@ def test_the_rule_for_long_names_of_history_tables_is_the_one_described(text: di
 def test_each_key_and_state_of_the_json_formats_is_documented(text: dict[str, str]) -> None:
     from typing import get_args
 
-    from websauna_migrate import plan
+    from websauna_migrate.revisions import plan
 
     for state in get_args(plan.State):
         assert f'"{state}"\n' in text["reference/json"]

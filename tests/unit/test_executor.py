@@ -6,7 +6,7 @@ import pytest
 
 from websauna_migrate import executor
 from websauna_migrate.exceptions import ConnectionLost, RunInterrupted, StepFailed
-from websauna_migrate.plan import PlanStep
+from websauna_migrate.revisions.plan import PlanStep
 
 NAMES = tuple(f"shop s{number}" for number in range(1, 401))
 

@@ -15,11 +15,12 @@ from alembic.script.revision import RevisionMap
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.ordering import closure
+from websauna_migrate.revisions.errors import (
     AmbiguousRequirement,
     AmbiguousRevision,
     AmbiguousStep,
-    MigrateError,
     RequirementCycle,
     RevisionNotApplied,
     RevisionNotOnBranch,
@@ -29,20 +30,10 @@ from websauna_migrate.exceptions import (
     UnknownRevision,
     UnregisteredRequirement,
 )
-from websauna_migrate.graph import (
-    Node,
-    applied,
-    build_graph,
-    build_history,
-    cycle_edges,
-    heads_of,
-    order,
-    parse_symbol,
-    resolve,
-    undone_by,
-)
-from websauna_migrate.ordering import closure
-from websauna_migrate.revisions import Requirement, Revision
+from websauna_migrate.revisions.graph import Node, build_graph, cycle_edges, order
+from websauna_migrate.revisions.history import applied, build_history, heads_of
+from websauna_migrate.revisions.scripts import Requirement, Revision
+from websauna_migrate.revisions.symbols import parse_symbol, resolve, undone_by
 
 
 def rev(id, down=(), *, depends=(), labels=(), requires=(), before=()) -> Revision:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.exceptions import UsageError
+from websauna_migrate.revisions.errors import (
     AmbiguousRevision,
     DowngradeBreaksOthers,
     OverlappingRevisions,
@@ -22,11 +23,11 @@ from websauna_migrate.exceptions import (
     UnknownRequirement,
     UnknownRevision,
     UnregisteredRequirement,
-    UsageError,
 )
-from websauna_migrate.graph import Node, applied, build_graph, heads_of
-from websauna_migrate.plan import history_state, make_plan, plan_stamp
-from websauna_migrate.revisions import Requirement, Revision
+from websauna_migrate.revisions.graph import Node, build_graph
+from websauna_migrate.revisions.history import applied, heads_of
+from websauna_migrate.revisions.plan import history_state, make_plan, plan_stamp
+from websauna_migrate.revisions.scripts import Requirement, Revision
 
 
 def rev(id, down=(), *, depends=(), labels=(), requires=(), before=()) -> Revision:

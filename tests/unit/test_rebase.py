@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from websauna_migrate.rebase import replace_file, with_down_revision
+from websauna_migrate.revisions.rebase import replace_file, with_down_revision
 
 
 @pytest.mark.parametrize(

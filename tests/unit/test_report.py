@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from websauna_migrate.doctor import Finding
-from websauna_migrate.graph import build_history
 from websauna_migrate.packages.package import History
-from websauna_migrate.plan import HistoryState, Plan, PlanStep
 from websauna_migrate.report import (
     as_json,
     current_lines,
@@ -24,7 +22,9 @@ from websauna_migrate.report import (
     summary_text,
     table,
 )
-from websauna_migrate.revisions import Revision
+from websauna_migrate.revisions.history import build_history
+from websauna_migrate.revisions.plan import HistoryState, Plan, PlanStep
+from websauna_migrate.revisions.scripts import Revision
 
 
 def revision(id_, *down, message="", labels=()):

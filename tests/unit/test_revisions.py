@@ -14,21 +14,22 @@ from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate import revisions
-from websauna_migrate.exceptions import (
+from websauna_migrate.exceptions import RevisionError
+from websauna_migrate.packages.package import History
+from websauna_migrate.revisions import revisions
+from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
+from websauna_migrate.revisions.errors import (
     DuplicateBranchLabel,
     DuplicateRevision,
     InvalidRevisionHeader,
     MissingParent,
     MissingRevisionHeader,
     RevisionCycle,
-    RevisionError,
     RevisionScriptFailed,
     RevisionSyntaxError,
     UnreadableRevision,
 )
-from websauna_migrate.packages.package import History
-from websauna_migrate.revisions import created_tables, in_order, read_revisions, uses_autocommit_block
+from websauna_migrate.revisions.scripts import in_order, read_revisions
 
 SCRIPT = '''"""{message}
 
@@ -261,7 +262,7 @@ def test_a_literal_header_is_read_without_running_the_script_or_importing_alembi
     folder.add("aaaa11", header="1 / 0")
     code = (
         "import sys; from pathlib import Path; from websauna_migrate.packages.package import History;"
-        "from websauna_migrate.revisions import read_revisions;"
+        "from websauna_migrate.revisions.scripts.scripts import read_revisions;"
         f"read_revisions(History('a', ('a',), Path('.'), (Path({str(folder.locations[0])!r}),), 't'));"
         "sys.exit('alembic' in sys.modules)"
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.plan import Plan
+    from websauna_migrate.revisions.plan import Plan
 
 
 def back_up(options: Namespace, app: Application, plan: Plan) -> None:

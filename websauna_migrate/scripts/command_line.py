@@ -25,15 +25,15 @@ from sqlalchemy.engine import Connection
 from websauna_migrate.autogenerate import Comparison
 from websauna_migrate.bootstrap import Application
 from websauna_migrate.exceptions import EnvDidNotRun, ModelsDiffer, NoAnswer, NotUpToDate
-from websauna_migrate.graph import resolve
 from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, MissingTemplate, UnwritableHistory
 from websauna_migrate.packages.histories import make_config
 from websauna_migrate.packages.selection import Selected, is_installed, select
-from websauna_migrate.plan import known_rows, packages_meant
 from websauna_migrate.renames import Renames
 from websauna_migrate.rendering import check_script
 from websauna_migrate.report import Difference, differences, differences_json, differences_text
 from websauna_migrate.requirements import Requirements
+from websauna_migrate.revisions.plan import known_rows, packages_meant
+from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run_context import ATTRIBUTE, read_heads, shown
 from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 

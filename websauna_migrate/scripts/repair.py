@@ -82,8 +82,8 @@ def adopt(options: Namespace) -> int:
 
 def rebase(options: Namespace) -> int:
     """Let a revision that nobody has applied follow another one: rewrites down_revision in its script."""
-    from websauna_migrate import rebase
-    from websauna_migrate.plan import packages_meant
+    from websauna_migrate.revisions import rebase
+    from websauna_migrate.revisions.plan import packages_meant
     from websauna_migrate.run_context import read_heads
 
     app, packages = application(options)

@@ -50,7 +50,7 @@ from websauna_migrate.scripts.repair import (
 if TYPE_CHECKING:
     from websauna_migrate.executor import Progress
     from websauna_migrate.packages.selection import Selected
-    from websauna_migrate.plan import Plan
+    from websauna_migrate.revisions.plan import Plan
 
 PROG = "ws-alembic"
 
@@ -151,9 +151,9 @@ def ensure_version(options: Namespace) -> int:
 
 def current(options: Namespace) -> int:
     """Display the current revision of each history in the database."""
-    from websauna_migrate.graph import applied
-    from websauna_migrate.plan import known_rows
     from websauna_migrate.report import current_lines
+    from websauna_migrate.revisions.history import applied
+    from websauna_migrate.revisions.plan import known_rows
     from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
@@ -186,8 +186,8 @@ def heads(options: Namespace) -> int:
 
 def status(options: Namespace) -> int:
     """Tell where each history stands; with --check exit with 1 unless all are up to date."""
-    from websauna_migrate.plan import history_state, wrong_rows
     from websauna_migrate.report import status_json, status_text
+    from websauna_migrate.revisions.plan import history_state, wrong_rows
     from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)

@@ -2,7 +2,7 @@
 
 Floor 1. The text is the authority for what Alembic would load: the scripts are neither imported nor is Alembic. Only
 a script whose header is not literal (``down_revision = parent()``) is loaded as Alembic loads it. What the histories
-mean to each other is the business of :mod:`websauna_migrate.graph`.
+mean to each other is the business of :mod:`websauna_migrate.revisions.graph`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import ast
 import os
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.ordering import CycleFound, ordered
+from websauna_migrate.revisions.errors import (
     DuplicateBranchLabel,
     DuplicateRevision,
     InvalidRevisionHeader,
@@ -27,11 +27,17 @@ from websauna_migrate.exceptions import (
     MissingRevisionHeader,
     RevisionCycle,
     RevisionScriptFailed,
-    RevisionSyntaxError,
     UnreadableRevision,
 )
-from websauna_migrate.ordering import CycleFound, ordered
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.revisions.header import (
+    _HEADER,
+    _UNKNOWN,
+    _module_values,
+    _no_syntax_warnings,
+    _parse_start,
+    _plain_header,
+    _start,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -40,28 +46,10 @@ if TYPE_CHECKING:
 
 Direction = Literal["up", "down"]
 
-_HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before")
-_MENTION = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in _HEADER))
-# A header as templates write it: a docstring, comments, imports, and names with a literal on one line each.
-_NAMES = "|".join(_HEADER)
-_PLAIN_LITERAL = r"""None|"[^"\\\n]*"|'[^'\\\n]*'|\{\}|\(\)"""
-_PLAIN_NAME = rf"(?:{_NAMES})(?:: [\w\[\], .|]+)? = (?:{_PLAIN_LITERAL})"
-_PLAIN_IMPORT = r"(?:import [\w.]+|from [\w.]+ import \w+(?:, \w+)*)(?: as \w+)?"
-_PLAIN_BLANK = r"(?:#[^\n]*)?"
-_PLAIN_DOC = r'(?:"""([^"\\]*)"""\n)?'
-_PLAIN_HEADER = re.compile(
-    rf"(?:{_PLAIN_BLANK}\n)*{_PLAIN_DOC}(?:(?:{_PLAIN_BLANK}|{_PLAIN_IMPORT}|{_PLAIN_NAME})\n)*", re.ASCII
-)
-_PLAIN_VALUES = re.compile(rf"^({_NAMES})(?:: [^=\n]*)? = ({_PLAIN_LITERAL})$", re.MULTILINE | re.ASCII)
-_PLAIN_VALUE: Mapping[str, object] = {"None": None, "{}": {}, "()": ()}
-_NOT_PLAIN = ("\r", "\0", "coding")
-_IMPORT_OF_A_NAME = re.compile(rf"^(?:import|from) .*\b(?:{_NAMES})\b", re.MULTILINE | re.ASCII)
-_BODY = re.compile(rb"\n(?:(?:def|class|async)\b|@)")
 _CREATE_DATE = re.compile(r"^Create Date:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
 _CHUNK = 2**16  # bytes; most scripts are shorter
 _ILLEGAL_IN_ID = frozenset("@-+:")
-_UNKNOWN = object()
 
 
 class Requirement(NamedTuple):
@@ -129,31 +117,6 @@ def predecessors(revisions: Iterable[Revision]) -> dict[str, tuple[str, ...]]:
         revision.id: tuple(dict.fromkeys((*revision.down, *(ids.get(name, name) for name in revision.depends_on))))
         for revision in revisions
     }
-
-
-def created_tables(revisions: Iterable[Revision]) -> dict[TableName, Revision]:
-    """Return the tables that these revisions of one history create and keep, with the revision each has its name from.
-
-    Follows ``op.create_table``, ``op.rename_table`` and ``op.drop_table`` through ``upgrade()`` and the functions of
-    the script that it calls. A call whose names are not literal is passed over.
-    """
-    tables: dict[TableName, Revision] = {}
-    for revision in in_order(revisions):
-        for old, new in _table_changes(revision):
-            if old:
-                tables.pop(old, None)
-            if new:
-                tables[new] = revision
-    return tables
-
-
-def uses_autocommit_block(revision: Revision, direction: Direction | None = None) -> bool:
-    """Tell whether the script leaves its transaction on the way ``direction``, or on either way when None."""
-    ways = {"up": ["upgrade"], "down": ["downgrade"], None: ["upgrade", "downgrade"]}[direction]
-    module = _parsed_if_it_has(revision, b"autocommit_block")
-    return module is not None and any(
-        isinstance(node, ast.Attribute) and node.attr == "autocommit_block" for node in _walk_calls(module, ways)
-    )
 
 
 def load_script(path: Path) -> ModuleType:
@@ -249,126 +212,9 @@ def _source(file: str) -> bytes:
         raise UnreadableRevision(Path(file), error.strerror or str(error)) from error
 
 
-def _start(source: bytes) -> bytes:
-    """Return as much of a script as its header needs: most of the time of a reading goes into the parser."""
-    body = _BODY.search(source)
-    return source[: body.start() + 1] if body and not _MENTION.search(source, body.start()) else source
-
-
-def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
-    """Return the header and the docstring of a script without the parser, None where it is not as templates write it.
-
-    Most are, and this takes a fifth of the time of :func:`_parse` and :func:`_module_values`.
-    """
-    try:
-        text = start.decode()
-    except UnicodeDecodeError:
-        return None
-    plain = _PLAIN_HEADER.fullmatch(text)
-    if plain is None or any(word in text for word in _NOT_PLAIN) or _IMPORT_OF_A_NAME.search(text):
-        return None
-    header = {
-        name: _PLAIN_VALUE.get(literal, literal[1:-1])
-        for name, literal in _PLAIN_VALUES.findall(text, plain.end(1) + 1)
-    }
-    return header, plain[1]
-
-
-def _parse_start(path: Path, start: bytes, source: bytes) -> ast.Module:
-    """Parse the ``start`` of the script ``source``."""
-    if start is not source:
-        with suppress(RevisionSyntaxError):  # the cut went through a string, or the script is broken: all of it tells
-            return _parse(path, start)
-    return _parse(path, source)
-
-
-def _parse(path: Path, source: bytes) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except SyntaxError as error:
-        raise RevisionSyntaxError(path, error.lineno, error.msg) from error
-    except ValueError as error:
-        raise RevisionSyntaxError(path, None, str(error)) from error
-
-
-@contextmanager
-def _no_syntax_warnings() -> Iterator[None]:
-    """Let scripts be parsed in silence: "\\d" in a docstring warns when Alembic compiles them, and once is enough."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)  # before Python 3.12
-        yield
-
-
 def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:
     module = load_script(path)
     return {name: getattr(module, name) for name in _HEADER if hasattr(module, name)}, module.__doc__
-
-
-def _module_values(module: ast.Module) -> dict[str, object]:
-    """Return the module's names with the literals they stand for at the end, ``_UNKNOWN`` where that is not plain."""
-    values: dict[str, object] = {}
-    for statement in module.body:
-        match statement:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=expression)
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression)
-            ) if (value := _literal(expression, values)) is not _UNKNOWN:
-                values[name] = value
-            case ast.Expr(value=ast.Constant()):  # the docstring
-                pass
-            case _:
-                values.update(dict.fromkeys(_names_in(statement), _UNKNOWN))
-    return values
-
-
-def _literal(node: ast.expr, names: Mapping[str, object]) -> object:
-    with suppress(TypeError):  # A dict or a set of what cannot be in one: loading the script tells.
-        return _folded(node, names)
-    return _UNKNOWN
-
-
-def _folded(node: ast.expr, names: Mapping[str, object]) -> object:
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return names.get(name, _UNKNOWN)
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
-            items = [_literal(part, names) for part in parts]
-            if _UNKNOWN not in items:
-                return frozenset(items) if isinstance(node, ast.Set) else tuple(items)
-        case ast.Dict(keys=keys, values=parts) if None not in keys:
-            found = {_literal(key, names): _literal(part, names) for key, part in zip(keys, parts, strict=True) if key}
-            if _UNKNOWN not in found and _UNKNOWN not in found.values():
-                return found
-    return _UNKNOWN
-
-
-def _names_in(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names whose values ``statement`` may set or change; too many is safe, too few is not."""
-    deferred = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
-    # An import is looked at without ast.walk(): half of a header's statements are imports.
-    plain = statement.names if isinstance(statement, (ast.Import, ast.ImportFrom)) else None
-    for node in plain or ast.walk(statement):
-        match node:
-            case ast.Name(id=name) if not deferred:
-                yield name
-            case ast.alias(name=name, asname=asname):
-                yield asname or name.partition(".")[0]
-            case ast.Global(names=names):
-                yield from names
-            case (
-                ast.FunctionDef(name=str(name))
-                | ast.AsyncFunctionDef(name=str(name))
-                | ast.ClassDef(name=str(name))
-                | ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ):
-                yield name
-            case ast.MatchMapping(rest=str(name)):
-                yield name
 
 
 def _revision(path: Path, header: Mapping[str, object], docstring: str | None) -> Revision:
@@ -457,51 +303,3 @@ def _check_parents(package: str, revisions: Sequence[Revision]) -> None:
         for name in revision.depends_on:
             if name not in names:
                 raise MissingParent(package, revision.id, "depends_on", name, revision.path)
-
-
-def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
-    """Parse a whole script, but only one that has ``word``; what has no source has nothing to read."""
-    if revision.path.suffix != ".py":
-        return None
-    source = _source(str(revision.path))
-    with _no_syntax_warnings():
-        return _parse(revision.path, source) if word in source else None
-
-
-def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:
-    """Yield what each operation on a table takes away and what it brings."""
-    module = _parsed_if_it_has(revision, b"_table")
-    if module is None:
-        return
-    constants = _module_values(module)
-    for node in _walk_calls(module, ["upgrade"]):
-        match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
-                yield None, _table(node, constants, 0, "table_name")
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="drop_table")):
-                yield _table(node, constants, 0, "table_name"), None
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="rename_table")):
-                old = _table(node, constants, 0, "old_table_name")
-                yield old, _table(node, constants, 1, "new_table_name")
-
-
-def _walk_calls(module: ast.Module, entries: Iterable[str]) -> Iterator[ast.AST]:
-    """Yield the nodes of the functions named and of those of the module that they call, in the order of the text."""
-    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
-    waiting: list[ast.AST] = [functions.pop(name) for name in entries if name in functions]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
-            waiting.append(functions.pop(node.func.id))
-        waiting += reversed(list(ast.iter_child_nodes(node)))
-
-
-def _table(call: ast.Call, constants: Mapping[str, object], position: int, keyword: str) -> TableName | None:
-    keywords = {argument.arg: argument.value for argument in call.keywords}
-    node = call.args[position] if position < len(call.args) else keywords.get(keyword)
-    name = _literal(node, constants) if node else _UNKNOWN
-    schema = _literal(keywords["schema"], constants) if "schema" in keywords else None
-    if isinstance(name, str) and (schema is None or isinstance(schema, str)):
-        return TableName(schema, name)
-    return None

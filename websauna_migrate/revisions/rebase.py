@@ -13,15 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RebaseRefused, command
-from websauna_migrate.graph import HistoryGraph, applied, resolve
+from websauna_migrate.exceptions import command
 from websauna_migrate.ordering import closure
-from websauna_migrate.plan import known_rows
+from websauna_migrate.revisions.errors import RebaseRefused
+from websauna_migrate.revisions.history import HistoryGraph, applied
+from websauna_migrate.revisions.plan import known_rows
+from websauna_migrate.revisions.symbols import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from websauna_migrate.revisions import Revision
+    from websauna_migrate.revisions.scripts import Revision
 
 
 def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str]) -> tuple[Revision, str | None]:

@@ -12,35 +12,23 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.exceptions import RevisionError, WrongCombination, command
+from websauna_migrate.ordering import closure
+from websauna_migrate.packages.package import history_table_name
+from websauna_migrate.revisions.errors import (
     DowngradeBreaksOthers,
     OverlappingRevisions,
     RelativeStepOverSeveral,
-    RevisionError,
     RevisionInSeveralHistories,
     UnknownAppliedRevision,
     UnknownRevision,
-    WrongCombination,
-    command,
 )
-from websauna_migrate.graph import (
-    Graph,
-    HistoryGraph,
-    Node,
-    applied,
-    cycle_edges,
-    find,
-    heads_of,
-    order,
-    parse_symbol,
-    resolve,
-    undone_by,
-)
-from websauna_migrate.ordering import closure
-from websauna_migrate.packages.package import history_table_name
+from websauna_migrate.revisions.graph import Graph, Node, cycle_edges, order
+from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
+from websauna_migrate.revisions.symbols import find, parse_symbol, resolve, undone_by
 
 if TYPE_CHECKING:
-    from websauna_migrate.revisions import Direction, Revision
+    from websauna_migrate.revisions.scripts import Direction, Revision
 
 Problem = Literal["unknown-revision", "unmet-requirement", "requirement-cycle", "run-before-too-late"]
 
@@ -116,7 +104,7 @@ def make_plan(
 
     An upgrade takes along what its revisions require of others. A downgrade that would undo what an applied revision
     of another package requires is refused, unless ``cascade`` undoes that too. Raises a
-    :class:`~websauna_migrate.exceptions.RevisionError`, :class:`~websauna_migrate.exceptions.PlanError` or
+    :class:`~websauna_migrate.exceptions.RevisionError`, :class:`~websauna_migrate.revisions.errors.PlanError` or
     :class:`~websauna_migrate.exceptions.UsageError`.
     """
     now = _Database(graph, rows, _applied_nodes(graph, rows))

@@ -1,0 +1,87 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from websauna_migrate.packages.package import TableName
+from websauna_migrate.revisions.header import _UNKNOWN, _literal, _module_values, _no_syntax_warnings, _parse
+from websauna_migrate.revisions.scripts import _source, in_order
+
+if TYPE_CHECKING:
+    from websauna_migrate.revisions.scripts import Direction, Revision
+
+
+def created_tables(revisions: Iterable[Revision]) -> dict[TableName, Revision]:
+    """Return the tables that these revisions of one history create and keep, with the revision each has its name from.
+
+    Follows ``op.create_table``, ``op.rename_table`` and ``op.drop_table`` through ``upgrade()`` and the functions of
+    the script that it calls. A call whose names are not literal is passed over.
+    """
+    tables: dict[TableName, Revision] = {}
+    for revision in in_order(revisions):
+        for old, new in _table_changes(revision):
+            if old:
+                tables.pop(old, None)
+            if new:
+                tables[new] = revision
+    return tables
+
+
+def uses_autocommit_block(revision: Revision, direction: Direction | None = None) -> bool:
+    """Tell whether the script leaves its transaction on the way ``direction``, or on either way when None."""
+    ways = {"up": ["upgrade"], "down": ["downgrade"], None: ["upgrade", "downgrade"]}[direction]
+    module = _parsed_if_it_has(revision, b"autocommit_block")
+    return module is not None and any(
+        isinstance(node, ast.Attribute) and node.attr == "autocommit_block" for node in _walk_calls(module, ways)
+    )
+
+
+def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
+    """Parse a whole script, but only one that has ``word``; what has no source has nothing to read."""
+    if revision.path.suffix != ".py":
+        return None
+    source = _source(str(revision.path))
+    with _no_syntax_warnings():
+        return _parse(revision.path, source) if word in source else None
+
+
+def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:
+    """Yield what each operation on a table takes away and what it brings."""
+    module = _parsed_if_it_has(revision, b"_table")
+    if module is None:
+        return
+    constants = _module_values(module)
+    for node in _walk_calls(module, ["upgrade"]):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
+                yield None, _table(node, constants, 0, "table_name")
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="drop_table")):
+                yield _table(node, constants, 0, "table_name"), None
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="rename_table")):
+                old = _table(node, constants, 0, "old_table_name")
+                yield old, _table(node, constants, 1, "new_table_name")
+
+
+def _walk_calls(module: ast.Module, entries: Iterable[str]) -> Iterator[ast.AST]:
+    """Yield the nodes of the functions named and of those of the module that they call, in the order of the text."""
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    waiting: list[ast.AST] = [functions.pop(name) for name in entries if name in functions]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+            waiting.append(functions.pop(node.func.id))
+        waiting += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _table(call: ast.Call, constants: Mapping[str, object], position: int, keyword: str) -> TableName | None:
+    keywords = {argument.arg: argument.value for argument in call.keywords}
+    node = call.args[position] if position < len(call.args) else keywords.get(keyword)
+    name = _literal(node, constants) if node else _UNKNOWN
+    schema = _literal(keywords["schema"], constants) if "schema" in keywords else None
+    if isinstance(name, str) and (schema is None or isinstance(schema, str)):
+        return TableName(schema, name)
+    return None

@@ -1,0 +1,214 @@
+"""How revisions follow each other, inside a history and across histories.
+
+Floor 2. Pure values and functions about them: a :class:`HistoryGraph` is one history and knows what the names of
+revisions mean there, a :class:`Graph` is all of them with what they require of each other. The meaning of names and
+relative steps is Alembic's (``alembic/script/revision.py``). What is to be run is the business of
+:mod:`websauna_migrate.revisions.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from websauna_migrate.ordering import CycleFound, closure, ordered
+from websauna_migrate.revisions.errors import (
+    AmbiguousRequirement,
+    RequirementCycle,
+    RequirementError,
+    UnknownRequirement,
+    UnregisteredRequirement,
+)
+from websauna_migrate.revisions.history import build_history
+from websauna_migrate.revisions.symbols import find
+
+if TYPE_CHECKING:
+    from websauna_migrate.revisions.history import HistoryGraph
+    from websauna_migrate.revisions.scripts import Requirement, Revision
+
+
+Reason = Literal["down_revision", "depends_on", "requires", "run_before"]
+
+
+class Node(NamedTuple):
+    """A revision of a history, by the package whose history it is."""
+
+    package: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.revision}"
+
+
+class Edge(NamedTuple):
+    """``before`` comes before ``after``, because of what ``reason`` says in one of the two scripts."""
+
+    before: Node
+    after: Node
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All histories, and what comes before what over all of them.
+
+    ``before`` and ``after`` hold each node's edges from and to others. ``broken`` are the requirements that lead
+    nowhere, by the node that asks: they are errors only where that node is to be run.
+    """
+
+    histories: Mapping[str, HistoryGraph]
+    before: Mapping[Node, tuple[Edge, ...]]
+    after: Mapping[Node, tuple[Edge, ...]]
+    broken: Mapping[Node, tuple[RequirementError, ...]]
+
+    def revision(self, node: Node) -> Revision:
+        """Return the script of ``node``."""
+        return self.histories[node.package].revisions[node.revision]
+
+
+def build_graph(revisions: Mapping[str, Iterable[Revision]]) -> Graph:
+    """Return the graph over the revisions of all histories, given by the package whose history it is."""
+    histories = {package: build_history(package, revisions[package]) for package in sorted(revisions)}
+    edges: list[Edge] = []
+    broken: dict[Node, tuple[RequirementError, ...]] = {}
+    for history in histories.values():
+        edges += _inner_edges(history)
+        for revision in history.revisions.values():
+            links, errors = _requirement_edges(histories, history.package, revision)
+            edges += links
+            if errors:
+                broken[Node(history.package, revision.id)] = errors
+    nodes = [Node(history.package, id_) for history in histories.values() for id_ in history.revisions]
+    before = _grouped(nodes, ((edge.after, edge) for edge in edges))
+    after = _grouped(nodes, ((edge.before, edge) for edge in edges))
+    return Graph(histories, before, after, broken)
+
+
+def order(
+    graph: Graph, nodes: Collection[Node], packages: Sequence[str], ignored: AbstractSet[Edge] = frozenset()
+) -> tuple[Node, ...]:
+    """Return ``nodes`` in an order that respects every edge between them but those ``ignored``.
+
+    It goes package by package in the order ``packages``; one that waits for another comes after it. Only where
+    packages wait for each other they alternate, each revision pulled forward to where the first one waits for it.
+    Raises :class:`~websauna_migrate.revisions.errors.RequirementCycle`.
+    """
+    wanted = set(nodes)
+    edges = {
+        node: [edge for edge in graph.before[node] if edge.before in wanted and edge not in ignored] for node in wanted
+    }
+    line = _package_by_package(graph, wanted, edges, packages)
+    place = {node: index for index, node in enumerate(line)}
+    try:
+        return ordered(line, lambda node: sorted((edge.before for edge in edges[node]), key=place.__getitem__))
+    except CycleFound as found:
+        raise _cycle(graph, found) from None
+
+
+def cycle_edges(graph: Graph, nodes: AbstractSet[Node]) -> frozenset[Edge]:
+    """Return edges to ignore so that ``nodes`` have an order; none where they have one already."""
+    ignored: frozenset[Edge] = frozenset()
+    while cycle := _find_cycle(graph, nodes, ignored):
+        ignored |= {edge for edge in cycle if edge.reason in ("requires", "run_before")}
+    return ignored
+
+
+def _inner_edges(history: HistoryGraph) -> Iterator[Edge]:
+    for id_, ids in history.before.items():
+        for before in ids:
+            reason: Reason = "down_revision" if before in history.parents[id_] else "depends_on"
+            yield Edge(Node(history.package, before), Node(history.package, id_), reason)
+
+
+def _requirement_edges(
+    histories: Mapping[str, HistoryGraph], package: str, revision: Revision
+) -> tuple[list[Edge], tuple[RequirementError, ...]]:
+    node = Node(package, revision.id)
+    edges: list[Edge] = []
+    errors: list[RequirementError] = []
+    for header, asked in (("requires", revision.requires), ("run_before", revision.run_before)):
+        for requirement in asked:
+            try:
+                other = _required(histories, node, header, requirement, revision)
+            except RequirementError as error:
+                errors.append(error)
+            else:
+                edges.append(Edge(other, node, "requires") if header == "requires" else Edge(node, other, "run_before"))
+    return edges, tuple(errors)
+
+
+def _required(
+    histories: Mapping[str, HistoryGraph], node: Node, header: str, requirement: Requirement, revision: Revision
+) -> Node:
+    package, text = requirement
+    if package not in histories:
+        raise UnregisteredRequirement(node, header, requirement, revision.path)
+    found = find(histories[package], text)
+    if not found:
+        raise UnknownRequirement(node, header, requirement, revision.path)
+    if len(found) > 1:
+        raise AmbiguousRequirement(node, header, requirement, revision.path)
+    return Node(package, found[0])
+
+
+def _grouped(nodes: Iterable[Node], edges: Iterable[tuple[Node, Edge]]) -> dict[Node, tuple[Edge, ...]]:
+    lists: dict[Node, list[Edge]] = {node: [] for node in nodes}
+    for node, edge in edges:
+        lists[node].append(edge)
+    return {node: tuple(edges) for node, edges in lists.items()}
+
+
+def _package_by_package(
+    graph: Graph, nodes: AbstractSet[Node], edges: Mapping[Node, Sequence[Edge]], packages: Sequence[str]
+) -> list[Node]:
+    rank = {package: index for index, package in enumerate(packages)}
+    needs: dict[str, set[str]] = {}
+    for node in nodes:
+        needs.setdefault(node.package, set()).update(edge.before.package for edge in edges[node])
+    present = sorted(needs, key=lambda package: (rank.get(package, len(rank)), package))
+    return [
+        node
+        for package in _package_order(present, needs)
+        for node in (Node(package, id_) for id_ in graph.histories[package].revisions)
+        if node in nodes
+    ]
+
+
+def _package_order(packages: Sequence[str], needs: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Return each package after those that it needs; packages that need each other side by side, as they are given."""
+    reach = {package: closure(needs[package], needs.__getitem__) for package in packages}
+    first = {
+        package: next(
+            other for other in packages if other == package or (other in reach[package] and package in reach[other])
+        )
+        for package in packages
+    }
+    circles = ordered(
+        first.values(),
+        lambda package: sorted({first[other] for other in reach[package]} - {package}, key=packages.index),
+    )
+    return [package for circle in circles for package in packages if first[package] == circle]
+
+
+def _find_cycle(graph: Graph, nodes: AbstractSet[Node], ignored: AbstractSet[Edge]) -> list[Edge]:
+    def before(node: Node) -> list[Node]:
+        return [edge.before for edge in graph.before[node] if edge.before in nodes and edge not in ignored]
+
+    try:
+        ordered(sorted(nodes), before)
+    except CycleFound as found:
+        return _path_edges(graph, found)
+    return []
+
+
+def _path_edges(graph: Graph, found: CycleFound) -> list[Edge]:
+    pairs = zip(found.path, found.path[1:], strict=False)
+    return [next(edge for edge in graph.before[node] if edge.before == other) for node, other in pairs]
+
+
+def _cycle(graph: Graph, found: CycleFound) -> RequirementCycle:
+    return RequirementCycle(
+        tuple(str(node) for node in found.path), tuple(edge.reason for edge in _path_edges(graph, found))
+    )
