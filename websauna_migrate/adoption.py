@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
+from websauna_migrate.database.history_table import create_missing, history_table, read_heads
 from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDroppable, NothingMatches, NoVersionTable
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.replay import find_matches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
-from websauna_migrate.run_context import create_missing, history_table, read_heads
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.database.lock import LockHolder
     from websauna_migrate.packages.package import History
     from websauna_migrate.replay import Replay
 

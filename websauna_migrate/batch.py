@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.schema import CreateTable
 
+from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.exceptions import LostInBatch
 from websauna_migrate.indexes import ComparingIndexes
 from websauna_migrate.packages.package import constraint_name, referred_name
-from websauna_migrate.rendering import escape_colons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.autogenerate import Comparison, make_comparison
+from websauna_migrate.database.connection import RunContext, connected, database_url, parse_url
+from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.exceptions import MigrateError, WrongPackage
-from websauna_migrate.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
     DEFAULT_FOLDER,
@@ -32,7 +33,6 @@ from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions.graph import Graph, build_graph
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.revisions.scripts import read_revisions
-from websauna_migrate.run_context import RunContext, connected, database_url, parse_url
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.engine import URL, Connection
 
-    from websauna_migrate.lock import LockHolder, RunLock
+    from websauna_migrate.database.lock import LockHolder, RunLock
     from websauna_migrate.revisions.scripts import Direction
 
 SECTION = "alembic"  # with Alembic's options, unless another one is named

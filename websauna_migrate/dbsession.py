@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.orm import Session
 
-from websauna_migrate.run_context import make_engine
+from websauna_migrate.database.connection import make_engine
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator

@@ -27,10 +27,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from websauna_migrate.computed import is_same_computed
+from websauna_migrate.database.sql import escape_colons, literal_sql
 from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.rendering import escape_colons, literal_sql
 from websauna_migrate.temporary import TEMPORARY, makes_temporary_tables, undone
 
 if TYPE_CHECKING:

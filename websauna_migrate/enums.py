@@ -20,11 +20,19 @@ import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.operations import ops
 
+from websauna_migrate.database.sql import (
+    _in_text,
+    _literal,
+    _quoted,
+    adapted,
+    escape_colons,
+    literal_sql,
+    named_types,
+)
 from websauna_migrate.differences import check_constraints, default_text, is_of_type, stored_name, type_text
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 from websauna_migrate.renames import Renames, inspect_renamed
-from websauna_migrate.rendering import adapted, escape_colons, literal_sql, named_types, plain_dialect
 from websauna_migrate.requirements import UsedType
 
 if TYPE_CHECKING:
@@ -773,18 +781,3 @@ def _create_type(name: TypeName, values: Sequence[str], dialect: Dialect) -> str
 
 def _shown(values: Iterable[str]) -> str:
     return ", ".join(map(repr, values))
-
-
-def _quoted(name: TableName, dialect: Dialect) -> str:
-    prepare = plain_dialect(dialect).identifier_preparer
-    quoted = prepare.quote(name.name)
-    return quoted if name.schema is None else f"{prepare.quote_schema(name.schema)}.{quoted}"
-
-
-def _in_text(value: str) -> str:
-    """Return ``value`` as it stands between the quotes of SQL."""
-    return value.replace("'", "''")
-
-
-def _literal(value: str, dialect: Dialect) -> str:
-    return literal_sql(sa.literal(value, sa.String()), dialect)

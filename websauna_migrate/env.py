@@ -19,10 +19,10 @@ from sqlalchemy.exc import SAWarning
 
 import websauna_migrate.batch  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.data import commit_joined, end_revision, joined_transaction
+from websauna_migrate.database.connection import ATTRIBUTE, RunContext
+from websauna_migrate.database.reflection import know_types, quiet_reflection
+from websauna_migrate.database.sql import expect_standard_strings
 from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
-from websauna_migrate.facts import know_types, quiet_reflection
-from websauna_migrate.rendering import expect_standard_strings
-from websauna_migrate.run_context import ATTRIBUTE, RunContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -21,8 +21,8 @@ what happened, where, and what to do next. Messages never hold a password: a URL
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
+from websauna_migrate.database.errors import ClientError
 from websauna_migrate.packages.errors import OwnershipError
 
 _COMMAND = "ws-alembic -x "
@@ -97,17 +97,6 @@ class UsageError(MigrateError, ValueError):
     exit_code = 2
 
 
-class UnknownTable(UsageError):
-    """No selected package owns a table of this name."""
-
-    def __init__(self, table: str, packages: tuple[str, ...], closest: str | None) -> None:
-        self.table = table
-        self.packages = packages
-        self.closest = closest
-        hint = f"did you mean {closest}?" if closest else "name another package with -x packages="
-        super().__init__(f"no table {table!r} in the models of {_listed(packages)}; {hint}")
-
-
 class WrongCombination(UsageError):
     """Options that do not go together."""
 
@@ -165,15 +154,6 @@ class DottedReference(OwnershipError):
             f"a foreign key of table {table!r} leads to {target!r}, and a revision cannot tell the dot in that name "
             f"from that of a schema; rename the table, or write the revision and its foreign key by hand, in SQL"
         )
-
-
-class NotInThisDialect(OwnershipError):
-    """A table asks for something that the database does not have."""
-
-    def __init__(self, dialect: str, reason: str) -> None:
-        self.dialect = dialect
-        self.reason = reason
-        super().__init__(f"the models cannot be written in {dialect}: {reason}; give the type a variant for {dialect}")
 
 
 class EnumInUse(OwnershipError):
@@ -308,62 +288,6 @@ class UnusableScript(RevisionError):
         )
 
 
-class LockError(MigrateError, TimeoutError):
-    """The lock that keeps two runs apart was not had in time."""
-
-
-class LockTimeout(LockError):
-    """Somebody else held the lock all the time; ``holder`` says who, or is None where nobody can tell."""
-
-    def __init__(self, database: str, seconds: float, holder: Any) -> None:
-        self.database = database
-        self.seconds = seconds
-        self.holder = holder
-        super().__init__(
-            f"another run holds the lock of the database {database}, waited {seconds:g} s, holder: "
-            f"{holder or 'unknown'}; wait for that run and try again, or raise websauna_migrate.lock_timeout"
-            + (f", or if it hangs end it with: {holder.how_to_end}" if holder else "")
-        )
-
-
-class LockLost(LockError):
-    """The lock went while the run was under way: its connection died, or its file was removed."""
-
-    def __init__(self, database: str) -> None:
-        self.database = database
-        super().__init__(
-            f"the lock of the database {database} was lost, so another run may be at work there; stopped before the "
-            "next step or commit; see what the server's log says, then run the command again"
-        )
-
-
-class LockFileError(LockError):
-    """The file that locks a SQLite database cannot be made or written."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(
-            f"cannot lock the database with the file {path}: {reason}; "
-            "the folder of the database has to be writable for the user who runs this"
-        )
-
-
-class LockUnreachable(LockError):
-    """The connection for the lock of a run cannot be had. ``url`` is without its password."""
-
-    def __init__(self, url: str, reason: str, *, is_own_address: bool) -> None:
-        self.url = url
-        self.reason = reason
-        self.is_own_address = is_own_address
-        remedy = (
-            "correct the setting websauna_migrate.lock_url"
-            if is_own_address
-            else "where a pooler has one connection only, name a direct address with websauna_migrate.lock_url"
-        )
-        super().__init__(f"no connection for the lock at {url}: {reason}; nothing was run; {remedy}")
-
-
 class RunError(MigrateError, RuntimeError):
     """A run broke on its way."""
 
@@ -377,15 +301,6 @@ class ModelsDiffer(RunError):
             f"the database is not as the models of {_listed(packages)} say; "
             f"run: {command(','.join(packages), 'revision', '--autogenerate')}"
         )
-
-
-class DatabaseUnreachable(RunError):
-    """No connection to the database was had."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        self.url = url
-        self.reason = reason
-        super().__init__(f"cannot connect to {url}: {reason}; check that the server runs, and sqlalchemy.url")
 
 
 class StatementFailed(RunError):
@@ -517,15 +432,6 @@ class NoTransactionalDdl(RunError):
         super().__init__(
             f"-x transaction=all: {dialect} commits each DDL statement by itself; run without -x transaction=all"
         )
-
-
-class BrokenForeignKeys(RunError):
-    """Rows refer to rows that a revision took away. ``keys`` name them."""
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self.keys = keys
-        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        super().__init__(f"foreign keys lead nowhere: {', '.join(keys[:3])}{more}; move or delete those rows first")
 
 
 class NotConfirmed(RunError):
@@ -741,80 +647,6 @@ class OfflineStepFailed(RunError):
         super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {said}")
 
 
-class ClientError(MigrateError, OSError):
-    """A client program of the database is missing or failed."""
-
-
-class NoClientKnown(ClientError):
-    """No client program is known for this kind of database."""
-
-    def __init__(self, backend: str, known: tuple[str, ...]) -> None:
-        self.backend = backend
-        self.known = known
-        super().__init__(f"no client program is known for {backend} databases; known are: {', '.join(known)}")
-
-
-class ClientMissing(ClientError):
-    """None of the programs that would do is installed. ``packages`` says for each where it comes from."""
-
-    def __init__(self, programs: tuple[str, ...], packages: tuple[str, ...]) -> None:
-        self.programs = programs
-        self.packages = packages
-        super().__init__(
-            f"{' or '.join(programs)} is not installed, or not in PATH; install one of: "
-            f"{', '.join(dict.fromkeys(packages))}"
-        )
-
-
-class UnknownClient(UsageError):
-    """``--client`` names a program that is none of those for this database."""
-
-    def __init__(self, program: str, known: tuple[str, ...]) -> None:
-        self.program = program
-        self.known = known
-        super().__init__(f"--client {program}: not a client of this database; choose one of: {', '.join(known)}")
-
-
-class ClientFailed(ClientError):
-    """A client program ended with an error. ``returncode`` is its exit code, 128 and more where a signal ended it."""
-
-    def __init__(self, program: str, returncode: int, said: str, remedy: str) -> None:
-        self.program = program
-        self.returncode = returncode
-        self.said = said
-        self.remedy = remedy
-        parts = (f"{program} ended with exit code {returncode}", said, remedy)
-        super().__init__("; ".join(part for part in parts if part))
-
-
-class DatabaseUnnamed(ClientError):
-    """The URL names a server, but none of its databases."""
-
-    def __init__(self) -> None:
-        super().__init__("sqlalchemy.url names no database; add /NAME after the host")
-
-
-class DatabaseFileMissing(ClientError):
-    """The SQLite database of the URL is no file that exists. It is not created here."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        where = path if path not in ("", ":memory:") else "it is in the memory of its process"
-        super().__init__(f"there is no file with the SQLite database: {where}; check sqlalchemy.url")
-
-
-class SnapshotFailed(ClientError):
-    """A SQLite database could not be copied or read."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(
-            f"cannot dump {path}: {reason}; check that it is a SQLite database that you may read, and that there is "
-            "room for a copy of it beside --output, else in TMPDIR"
-        )
-
-
 class ResultNotWritten(RunError):
     """A command could not write what it had to: to stdout, or to a file. ``target`` says to which, as far as known."""
 
@@ -832,12 +664,3 @@ class BackupFailed(ClientError):
     def __init__(self, error: MigrateError) -> None:
         self.error = error
         super().__init__(f"no backup was made, so nothing was upgraded: {error}")
-
-
-class OutputFailed(ClientError):
-    """A dump could not be written where it should go."""
-
-    def __init__(self, target: str, reason: str) -> None:
-        self.target = target
-        self.reason = reason
-        super().__init__(f"cannot write the dump to {target}: {reason}; give it another place or make room there")

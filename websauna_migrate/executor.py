@@ -14,21 +14,28 @@ import traceback
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.database.connection import ATTRIBUTE, canceller
+from websauna_migrate.database.errors import LockError
+from websauna_migrate.database.history_table import (
+    _differing_rows,
+    _row_changes,
+    create_missing,
+    history_table,
+    read_heads,
+)
+from websauna_migrate.database.sqlite_keys import _sqlite_keys_unenforced
 from websauna_migrate.exceptions import (
-    BrokenForeignKeys,
     ConnectionLost,
     EnvDidNotRun,
     EnvFailed,
     FailedAfterCommit,
     HeadsDiffer,
     HistoryRowGone,
-    LockError,
     MigrateError,
     NotInOneTransaction,
     NoTransactionalDdl,
@@ -47,7 +54,6 @@ from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.scripts import load_script
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
-from websauna_migrate.run_context import ATTRIBUTE, canceller, create_missing, history_table, read_heads
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,11 +64,11 @@ if TYPE_CHECKING:
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from sqlalchemy import Delete, Insert, Table, Update
+    from sqlalchemy import Table
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.lock import LockHolder, RunLock
+    from websauna_migrate.database.lock import LockHolder, RunLock
     from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.graph import Graph
     from websauna_migrate.revisions.plan import Plan, PlanStep
@@ -422,21 +428,6 @@ def _write_heads_sql(
                 migration.execute(change)
 
 
-def _differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
-    return _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
-
-
-def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
-    """Yield the statements, one a row, that put the rows ``new`` in the place of the rows ``old``."""
-    for before, after in zip_longest(old, new):
-        if before is None:
-            yield table.insert().values(version_num=after)
-        elif after is None:
-            yield table.delete().where(table.c.version_num == before)
-        else:
-            yield table.update().where(table.c.version_num == before).values(version_num=after)
-
-
 def _open_all(
     app: Application, plan: Plan, connection: Connection | None, output: TextIO | None, cmd_opts: Namespace | None
 ) -> dict[str, _Environment]:
@@ -694,41 +685,3 @@ def _refuse_what_needs_no_transaction(plan: Plan, dialect: str) -> None:
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
             raise NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))
-
-
-@contextmanager
-def _sqlite_keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
-    """Switch the enforcement of foreign keys off on SQLite, and yield a check to be made before each commit.
-
-    Batch mode drops the old table, and the rows that refer to it would go too. The pragma does nothing inside a
-    transaction, so it stands around all of them; where keys are not enforced, there is nothing to check.
-    """
-    if connection.dialect.name != "sqlite" or not _sqlite(connection, "PRAGMA foreign_keys"):
-        yield lambda: None
-        return
-    try:
-        broken: set[Any] | None = set(_sqlite(connection, "PRAGMA foreign_key_check"))
-    except connection.dialect.loaded_dbapi.Error:  # a key refers to columns that are not unique
-        broken = None
-    _sqlite(connection, "PRAGMA foreign_keys = OFF")
-
-    def check_keys() -> None:
-        if broken is None:
-            return
-        now = set(_sqlite(connection, "PRAGMA foreign_key_check"))
-        new = sorted(now - broken, key=str)
-        # Rows that were broken before may be others now, of a renamed table for instance.
-        if len(now) > len(broken):
-            raise BrokenForeignKeys(tuple(f"{table} row {row} to {target}" for table, row, target, _ in new))
-
-    try:
-        yield check_keys
-    finally:
-        connection.rollback()
-        _sqlite(connection, "PRAGMA foreign_keys = ON")
-
-
-def _sqlite(connection: Connection, statement: str) -> list[Any]:
-    """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
-    rows: list[Any] = connection.connection.cursor().execute(statement).fetchall()
-    return [] if rows == [(0,)] else rows

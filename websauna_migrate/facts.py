@@ -7,15 +7,14 @@ tables have equal texts; what is only a name (of an index, of a constraint) is l
 from __future__ import annotations
 
 import re
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, inspect, select, table, text
-from sqlalchemy.exc import CompileError, SAWarning
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import ClauseElement
 
+from websauna_migrate.database.reflection import know_types, quiet_reflection, table_names
 from websauna_migrate.packages.package import TABLE_PREFIX, TableName
 
 if TYPE_CHECKING:
@@ -24,38 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
 
 Facts = frozenset[str]
-
-_OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
-
-
-@contextmanager
-def quiet_reflection() -> Iterator[None]:
-    """Let SQLAlchemy pass in silence over types that it does not know and, on SQLite, indexes over expressions."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
-        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
-        yield
-
-
-def know_types(dialect: Dialect) -> None:
-    """Let ``dialect`` recognise the types of MariaDB that SQLAlchemy has and does not recognise in a database."""
-    if dialect.name in ("mysql", "mariadb"):
-        from sqlalchemy.dialects import mysql
-
-        types: Any = dialect
-        missed = {name.lower(): getattr(mysql, name) for name in ("INET4", "INET6") if hasattr(mysql, name)}
-        types.ischema_names = {**missed, **types.ischema_names}
-
-
-def table_names(connection: Connection, schemas: Iterable[str | None] = (None,)) -> frozenset[TableName]:
-    """Return the tables in ``schemas`` of the database; None is the default one."""
-    inspector = inspect(connection)
-    existing = {*inspector.get_schema_names(), None}
-    wanted = [schema for schema in dict.fromkeys(schemas) if schema in existing and schema not in _OWN_SCHEMAS]
-    default = connection.dialect.default_schema_name
-    return frozenset(
-        TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema or default)
-    )
 
 
 def read_facts(connection: Connection, tables: Collection[TableName]) -> dict[TableName, Facts]:
@@ -160,13 +127,6 @@ def refers_to(facts: Facts, tables: Collection[TableName]) -> bool:
 
 def _of_models(names: Iterable[TableName]) -> set[TableName]:
     return {name for name in names if not name.name.startswith(TABLE_PREFIX)}
-
-
-def row_count(connection: Connection, name: TableName) -> int:
-    """Return how many rows the table ``name`` has. Ends the transaction that it began."""
-    count = connection.scalar(select(func.count()).select_from(table(name.name, schema=name.schema)))
-    connection.rollback()
-    return int(count or 0)
 
 
 def differences(here: Mapping[TableName, Facts], there: Mapping[TableName, Facts]) -> tuple[tuple[str, ...], int]:

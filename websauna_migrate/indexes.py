@@ -16,8 +16,8 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
+from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.packages.ownership import table_name
-from websauna_migrate.rendering import escape_colons, plain_dialect
 from websauna_migrate.temporary import TEMPORARY, copy_table, undone
 
 if TYPE_CHECKING:

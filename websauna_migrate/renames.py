@@ -20,10 +20,10 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
+from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.differences import Sql, as_stored, type_text
 from websauna_migrate.indexes import RENAMES
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.rendering import escape_colons, plain_dialect
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation, MigrationScript, UpgradeOps

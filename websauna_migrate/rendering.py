@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
+from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect
 from websauna_migrate.exceptions import TemplateLacks, UnrenderableType, UnusableScript
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
 # What an enum takes besides its values, with the defaults.
 _OF_ENUM = {"name": None, "schema": None, "native_enum": True, "create_constraint": False}
-_BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))")  # as sqlalchemy.text() finds them
 _DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 _NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__"})
 
@@ -95,11 +95,6 @@ def type_code(type_: TypeEngine[Any], dialect: Dialect, prefix: str = "sa.") -> 
     return _type(type_, _Scope(dialect, prefix))
 
 
-def escape_colons(sql: str) -> str:
-    """Return ``sql`` so that ``sa.text()`` takes no part of it for a parameter."""
-    return _BIND.sub(r"\\:", sql)
-
-
 def render_sql_as_meant(migration: MigrationContext) -> None:
     """Make the SQL expressions that Alembic renders from now on mean what they meant in the models.
 
@@ -118,28 +113,6 @@ def render_sql_as_meant(migration: MigrationContext) -> None:
         return text if options.get("is_index") else escape_colons(text)
 
     impl.render_ddl_sql_expr = render_ddl_sql_expr  # type: ignore[assignment]
-
-
-def expect_standard_strings(dialect: Any) -> None:
-    """Let ``dialect``, which has not asked a server, take a backslash for itself, as PostgreSQL does since 9.1.
-
-    SQLAlchemy 2.0 doubles it until it has asked, and has no public way to tell it.
-    """
-    if dialect.name == "postgresql":
-        dialect._backslash_escapes = False
-
-
-def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
-    """Return ``clause`` as SQL for people to read, with its values in it."""
-    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
-
-
-def plain_dialect(dialect: Dialect) -> Any:
-    """Return a copy of ``dialect`` that compiles SQL for people to read, not for its driver."""
-    plain: Any = copy.copy(dialect)
-    plain.paramstyle, plain.positional = "named", False
-    plain.identifier_preparer = plain.preparer(plain)
-    return plain
 
 
 # --- types and values as code ----------------------------------------------------------------------------------
@@ -339,28 +312,6 @@ def _split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[st
     base = copy.copy(type_)
     base._variant_mapping = type(variants)()  # type: ignore[assignment]
     return base, variants
-
-
-def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
-    """Yield the types in ``type_`` that PostgreSQL stores by name, as its ``ENUM`` and ``DOMAIN``."""
-    if dialect.name != "postgresql":
-        return
-    from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
-
-    inner = adapted(type_, dialect)
-    if isinstance(inner, ARRAY):
-        yield from named_types(inner.item_type, dialect)
-    elif isinstance(inner, (ENUM, DOMAIN)):
-        yield inner
-
-
-def adapted(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:
-    """Return what ``type_`` is in ``dialect``, out of its ``TypeDecorator``; None where it cannot be in it."""
-    try:
-        in_dialect = type_.dialect_impl(dialect)
-    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
-        return None
-    return in_dialect.impl_instance if isinstance(in_dialect, TypeDecorator) else in_dialect
 
 
 def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:

@@ -23,13 +23,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
+from websauna_migrate.database.connection import PREFIX
+from websauna_migrate.database.reflection import table_names
 from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
 from websauna_migrate.executor import Progress, execute, rehearse
-from websauna_migrate.facts import Facts, Watch, differences, read_facts, table_names
+from websauna_migrate.facts import Facts, Watch, differences, read_facts
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
 from websauna_migrate.revisions.history import HistoryGraph, heads_of
-from websauna_migrate.run_context import PREFIX
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.rendering import escape_colons, plain_dialect
+from websauna_migrate.database.sql import escape_colons, plain_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from websauna_migrate.bootstrap import load_application
+from websauna_migrate.database.connection import ATTRIBUTE
+from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.executor import execute
 from websauna_migrate.facts import Facts, Watch
@@ -20,7 +22,6 @@ from websauna_migrate.packages.selection import select
 from websauna_migrate.replay import create_schemas, scratch_database
 from websauna_migrate.report import differences, differences_text
 from websauna_migrate.revisions.contents import created_tables
-from websauna_migrate.run_context import ATTRIBUTE, read_heads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

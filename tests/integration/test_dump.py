@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate import dump as dump_module
-from websauna_migrate.dump import dump
-from websauna_migrate.exceptions import SnapshotFailed
+from websauna_migrate.database import dump as dump_module
+from websauna_migrate.database.dump import dump
+from websauna_migrate.database.errors import SnapshotFailed
 
 PROGRAM = "the sqlite3 program"
 

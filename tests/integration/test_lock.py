@@ -20,13 +20,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry as dialects
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from websauna_migrate.exceptions import LockFileError, LockLost, LockTimeout
-from websauna_migrate.lock import LOCK_FILE_SUFFIX, run_lock
+from websauna_migrate.database.errors import LockFileError, LockLost, LockTimeout
+from websauna_migrate.database.lock import LOCK_FILE_SUFFIX, run_lock
 
 HOLD = """
 import sys
 from sqlalchemy import create_engine
-from websauna_migrate.lock import run_lock
+from websauna_migrate.database.lock import run_lock
 with run_lock(create_engine(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -35,7 +35,7 @@ with run_lock(create_engine(sys.argv[1])):
 TAKE_TURNS = """
 import os, sys, time
 from sqlalchemy import create_engine
-from websauna_migrate.lock import run_lock
+from websauna_migrate.database.lock import run_lock
 diary = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 for _ in range(3):
     with run_lock(create_engine(sys.argv[1])):

@@ -8,8 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import make_url
 
-from websauna_migrate.client import OPTION_FILE, ClientCall, choose, dump_calls, option_file, shell_calls, sqlite_file
-from websauna_migrate.exceptions import (
+from websauna_migrate.database.client import (
+    OPTION_FILE,
+    ClientCall,
+    choose,
+    dump_calls,
+    option_file,
+    shell_calls,
+    sqlite_file,
+)
+from websauna_migrate.database.errors import (
     ClientMissing,
     DatabaseFileMissing,
     DatabaseUnnamed,

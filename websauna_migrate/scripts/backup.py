@@ -39,8 +39,8 @@ def back_up(options: Namespace, app: Application, plan: Plan) -> None:
 
 
 def _write(url: URL, path: Path) -> None:
-    from websauna_migrate.client import sqlite_file
-    from websauna_migrate.dump import dump, write_whole
+    from websauna_migrate.database.client import sqlite_file
+    from websauna_migrate.database.dump import dump, write_whole
 
     if url.get_backend_name() == "sqlite" and path.exists() and path.samefile(sqlite_file(url)):
         raise WrongCombination(f"{path} is the database itself", "name another file with --backup")

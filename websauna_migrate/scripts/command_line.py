@@ -24,6 +24,8 @@ from sqlalchemy.engine import Connection
 
 from websauna_migrate.autogenerate import Comparison
 from websauna_migrate.bootstrap import Application
+from websauna_migrate.database.connection import ATTRIBUTE, shown
+from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import EnvDidNotRun, ModelsDiffer, NoAnswer, NotUpToDate
 from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, MissingTemplate, UnwritableHistory
 from websauna_migrate.packages.histories import make_config
@@ -34,7 +36,6 @@ from websauna_migrate.report import Difference, differences, differences_json, d
 from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions.plan import known_rows, packages_meant
 from websauna_migrate.revisions.symbols import resolve
-from websauna_migrate.run_context import ATTRIBUTE, read_heads, shown
 from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 
 # These take a revision that only one of several histories may have.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.lock import LockHolder
+    from websauna_migrate.database.lock import LockHolder
 
 FAILED = 1
 USAGE = 2

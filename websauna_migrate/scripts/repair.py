@@ -82,9 +82,9 @@ def adopt(options: Namespace) -> int:
 
 def rebase(options: Namespace) -> int:
     """Let a revision that nobody has applied follow another one: rewrites down_revision in its script."""
+    from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.revisions import rebase
     from websauna_migrate.revisions.plan import packages_meant
-    from websauna_migrate.run_context import read_heads
 
     app, packages = application(options)
     graph = app.graph()

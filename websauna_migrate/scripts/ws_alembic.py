@@ -151,10 +151,10 @@ def ensure_version(options: Namespace) -> int:
 
 def current(options: Namespace) -> int:
     """Display the current revision of each history in the database."""
+    from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.report import current_lines
     from websauna_migrate.revisions.history import applied
     from websauna_migrate.revisions.plan import known_rows
-    from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
     selected = select(app.histories, packages)
@@ -186,9 +186,9 @@ def heads(options: Namespace) -> int:
 
 def status(options: Namespace) -> int:
     """Tell where each history stands; with --check exit with 1 unless all are up to date."""
+    from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.report import status_json, status_text
     from websauna_migrate.revisions.plan import history_state, wrong_rows
-    from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
     histories = [one.history for one in select(app.histories, packages)]
@@ -208,8 +208,8 @@ def status(options: Namespace) -> int:
 
 def plan(options: Namespace) -> int:
     """Show the steps that upgrade, or with --down downgrade, would run, in order; changes nothing."""
+    from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.report import plan_json, plan_text
-    from websauna_migrate.run_context import read_heads
 
     app, packages = application(options, complete=False)
     with app.connected(writes=False) as connection:

@@ -40,7 +40,7 @@ def build_parser() -> ArgumentParser:
 
 def create_table(options: Namespace) -> int:
     """Print the SQL of the tables that ``options`` name."""
-    from websauna_migrate.ddl import create_statements, find_tables
+    from websauna_migrate.database.ddl import create_statements, find_tables
 
     app, packages = application(options, needs_owners=True)
     tables = find_tables(app.ownership, packages, options.tables)

@@ -45,8 +45,8 @@ def build_parser() -> ArgumentParser:
 
 def become_client(options: Namespace, arguments: Sequence[str]) -> int:
     """Replace this process by the client: terminal, signals and exit code are its own from here on."""
-    from websauna_migrate.client import choose, option_file, shell_calls
-    from websauna_migrate.run_context import database_url
+    from websauna_migrate.database.client import choose, option_file, shell_calls
+    from websauna_migrate.database.connection import database_url
     from websauna_migrate.settings.app import read_app
 
     app = read_app(options.settings_file)

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from websauna_migrate.exceptions import ClientFailed, WrongCombination
+from websauna_migrate.database.errors import ClientFailed
+from websauna_migrate.exceptions import WrongCombination
 from websauna_migrate.scripts.common import run_script, standard_streams, tell
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     """Write the dump where ``options`` say. The exit code is that of the program."""
-    from websauna_migrate.client import sqlite_file
-    from websauna_migrate.dump import dump
-    from websauna_migrate.run_context import database_url
+    from websauna_migrate.database.client import sqlite_file
+    from websauna_migrate.database.connection import database_url
+    from websauna_migrate.database.dump import dump
     from websauna_migrate.settings.app import read_app
 
     app = read_app(options.settings_file)
@@ -80,7 +81,7 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
 
 
 def _write(pieces: Generator[bytes], output: Path | None) -> None:
-    from websauna_migrate.dump import write_all, write_whole
+    from websauna_migrate.database.dump import write_all, write_whole
 
     # The dump itself would tear the line apart.
     mixed = output is None and sys.stdout.isatty()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.database.errors import (
     ClientMissing,
     DatabaseFileMissing,
     DatabaseUnnamed,

@@ -19,15 +19,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from websauna_migrate.client import choose, dump_calls, option_file, sqlite_file
-from websauna_migrate.exceptions import ClientError, ClientFailed, OutputFailed, SnapshotFailed
+from websauna_migrate.database.client import choose, dump_calls, option_file, sqlite_file
+from websauna_migrate.database.errors import ClientError, ClientFailed, OutputFailed, SnapshotFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import URL
 
-    from websauna_migrate.client import ClientCall
+    from websauna_migrate.database.client import ClientCall
 
 CHUNK = 128 * 1024  # bytes
 BUSY_SECONDS = 60.0  # how long a SQLite database may be locked against reading

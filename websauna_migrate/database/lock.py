@@ -33,8 +33,8 @@ from sqlalchemy import BigInteger, create_engine, func, literal, select, text
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from websauna_migrate.exceptions import LockFileError, LockLost, LockTimeout, LockUnreachable
-from websauna_migrate.run_context import shown
+from websauna_migrate.database.connection import shown
+from websauna_migrate.database.errors import LockFileError, LockLost, LockTimeout, LockUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,25 +16,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import (
-    Column,
     MetaData,
-    PrimaryKeyConstraint,
-    String,
-    Table,
     engine_from_config,
     event,
-    inspect,
     text,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from websauna_migrate.exceptions import DatabaseUnreachable
+from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver, UnsetVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import URL, Connection, Engine
@@ -174,40 +169,6 @@ def _is_missing_file(url: URL) -> bool:
     # An URI name, of https://sqlite.org/uri.html; its options are those of the URL.
     path = unquote(urlsplit(url.database).path)
     return path not in ("", ":memory:") and url.query.get("mode") != "memory" and not Path(path).exists()
-
-
-def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
-    """Return the rows of each history table by the package of the history; () where the table is missing.
-
-    Two queries for any number of histories. The transaction that they began is ended.
-    """
-    histories = tuple(histories)
-    heads: dict[str, list[str]] = {history.package: [] for history in histories}
-    # The schema where the tables would be made: without it, those in all of the search path of PostgreSQL count.
-    existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
-    quote = connection.dialect.identifier_preparer.quote
-    queries = [
-        f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
-        for number, history in enumerate(histories)
-        if history.history_table in existing
-    ]
-    if queries:
-        for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
-            heads[histories[number].package].append(revision)
-    connection.rollback()
-    return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
-
-
-def history_table(name: str) -> Table:
-    """Return the history table ``name``, the same as Alembic's own version table but for its name."""
-    key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
-    return Table(name, MetaData(), Column("version_num", String(32), nullable=False), key)
-
-
-def create_missing(table: Table, connection: Connection) -> None:
-    """Create ``table`` unless it is there, in the schema where it would be made."""
-    if not inspect(connection).has_table(table.name, connection.dialect.default_schema_name):
-        table.create(connection)
 
 
 def _make_transactions_real(engine: Engine, begin: str) -> None:

@@ -1,0 +1,65 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Delete, Insert, Update
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.packages.package import History
+
+
+def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
+    """Return the rows of each history table by the package of the history; () where the table is missing.
+
+    Two queries for any number of histories. The transaction that they began is ended.
+    """
+    histories = tuple(histories)
+    heads: dict[str, list[str]] = {history.package: [] for history in histories}
+    # The schema where the tables would be made: without it, those in all of the search path of PostgreSQL count.
+    existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
+    quote = connection.dialect.identifier_preparer.quote
+    queries = [
+        f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
+        for number, history in enumerate(histories)
+        if history.history_table in existing
+    ]
+    if queries:
+        for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
+            heads[histories[number].package].append(revision)
+    connection.rollback()
+    return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
+
+
+def history_table(name: str) -> Table:
+    """Return the history table ``name``, the same as Alembic's own version table but for its name."""
+    key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
+    return Table(name, MetaData(), Column("version_num", String(32), nullable=False), key)
+
+
+def create_missing(table: Table, connection: Connection) -> None:
+    """Create ``table`` unless it is there, in the schema where it would be made."""
+    if not inspect(connection).has_table(table.name, connection.dialect.default_schema_name):
+        table.create(connection)
+
+
+def _differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    return _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
+
+
+def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    """Yield the statements, one a row, that put the rows ``new`` in the place of the rows ``old``."""
+    for before, after in zip_longest(old, new):
+        if before is None:
+            yield table.insert().values(version_num=after)
+        elif after is None:
+            yield table.delete().where(table.c.version_num == before)
+        else:
+            yield table.update().where(table.c.version_num == before).values(version_num=after)

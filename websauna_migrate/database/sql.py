@@ -1,0 +1,85 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
+
+from websauna_migrate.packages.package import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Dialect
+
+
+def _quoted(name: TableName, dialect: Dialect) -> str:
+    prepare = plain_dialect(dialect).identifier_preparer
+    quoted = prepare.quote(name.name)
+    return quoted if name.schema is None else f"{prepare.quote_schema(name.schema)}.{quoted}"
+
+
+def _in_text(value: str) -> str:
+    """Return ``value`` as it stands between the quotes of SQL."""
+    return value.replace("'", "''")
+
+
+def _literal(value: str, dialect: Dialect) -> str:
+    return literal_sql(sa.literal(value, sa.String()), dialect)
+
+
+_BIND = re.compile(r"(?<![:\w\\]):(?=\w+(?![:\w]))")  # as sqlalchemy.text() finds them
+
+
+def escape_colons(sql: str) -> str:
+    """Return ``sql`` so that ``sa.text()`` takes no part of it for a parameter."""
+    return _BIND.sub(r"\\:", sql)
+
+
+def expect_standard_strings(dialect: Any) -> None:
+    """Let ``dialect``, which has not asked a server, take a backslash for itself, as PostgreSQL does since 9.1.
+
+    SQLAlchemy 2.0 doubles it until it has asked, and has no public way to tell it.
+    """
+    if dialect.name == "postgresql":
+        dialect._backslash_escapes = False
+
+
+def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
+    """Return ``clause`` as SQL for people to read, with its values in it."""
+    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
+
+
+def plain_dialect(dialect: Dialect) -> Any:
+    """Return a copy of ``dialect`` that compiles SQL for people to read, not for its driver."""
+    plain: Any = copy.copy(dialect)
+    plain.paramstyle, plain.positional = "named", False
+    plain.identifier_preparer = plain.preparer(plain)
+    return plain
+
+
+def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
+    """Yield the types in ``type_`` that PostgreSQL stores by name, as its ``ENUM`` and ``DOMAIN``."""
+    if dialect.name != "postgresql":
+        return
+    from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
+
+    inner = adapted(type_, dialect)
+    if isinstance(inner, ARRAY):
+        yield from named_types(inner.item_type, dialect)
+    elif isinstance(inner, (ENUM, DOMAIN)):
+        yield inner
+
+
+def adapted(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:
+    """Return what ``type_`` is in ``dialect``, out of its ``TypeDecorator``; None where it cannot be in it."""
+    try:
+        in_dialect = type_.dialect_impl(dialect)
+    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
+        return None
+    return in_dialect.impl_instance if isinstance(in_dialect, TypeDecorator) else in_dialect
