@@ -10,56 +10,42 @@ Importing the module also makes Alembic read the defaults of PostgreSQL as they 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
-from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
-from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, warn
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from websauna_migrate.computed import is_same_computed
-from websauna_migrate.database.sql import escape_colons, literal_sql
-from websauna_migrate.indexes import RENAMES, ComparingIndexes, is_expression_index, spelled
-from websauna_migrate.packages.ownership import table_name
+from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.dialects.computed import is_same_computed
+from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
+from websauna_migrate.dialects.spelling import (
+    as_stored,
+    check_constraints,
+    default_text,
+    is_of_type,
+    type_text,
+)
+from websauna_migrate.dialects.temporary import makes_temporary_tables
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.temporary import TEMPORARY, makes_temporary_tables, undone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
-    from sqlalchemy import Column, ForeignKeyConstraint, Table
-    from sqlalchemy.engine import Dialect
-    from sqlalchemy.types import TypeEngine
+    from sqlalchemy import Column, Table
 
     from websauna_migrate.renames import Renames
 
 PLUGIN = "websauna_migrate.differences"
-_RULES = ("onupdate", "ondelete", "deferrable", "initially")
-_INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
 
-_DEFAULT_THAT_COUNTS = sa.text(
-    "SELECT pg_get_expr(d.adbin, d.adrelid), EXISTS (SELECT FROM pg_depend AS used JOIN pg_depend AS owned"
-    " ON owned.classid = 'pg_class'::regclass AND owned.objid = used.refobjid"
-    " AND owned.refobjid = d.adrelid AND owned.refobjsubid = d.adnum"
-    " WHERE used.classid = 'pg_attrdef'::regclass AND used.objid = d.oid AND used.refclassid = 'pg_class'::regclass)"
-    " FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
-    " JOIN pg_class AS c ON c.oid = d.adrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-    " WHERE a.attname = :column AND c.relname = :table"
-    " AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
-)
 
 _CHECKS: WeakKeyDictionary[Inspector, dict[str | None, Any]] = WeakKeyDictionary()
 
@@ -74,49 +60,6 @@ class Sql(ExecuteSQLOp):
     def reverse(self) -> MigrateOperation:
         """Return the operation of the other direction."""
         return Sql(self.undo, str(self.sqltext))
-
-
-class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
-    """Alembic's operations on PostgreSQL, which take a default that counts for what the server says it is.
-
-    SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
-    """
-
-    __dialect__ = "postgresql"
-
-    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Correct the default of a column that was read, and leave out that of a ``SERIAL``."""
-        if "nextval(" not in (column_info.get("default") or ""):
-            return
-        names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
-        assert self.connection is not None
-        found = self.connection.execute(_DEFAULT_THAT_COUNTS, names).first()
-        if found is None:  # it was read before, and is shown under another name: see websauna_migrate.renames
-            return
-        column_info["default"], is_owned = found
-        if is_owned and isinstance(column_info["type"], sa.Integer):
-            del column_info["default"]
-
-    def correct_for_autogen_foreignkeys(
-        self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
-    ) -> None:
-        """Leave out the foreign keys that are the same, whether the models name the default schema or not."""
-        default = self.dialect.default_schema_name
-        found, wanted = ({key: foreign_key_spec(key, default) for key in keys} for keys in (conn_fks, metadata_fks))
-        conn_fks -= {key for key, spec in found.items() if spec in wanted.values()}
-        metadata_fks -= {key for key, spec in wanted.items() if spec in found.values()}
-
-
-class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
-    """Alembic's operations on MySQL, with the server as the judge of indexes."""
-
-    __dialect__ = "mysql"
-
-
-class ComparingMariaDBImpl(ComparingIndexes, MariaDBImpl):
-    """The same on MariaDB."""
-
-    __dialect__ = "mariadb"
 
 
 def plugins(user: Mapping[str, Any]) -> list[str]:
@@ -308,87 +251,6 @@ def compare_check_constraints(
     return PriorityDispatchResult.CONTINUE
 
 
-def check_constraints(table: Table) -> list[CheckConstraint]:
-    """Return the CHECK constraints of ``table`` and of its columns."""
-    everywhere = [*table.constraints, *(constraint for column in table.c for constraint in column.constraints)]
-    return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
-
-
-def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
-    """Return what ``key`` does, with None for the schema ``default``."""
-    return (
-        tuple(column.name for column in key.columns),
-        table_name(key.elements[0].column.table).shown(default),
-        tuple(element.column.name for element in key.elements),
-        *key_rules({rule: getattr(key, rule) for rule in _RULES}),
-    )
-
-
-def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
-    """Return the rules of a foreign key, one that is not said being that of the database."""
-    update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
-    deferred = str(options.get("initially") or "").lower() == "deferred"
-    return update, delete, deferred, deferred or bool(options.get("deferrable"))
-
-
-def is_of_type(check: CheckConstraint) -> bool:
-    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
-    return bool(getattr(check, "_type_bound", False))
-
-
-def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
-    """Return the name of ``check`` as the database has it: one that a naming convention makes too long is cut."""
-    return str(dialect.identifier_preparer.format_constraint(check)).strip('"`')
-
-
-def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
-    """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
-
-    It is made in a temporary table, and nothing of it stays.
-    """
-    connection = context.connection
-    assert connection is not None
-    if type_text(column.type, connection.dialect) is None:
-        return None
-    default: Any = column.server_default if with_default else None
-    made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
-    hook = context.migration_context.impl.autogen_column_reflect
-    try:
-        with undone(connection):
-            # The statement alone: the types that the column uses are there, or it is another column.
-            connection.execute(CreateTable(sa.Table(TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
-            listeners = [("column_reflect", hook)]
-            shown = sa.Table(TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
-            return next(iter(shown.c))
-    except SQLAlchemyError:
-        return None
-
-
-def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
-    """Return what stands for ``type_`` in the DDL of ``dialect``, None when it has none."""
-    try:
-        text = type_.compile(dialect)
-    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
-        return None
-    return _INTEGER_WIDTH.sub(r"\1", text)  # how wide MySQL shows an integer is no part of what it stores
-
-
-def default_text(column: Column[Any], dialect: Dialect) -> str | None:
-    """Return the default of ``column`` as SQL, as far as it can be brought to one spelling without the database."""
-    default = column.server_default
-    if not isinstance(default, sa.DefaultClause):
-        return None
-    if isinstance(default.arg, sa.TextClause):
-        text = default.arg.text
-    else:
-        text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
-    cast = _CAST_LITERAL.fullmatch(text.strip())
-    text = cast[1] if cast else text.strip()
-    while text.startswith("(") and _closes_at_end(text):
-        text = text[1:-1].strip()
-    return None if text.upper() == "NULL" else text
-
-
 def _makes(check: CheckConstraint, found: Table) -> bool:
     """Tell whether ``check`` needs a statement of its own: that of a type comes with a new column."""
     return not is_of_type(check) or all(column.name in found.c for column in check.columns)
@@ -416,17 +278,6 @@ def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | No
     if stored is None:  # where it cannot be asked, defaults are not compared
         return not makes_temporary_tables(context.connection)
     return default_text(stored, context.connection.dialect) == before
-
-
-def _closes_at_end(text: str) -> bool:
-    """Tell whether the parenthesis that opens ``text`` is closed by its last character."""
-    depth = 0
-    plain = _LITERAL.sub(lambda match: "_" * len(match[0]), text)
-    for position, character in enumerate(plain):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return position == len(plain) - 1
-    return False
 
 
 def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str, str]:

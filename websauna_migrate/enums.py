@@ -29,7 +29,7 @@ from websauna_migrate.database.sql import (
     literal_sql,
     named_types,
 )
-from websauna_migrate.differences import check_constraints, default_text, is_of_type, stored_name, type_text
+from websauna_migrate.dialects.spelling import check_constraints, default_text, is_of_type, stored_name, type_text
 from websauna_migrate.exceptions import EnumInUse, EnumTaken
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 from websauna_migrate.renames import Renames, inspect_renamed

@@ -17,7 +17,7 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
-import websauna_migrate.batch  # noqa: F401 - Alembic then uses its batch mode
+import websauna_migrate.dialects.sqlite  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.data import commit_joined, end_revision, joined_transaction
 from websauna_migrate.database.connection import ATTRIBUTE, RunContext
 from websauna_migrate.database.reflection import know_types, quiet_reflection

@@ -21,10 +21,11 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
-from websauna_migrate.differences import Sql, is_of_type, stored_name
+from websauna_migrate.dialects.indexes import RENAMES
+from websauna_migrate.dialects.spelling import is_of_type, stored_name
+from websauna_migrate.differences import Sql
 from websauna_migrate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.exceptions import UnrenderableType
-from websauna_migrate.indexes import RENAMES
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.renames import inspect_renamed

@@ -21,8 +21,9 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
 from websauna_migrate.database.sql import escape_colons, plain_dialect
-from websauna_migrate.differences import Sql, as_stored, type_text
-from websauna_migrate.indexes import RENAMES
+from websauna_migrate.dialects.indexes import RENAMES
+from websauna_migrate.dialects.spelling import as_stored, type_text
+from websauna_migrate.differences import Sql
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:

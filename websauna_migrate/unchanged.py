@@ -21,7 +21,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.differences import check_constraints, default_text, foreign_key_spec, key_rules, type_text
+from websauna_migrate.dialects.spelling import check_constraints, default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 

@@ -10,8 +10,8 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-import websauna_migrate.batch  # noqa: F401 - what is tested
-from websauna_migrate.exceptions import LostInBatch
+import websauna_migrate.dialects.sqlite  # noqa: F401 - what is tested
+from websauna_migrate.dialects.errors import LostInBatch
 
 TABLE = """
 CREATE TABLE "t" (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from websauna_migrate.indexes import is_expression_index, spelled
+from websauna_migrate.dialects.indexes import is_expression_index, spelled
 
 
 def test_an_index_in_descending_order_is_not_over_an_expression():

@@ -17,8 +17,8 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
 from websauna_migrate.database.sql import escape_colons, plain_dialect
+from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
 from websauna_migrate.packages.ownership import table_name
-from websauna_migrate.temporary import TEMPORARY, copy_table, undone
 
 if TYPE_CHECKING:
     from sqlalchemy import Index, Table

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from websauna_migrate.batch import computed_expressions
 from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect
-from websauna_migrate.indexes import spelled
-from websauna_migrate.temporary import TEMPORARY, copy_table, undone
+from websauna_migrate.dialects.indexes import spelled
+from websauna_migrate.dialects.sqlite_sql import computed_expressions
+from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
 
 if TYPE_CHECKING:
     from sqlalchemy import Column

@@ -1,0 +1,58 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy.engine import Inspector
+
+from websauna_migrate.dialects.indexes import ComparingIndexes
+from websauna_migrate.dialects.spelling import foreign_key_spec
+
+if TYPE_CHECKING:
+    from sqlalchemy import ForeignKeyConstraint, Table
+
+
+_DEFAULT_THAT_COUNTS = sa.text(
+    "SELECT pg_get_expr(d.adbin, d.adrelid), EXISTS (SELECT FROM pg_depend AS used JOIN pg_depend AS owned"
+    " ON owned.classid = 'pg_class'::regclass AND owned.objid = used.refobjid"
+    " AND owned.refobjid = d.adrelid AND owned.refobjsubid = d.adnum"
+    " WHERE used.classid = 'pg_attrdef'::regclass AND used.objid = d.oid AND used.refclassid = 'pg_class'::regclass)"
+    " FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
+    " JOIN pg_class AS c ON c.oid = d.adrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE a.attname = :column AND c.relname = :table"
+    " AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
+)
+
+
+class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
+    """Alembic's operations on PostgreSQL, which take a default that counts for what the server says it is.
+
+    SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
+    """
+
+    __dialect__ = "postgresql"
+
+    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
+        """Correct the default of a column that was read, and leave out that of a ``SERIAL``."""
+        if "nextval(" not in (column_info.get("default") or ""):
+            return
+        names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
+        assert self.connection is not None
+        found = self.connection.execute(_DEFAULT_THAT_COUNTS, names).first()
+        if found is None:  # it was read before, and is shown under another name: see websauna_migrate.renames
+            return
+        column_info["default"], is_owned = found
+        if is_owned and isinstance(column_info["type"], sa.Integer):
+            del column_info["default"]
+
+    def correct_for_autogen_foreignkeys(
+        self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
+    ) -> None:
+        """Leave out the foreign keys that are the same, whether the models name the default schema or not."""
+        default = self.dialect.default_schema_name
+        found, wanted = ({key: foreign_key_spec(key, default) for key in keys} for keys in (conn_fks, metadata_fks))
+        conn_fks -= {key for key, spec in found.items() if spec in wanted.values()}
+        metadata_fks -= {key for key, spec in wanted.items() if spec in found.values()}

@@ -1,0 +1,124 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from websauna_migrate.database.sql import literal_sql
+from websauna_migrate.dialects.temporary import TEMPORARY, undone
+from websauna_migrate.packages.ownership import table_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alembic.autogenerate.api import AutogenContext
+    from sqlalchemy import Column, ForeignKeyConstraint, Table
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
+
+
+_RULES = ("onupdate", "ondelete", "deferrable", "initially")
+
+_INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
+
+
+def check_constraints(table: Table) -> list[CheckConstraint]:
+    """Return the CHECK constraints of ``table`` and of its columns."""
+    everywhere = [*table.constraints, *(constraint for column in table.c for constraint in column.constraints)]
+    return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
+
+
+def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
+    """Return what ``key`` does, with None for the schema ``default``."""
+    return (
+        tuple(column.name for column in key.columns),
+        table_name(key.elements[0].column.table).shown(default),
+        tuple(element.column.name for element in key.elements),
+        *key_rules({rule: getattr(key, rule) for rule in _RULES}),
+    )
+
+
+def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
+    """Return the rules of a foreign key, one that is not said being that of the database."""
+    update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
+    deferred = str(options.get("initially") or "").lower() == "deferred"
+    return update, delete, deferred, deferred or bool(options.get("deferrable"))
+
+
+def is_of_type(check: CheckConstraint) -> bool:
+    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
+    return bool(getattr(check, "_type_bound", False))
+
+
+def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
+    """Return the name of ``check`` as the database has it: one that a naming convention makes too long is cut."""
+    return str(dialect.identifier_preparer.format_constraint(check)).strip('"`')
+
+
+def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
+    """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
+
+    It is made in a temporary table, and nothing of it stays.
+    """
+    connection = context.connection
+    assert connection is not None
+    if type_text(column.type, connection.dialect) is None:
+        return None
+    default: Any = column.server_default if with_default else None
+    made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
+    hook = context.migration_context.impl.autogen_column_reflect
+    try:
+        with undone(connection):
+            # The statement alone: the types that the column uses are there, or it is another column.
+            connection.execute(CreateTable(sa.Table(TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
+            listeners = [("column_reflect", hook)]
+            shown = sa.Table(TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
+            return next(iter(shown.c))
+    except SQLAlchemyError:
+        return None
+
+
+def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
+    """Return what stands for ``type_`` in the DDL of ``dialect``, None when it has none."""
+    try:
+        text = type_.compile(dialect)
+    except Exception:  # SQLAlchemy breaks in many ways over a type of another database
+        return None
+    return _INTEGER_WIDTH.sub(r"\1", text)  # how wide MySQL shows an integer is no part of what it stores
+
+
+def default_text(column: Column[Any], dialect: Dialect) -> str | None:
+    """Return the default of ``column`` as SQL, as far as it can be brought to one spelling without the database."""
+    default = column.server_default
+    if not isinstance(default, sa.DefaultClause):
+        return None
+    if isinstance(default.arg, sa.TextClause):
+        text = default.arg.text
+    else:
+        text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
+    cast = _CAST_LITERAL.fullmatch(text.strip())
+    text = cast[1] if cast else text.strip()
+    while text.startswith("(") and _closes_at_end(text):
+        text = text[1:-1].strip()
+    return None if text.upper() == "NULL" else text
+
+
+def _closes_at_end(text: str) -> bool:
+    """Tell whether the parenthesis that opens ``text`` is closed by its last character."""
+    depth = 0
+    plain = _LITERAL.sub(lambda match: "_" * len(match[0]), text)
+    for position, character in enumerate(plain):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return position == len(plain) - 1
+    return False

@@ -1,0 +1,144 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] | --[^\n]* | /\*.*?\*/ | \w+ | \s+ | .""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_FEATURES = {
+    *("AS", "AUTOINCREMENT", "CHECK", "COLLATE", "DEFERRABLE", "REFERENCES", "STRICT", "UNIQUE"),
+    *("ON CONFLICT", "ON DELETE", "ON UPDATE", "PRIMARY KEY", "WITHOUT ROWID"),
+}
+
+_CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+
+
+def _lost(old: str, new: str, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> list[str]:
+    """Return what ``old`` says more often than ``new``, apart from columns and constraints that are meant to go."""
+    before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped.keys())))
+    before.subtract(chain.from_iterable(_unnamed(dropped[name]) for name in dropped.keys() - _names(old)))
+    after = Counter(chain.from_iterable(map(_said, _parts(new))))
+    return sorted(feature for feature in _FEATURES if before[feature] > after[feature])
+
+
+def _unnamed(constraint: sa.Constraint) -> Iterator[str]:
+    """Yield the features of a constraint that has no name in the SQL of its table."""
+    if isinstance(constraint, sa.UniqueConstraint):
+        yield "UNIQUE"
+    elif isinstance(constraint, sa.ForeignKeyConstraint):
+        said = {"ON DELETE": constraint.ondelete, "ON UPDATE": constraint.onupdate, "DEFERRABLE": constraint.deferrable}
+        yield from ("REFERENCES", *(feature for feature, value in said.items() if value))
+
+
+def _names(sql: str) -> set[str]:
+    return {_unquoted(token) for part in _parts(sql) for token in part}
+
+
+def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
+    words = [_unquoted(token) for token in part if not token.isspace()]
+    if words[0].upper() not in _CONSTRAINTS:
+        return words[0] in gone
+    return (words[0].upper() == "CONSTRAINT" and words[1] in dropped) or not gone.isdisjoint(words)
+
+
+def _naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
+    """Return the ``statements`` that name one of the ``columns``."""
+    names = {name.lower() for name in columns}
+    return [sql for sql in statements if not names.isdisjoint(_unquoted(t).lower() for t in _TOKEN.findall(sql))]
+
+
+def _said(part: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a part of a table that no parentheses enclose, and each two of them that follow each other."""
+    depth, before = 0, ""
+    for token in part:
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and token.isidentifier():
+            yield from (token.upper(), f"{before} {token.upper()}")
+            before = token.upper()
+
+
+def _unnamed_checks(sql: str) -> Iterator[str]:
+    """Yield the conditions of the CHECK constraints without a name."""
+    for part in _parts(sql):
+        words: list[str] = []
+        for position, token in enumerate(part):
+            if token.upper() == "CHECK" and words[-2:-1] != ["CONSTRAINT"]:
+                yield "".join(_first_group(part[position:])[0]).strip()
+            if not token.isspace():
+                words.append(token.upper())
+
+
+def _table_options(sql: str) -> dict[str, bool]:
+    """Return the arguments of :class:`sqlalchemy.Table` for what ``sql`` says of the table as a whole."""
+    said = set(chain.from_iterable(map(_said, _parts(sql))))
+    options = {"AUTOINCREMENT": ("sqlite_autoincrement", True), "WITHOUT ROWID": ("sqlite_with_rowid", False)}
+    options["STRICT"] = ("sqlite_strict", True)
+    return dict(option for word, option in options.items() if word in said)
+
+
+def _collations(sql: str) -> dict[str, str]:
+    """Return the collation of each column that names one."""
+    found = {}
+    for part in _parts(sql):
+        words = [token for token in part if not token.isspace()]
+        upper = [word.upper() for word in words]
+        if "COLLATE" in upper and upper[0] not in _CONSTRAINTS:
+            found[_unquoted(words[0])] = _unquoted(words[upper.index("COLLATE") + 1])
+    return found
+
+
+def computed_expressions(sql: str) -> dict[str, str]:
+    """Return the expression of each computed column in the SQL of a table."""
+    found = {}
+    for part in _parts(sql):
+        words = [token for token in part if not token.isspace()]
+        depth = 0
+        for position, token in enumerate(part):
+            depth += (token == "(") - (token == ")")
+            if depth == 0 and token.upper() == "AS" and words[0].upper() not in _CONSTRAINTS:
+                found[_unquoted(words[0])] = "".join(_first_group(part[position:])[0]).strip()
+    return found
+
+
+def _parts(sql: str) -> list[list[str]]:
+    """Return the columns and constraints in the SQL of a table, and last what it says of the table, as tokens."""
+    inside, after = _first_group([token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))])
+    depth = 0
+    parts: list[list[str]] = [[]]
+    for token in inside:
+        depth += (token == "(") - (token == ")")
+        if token == "," and depth == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [part for part in (*parts, after) if "".join(part).strip()]
+
+
+def _first_group(tokens: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Return what stands in the first parentheses, and what follows after them."""
+    start = tokens.index("(") if "(" in tokens else len(tokens)
+    depth = 0
+    for position in range(start, len(tokens)):
+        depth += (tokens[position] == "(") - (tokens[position] == ")")
+        if depth == 0:
+            return tokens[start + 1 : position], list(tokens[position + 1 :])
+    return (), []
+
+
+def _unquoted(token: str) -> str:
+    if token[0] in "\"`'":
+        return token[1:-1].replace(token[0] * 2, token[0])
+    return token[1:-1] if token[0] == "[" else token
