@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.autogenerate import Comparison, make_comparison
+from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
+from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.database.connection import RunContext, connected, database_url, parse_url
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.exceptions import MigrateError, WrongPackage
@@ -29,7 +30,6 @@ from websauna_migrate.packages.histories import (
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
 from websauna_migrate.packages.selection import current_package, package_names, select
-from websauna_migrate.requirements import Requirements
 from websauna_migrate.revisions.graph import Graph, build_graph
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.revisions.scripts import read_revisions
@@ -220,7 +220,7 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
     comparison = app.comparison(packages, history)
     if name == "check":
         return comparison
-    from websauna_migrate.renames import Renames
+    from websauna_migrate.autogenerate.renamed import Renames
 
     requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
     say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")

@@ -13,9 +13,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate.adoption import PLAIN, propose, read_version_table
+from websauna_migrate.autogenerate.drops import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
-from websauna_migrate.drops import drop_statements
 from websauna_migrate.exceptions import MigrateError, RunInterrupted, command
 from websauna_migrate.packages import selection
 from websauna_migrate.packages.errors import BrokenModels

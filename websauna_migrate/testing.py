@@ -10,6 +10,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from websauna_migrate.autogenerate.findings import differences, differences_text
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import ATTRIBUTE
 from websauna_migrate.database.history_table import read_heads
@@ -20,7 +21,6 @@ from websauna_migrate.facts import differences as fact_differences
 from websauna_migrate.packages.histories import make_config
 from websauna_migrate.packages.selection import select
 from websauna_migrate.replay import create_schemas, scratch_database
-from websauna_migrate.report import differences, differences_text
 from websauna_migrate.revisions.contents import created_tables
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from websauna_migrate.autogenerate.findings import Difference
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.executor import Progress
     from websauna_migrate.packages.package import TableName
     from websauna_migrate.packages.selection import Selected
-    from websauna_migrate.report import Difference
     from websauna_migrate.revisions.plan import Plan
 
 

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from websauna_migrate import unchanged
-from websauna_migrate.autogenerate import Comparison
+from websauna_migrate.autogenerate import unchanged
+from websauna_migrate.autogenerate.comparison import Comparison
 from websauna_migrate.packages.package import TableName
 
 CONVENTION = {"ix": "ix_%(column_0_label)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}

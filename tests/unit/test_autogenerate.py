@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine
 
-from websauna_migrate.autogenerate import Comparison, make_comparison
+from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
 from websauna_migrate.packages.errors import TableWithoutOwner, UnresolvedForeignKey
 from websauna_migrate.packages.metadata import merged_metadata, target_metadata
 from websauna_migrate.packages.ownership import find_owners

@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from websauna_migrate.autogenerate.comparators import PLUGIN, plugins
 from websauna_migrate.dialects.spelling import default_text, type_text
-from websauna_migrate.differences import PLUGIN, plugins
 
 POSTGRESQL, SQLITE, MYSQL = postgresql.dialect(), sqlite.dialect(), mysql.dialect()
 

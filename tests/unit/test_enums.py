@@ -8,7 +8,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from websauna_migrate.enums import Do, DoAlone, EnumOp, Models, Note, Refuse, _added, _rendered, _without_escapes
+from websauna_migrate.autogenerate.enum_columns import _without_escapes
+from websauna_migrate.autogenerate.enum_facts import Models
+from websauna_migrate.autogenerate.enums import _added
+from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note, Refuse, _rendered
 from websauna_migrate.packages.ownership import Ownership
 from websauna_migrate.packages.package import ColumnName, TableName
 

@@ -8,12 +8,12 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from websauna_migrate.autogenerate import Comparison
-from websauna_migrate.differences import Sql
-from websauna_migrate.exceptions import UnrenderableType
-from websauna_migrate.operations import complete
+from websauna_migrate.autogenerate.comparison import Comparison
+from websauna_migrate.autogenerate.completion import complete
+from websauna_migrate.autogenerate.errors import UnrenderableType
+from websauna_migrate.autogenerate.rendering import make_render_item
+from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.rendering import make_render_item
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
+from websauna_migrate.autogenerate.renamed import Renames, renamed_sql
+from websauna_migrate.autogenerate.renames import chosen, followed_name, likely_columns, likely_tables
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.renames import Renames, chosen, followed_name, likely_columns, likely_tables, renamed_sql
 
 A, B, C, D = (TableName(None, name) for name in "abcd")
 NAMES = st.sampled_from("abcdefgh")

@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from websauna_migrate.autogenerate.errors import UnrenderableType, UnusableScript
+from websauna_migrate.autogenerate.rendering import CannotBeWritten, make_render_item, render_sql_as_meant, type_code
+from websauna_migrate.autogenerate.script_check import check_script
 from websauna_migrate.database.sql import escape_colons, expect_standard_strings
-from websauna_migrate.exceptions import UnrenderableType, UnusableScript
-from websauna_migrate.rendering import CannotBeWritten, check_script, make_render_item, render_sql_as_meant, type_code
 
 SOURCE = """
 import enum

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import URL, Connection, Engine
 
-    from websauna_migrate.autogenerate import Comparison
+    from websauna_migrate.autogenerate.comparison import Comparison
     from websauna_migrate.packages.package import History
 
 ATTRIBUTE = "websauna_migrate"

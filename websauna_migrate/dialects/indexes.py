@@ -34,7 +34,9 @@ _POSTGRESQL = sa.text(
 # What of a row of SHOW INDEX tells no name and no number of rows; the last one is MySQL's.
 _MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type", "Expression")
 
-RENAMES = "websauna_migrate.renames"  # the option of a comparison with the Renames that the database is to have
+RENAMES = (
+    "websauna_migrate.autogenerate.renames"  # the option of a comparison with the Renames that the database is to have
+)
 _BEFORE_PARTS = re.compile(r".*? USING ", re.DOTALL)  # CREATE INDEX name ON table
 _ONLY_SPELLING = re.compile(r'[\s"]+')  # SQLite puts quotes around what it renames
 

@@ -5,7 +5,7 @@ the database. Here all that PostgreSQL shows is read at once, schema by schema, 
 table whose every part is the same is left out of the comparison by its filters; what is not sure is compared.
 
 What counts as the same here must be the same for every comparator of Alembic and of
-:mod:`websauna_migrate.differences`; where somebody else's comparators or hooks are in use, nothing is left out.
+:mod:`websauna_migrate.autogenerate.comparators`; where somebody else's comparators or hooks are in use, nothing is left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Constraint, Index, Table
     from sqlalchemy.engine import Dialect, Inspector
 
-PLUGIN = "websauna_migrate.unchanged"
+PLUGIN = "websauna_migrate.autogenerate.unchanged"
 OPTION = "websauna_migrate_unchanged"
 _HOOKS = ("compare_type", "compare_server_default")
 

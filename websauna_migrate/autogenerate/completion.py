@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
@@ -20,19 +19,19 @@ from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
+from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.autogenerate.errors import UnrenderableType
+from websauna_migrate.autogenerate.renamed import inspect_renamed
+from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
+from websauna_migrate.autogenerate.script_ops import Refusal, Sql
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import is_of_type, stored_name
-from websauna_migrate.differences import Sql
-from websauna_migrate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
-from websauna_migrate.exceptions import UnrenderableType
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.renames import inspect_renamed
-from websauna_migrate.rendering import CannotBeWritten, render_sql_as_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Column, Table
@@ -47,20 +46,6 @@ class _Place:
     table: TableName
     column: str
     type: TypeEngine[Any]
-
-
-class Refusal(ops.MigrateOperation):
-    """A statement that stops a script which cannot run before somebody says of which type the ``columns`` are."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = tuple(columns)
-
-
-@renderers.dispatch_for(Refusal)
-def _render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
-    reason = f"SQLAlchemy does not know the type of {', '.join(op.columns)}"
-    remedy = "write it below in place of NullType, and take this line away"
-    return [f"raise NotImplementedError({f'{reason}: {remedy}'!r})"]
 
 
 def complete(script: ops.MigrationScript, migration: MigrationContext, tables: Collection[TableName]) -> None:

@@ -11,208 +11,50 @@ change makes the type anew and converts the columns, all in the transaction of t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import renderers
 from alembic.operations import ops
 
+from websauna_migrate.autogenerate.enum_columns import _change_checks, _refuse, _refuse_lost_values
+from websauna_migrate.autogenerate.enum_facts import User, _columns, _is_array, _stored_as_type, _type_name, read_enums
+from websauna_migrate.autogenerate.errors import EnumInUse, EnumTaken
+from websauna_migrate.autogenerate.requirements import UsedType
+from websauna_migrate.autogenerate.script_ops import (
+    Do,
+    DoAlone,
+    EnumOp,
+    Note,
+    _alterations,
+    _column,
+    _walk,
+    commits,
+)
 from websauna_migrate.database.sql import (
     _in_text,
     _literal,
     _quoted,
-    adapted,
-    escape_colons,
     literal_sql,
-    named_types,
 )
-from websauna_migrate.dialects.spelling import check_constraints, default_text, is_of_type, stored_name, type_text
-from websauna_migrate.exceptions import EnumInUse, EnumTaken
+from websauna_migrate.dialects.spelling import check_constraints, default_text, type_text
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
-from websauna_migrate.renames import Renames, inspect_renamed
-from websauna_migrate.requirements import UsedType
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy.engine import Connection, Dialect, Inspector
+    from sqlalchemy.engine import Connection, Dialect
 
-    from websauna_migrate.packages.ownership import Ownership
-
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
-_LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::.*", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A column that uses an enum, or an array of it, and its default as SQL."""
-
-    column: ColumnName
-    is_array: bool = False
-    default: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEnum:
-    """An enum as the models have it; ``owner`` is the package of ``users[0]``, the first column that uses it."""
-
-    values: tuple[str, ...]
-    owner: str
-    users: tuple[User, ...]
-    is_ours_to_create: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEnum:
-    """An enum as the database has it.
-
-    ``users`` are columns of the tables that are compared, ``others`` names what else uses it: columns of other tables
-    by ``schema.table.column``, functions and the like as PostgreSQL describes them.
-    """
-
-    values: tuple[str, ...]
-    users: tuple[User, ...] = ()
-    others: tuple[str, ...] = ()
+    from websauna_migrate.autogenerate.enum_facts import ModelEnum, Models, StoredEnum
+    from websauna_migrate.autogenerate.script_ops import Statement
 
 
 # --- what a script says ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
-    """A statement of SQL."""
-
-    sql: str
-
-
-@dataclass(frozen=True, slots=True)
-class DoAlone:
-    """Statements that are committed before the rest of the script runs, for the ``reason``."""
-
-    reason: str
-    sql: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A comment."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Stop, with their number, when rows of ``column`` hold a value that goes away.
-
-    ``count`` is the SQL that counts them, ``example`` a statement that gives them another value.
-    """
-
-    column: ColumnName
-    values: tuple[str, ...]
-    count: str
-    example: str
-
-
-Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
-
-
-class EnumOp(ops.MigrateOperation):
-    """A change of an enum: the statements of this direction, and those of the other.
-
-    ``diff`` is what ``check`` reports. Both directions set the defaults of the columns ``with_defaults``.
-    """
-
-    def __init__(
-        self,
-        diff: tuple[Any, ...],
-        statements: Sequence[Statement],
-        undo: Sequence[Statement] = (),
-        with_defaults: Collection[ColumnName] = (),
-    ) -> None:
-        self.diff = diff
-        self.statements = tuple(statements)
-        self.undo = tuple(undo)
-        self.with_defaults = frozenset(with_defaults)
-
-    def reverse(self) -> EnumOp:
-        """Return the operation of the other direction."""
-        return EnumOp(("undo", *self.diff), self.undo, self.statements)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Return the change as Alembic's commands show it."""
-        return self.diff
-
-
-@renderers.dispatch_for(EnumOp)
-def _render(context: AutogenContext, op: EnumOp) -> list[str]:
-    prefix = context.opts["alembic_module_prefix"] or ""
-    sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
-    return [_rendered(statement, prefix, sqlalchemy) for statement in op.statements]
-
-
-def _rendered(statement: Statement, op: str, sa: str) -> str:
-    match statement:
-        case Do(sql):
-            return f"{op}execute({escape_colons(sql)!r})"
-        case DoAlone(reason, statements):
-            lines = [f"# {reason}", f"with {op}get_context().autocommit_block():"]
-            return "\n".join([*lines, *(f"    {op}execute({escape_colons(sql)!r})" for sql in statements)])
-        case Note(text):
-            return f"# {text}"
-        case Refuse(column, values, count, example):
-            gone = ", ".join(map(repr, values))
-            message = f" rows of {column} hold {gone}, which goes away; say in the script what they become"
-            # One line of a comment, whatever the values are.
-            comment = f"{op}execute({escape_colons(example)!r})"
-            return "\n".join(
-                [
-                    f"# A row with {gone} stops here. To keep it, say before what it becomes:",
-                    f"# {comment}",
-                    f"if not {op}get_context().as_sql:",
-                    f"    rows = {op}get_bind().scalar({sa}text({escape_colons(count)!r}))",
-                    "    if rows:",
-                    f"        raise ValueError(str(rows) + {message!r})",
-                ]
-            )
-
-
 # --- what a comparison adds ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The models of all packages; ``packages`` are selected, and ``tables`` is what their comparison may see.
-
-    ``renames`` are run before what is found here.
-    """
-
-    ownership: Ownership
-    packages: Collection[str]
-    tables: Collection[TableName]
-    renames: Renames = field(default_factory=Renames)
-
-    def enums(self, dialect: Dialect) -> dict[TypeName, ModelEnum]:
-        """Return the enums of the models that PostgreSQL stores as types, in the order of their first columns."""
-        found: dict[TypeName, ModelEnum] = {}
-        for key, table in self.ownership.tables.items():
-            for column in table.columns:
-                enum = _stored_as_type(column.type, dialect)
-                if enum is None:
-                    continue
-                place = ColumnName(key.shown(dialect.default_schema_name), column.name)
-                user = User(place, _is_array(column.type, dialect), default_text(column, dialect))
-                is_ours = bool(getattr(enum, "create_type", True))
-                first = ModelEnum(tuple(enum.enums), self.ownership.owners[key], (), is_ours)
-                known = found.get(_type_name(enum, dialect), first)
-                found[_type_name(enum, dialect)] = replace(known, users=(*known.users, user))
-        return found
 
 
 def change_enums(script: ops.MigrationScript, migration: MigrationContext, models: Models) -> None:
@@ -281,65 +123,6 @@ def _type_changes(
 def _is_unused(was: StoredEnum, going: Collection[ColumnName]) -> bool:
     """Tell whether a type that had users has none when the columns ``going`` are gone."""
     return bool(was.users) and not was.others and _columns(was.users) <= set(going)
-
-
-def read_enums(
-    connection: Connection, tables: Collection[TableName], renames: Renames | None = None
-) -> dict[TypeName, StoredEnum]:
-    """Return the enums in a PostgreSQL database, with what uses them; ``tables`` are those that are compared.
-
-    The users have the names that they have after the ``renames``.
-    """
-    labels = (
-        "SELECT n.nspname, t.typname, ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid"
-        " ORDER BY e.enumsortorder) FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
-        " WHERE t.typtype = 'e'"
-    )
-    dialect = connection.dialect
-    found = {
-        TypeName(schema, name).shown(dialect.default_schema_name): StoredEnum(tuple(values))
-        for schema, name, values in connection.execute(sa.text(labels))
-    }
-    compared = {table.shown(dialect.default_schema_name) for table in tables}
-    for name, user, other in _users(connection) if found else ():
-        enum = found[name]
-        if user is not None and renames is not None:
-            user = replace(user, column=ColumnName(*renames.place(*user.column)))
-        if user is not None and user.column.table in compared:
-            found[name] = replace(enum, users=(*enum.users, user))
-        else:
-            found[name] = replace(enum, others=(*enum.others, str(user.column) if user else other))
-    return found
-
-
-def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]]:
-    """Yield what uses an enum: the column of a table, or None and what PostgreSQL calls it.
-
-    Defaults, constraints and indexes go with their column, the columns of a partition with those of its table.
-    """
-    query = (
-        "SELECT n.nspname, t.typname, d.refobjid = t.typarray, tn.nspname, c.relname, a.attname,"
-        " pg_get_expr(f.adbin, f.adrelid), pg_describe_object(d.classid, d.objid, d.objsubid)"
-        " FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"
-        " JOIN pg_depend AS d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)"
-        " LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'p')"
-        " LEFT JOIN pg_namespace AS tn ON tn.oid = c.relnamespace"
-        " LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid"
-        " LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''"
-        " WHERE t.typtype = 'e' AND d.deptype = 'n' AND COALESCE(a.attinhcount, 0) = 0"
-        " AND (d.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)"
-        " OR d.classid = 'pg_class'::regclass AND d.objsubid > 0)"
-        " ORDER BY tn.nspname, c.relname, a.attnum"
-    )
-    dialect = connection.dialect
-    for schema, name, is_array, in_schema, table, column, default, described in connection.execute(sa.text(query)):
-        user = None
-        if table is not None:
-            user = User(
-                ColumnName(TableName(in_schema, table).shown(dialect.default_schema_name), column), is_array, default
-            )
-            user = replace(user, default=default and _CAST_LITERAL.sub(r"\1", default))
-        yield TypeName(schema, name).shown(dialect.default_schema_name), user, described
 
 
 def _renamed(
@@ -471,27 +254,6 @@ def _retyped(user: User, type_: str, dialect: Dialect) -> Iterator[str]:
         yield f"ALTER COLUMN {column} SET DEFAULT {user.default}"
 
 
-def _refuse(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: Dialect) -> Refuse:
-    table, column = _quoted(user.column.table, dialect), _quoted(TableName(None, user.column.name), dialect)
-    values = ", ".join(_literal(value, dialect) for value in lost)
-    to = _literal(next((value for value in kept), ""), dialect)
-    if dialect.name != "postgresql":
-        where, example = f"{column} IN ({values})", f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
-    elif user.is_array:
-        where = f"{column}::text[] && ARRAY[{values}]"
-        example = f"{column} = array_replace({column}, {_literal(lost[0], dialect)}, {to})"
-    else:
-        where = f"{column}::text IN ({values})"
-        example = f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
-    count = f"SELECT count(*) FROM {table} WHERE {where}"
-    return Refuse(user.column, lost, count, f"UPDATE {table} SET {example}")
-
-
-def commits(op: ops.MigrateOperation) -> bool:
-    """Tell whether ``op`` is a change of an enum that is committed before the rest of the script runs."""
-    return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
-
-
 def _values_needed_at_once(models: Models, enum: ModelEnum, dialect: Dialect) -> frozenset[str]:
     """Return the values that the definitions of the tables name: the script may use a new one of them."""
     tables = {key.shown(dialect.default_schema_name): table for key, table in models.ownership.tables.items()}
@@ -585,20 +347,6 @@ def _enum_of(type_: Any, dialect: Dialect) -> tuple[TypeName, bool] | None:
     return (_type_name(enum, dialect), _is_array(type_, dialect)) if enum is not None else None
 
 
-def _stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
-    """Return the enum in ``type_`` that PostgreSQL stores as a type of its own."""
-    enums = (named for named in named_types(type_, dialect) if isinstance(named, sa.Enum) and named.name)
-    return next(enums, None)
-
-
-def _type_name(enum: sa.Enum, dialect: Dialect) -> TypeName:
-    return TypeName(enum.schema, str(enum.name)).shown(dialect.default_schema_name)
-
-
-def _is_array(type_: Any, dialect: Dialect) -> bool:
-    return isinstance(adapted(type_, dialect), sa.ARRAY)
-
-
 def _leave_out(
     column: ColumnName,
     upgrade: ops.OpContainer,
@@ -650,128 +398,7 @@ def _dropped_columns(upgrade: ops.OpContainer, dialect: Dialect) -> set[ColumnNa
 # --- values that belong to a column ----------------------------------------------------------------------------
 
 
-def _refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, dialect: Dialect) -> None:
-    """Let the script look for rows with values that an ``ENUM`` column of MariaDB loses, before it changes anything."""
-    if dialect.name not in ("mysql", "mariadb"):
-        return
-    for op in [*_alterations(upgrade), *_alterations(downgrade)]:
-        op.existing_type, op.modify_type = _unescaped(op.existing_type), _unescaped(op.modify_type)
-    for op in list(_alterations(upgrade)):
-        old, new = _native_values(op.existing_type, dialect), _native_values(op.modify_type, dialect)
-        if old and new:
-            _refuse_both_ways(upgrade, downgrade, _column(op, dialect), (old, new), dialect)
-
-
-def _unescaped(type_: Any) -> Any:
-    """Return a reflected ``ENUM`` with its true values: SQLAlchemy leaves the backslashes in that MariaDB shows."""
-    from sqlalchemy.dialects.mysql import ENUM
-
-    if type(type_) is not ENUM or not any("\\" in value for value in type_.enums):
-        return type_
-    return ENUM(*map(_without_escapes, type_.enums), charset=type_.charset, collation=type_.collation)
-
-
-def _without_escapes(text: str) -> str:
-    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text)
-
-
-def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
-    impl = adapted(type_, dialect) if type_ is not None else None
-    return tuple(impl.enums) if isinstance(impl, sa.Enum) and impl.native_enum else ()
-
-
-def _change_checks(
-    upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models
-) -> None:
-    """Change the ``CHECK`` that holds the values of an enum stored as text, which Alembic compares by name only."""
-    dialect, inspector = connection.dialect, inspect_renamed(connection, models.renames)
-    for key, table in models.ownership.tables.items():
-        if models.ownership.owners[key] not in models.packages:
-            continue
-        for column in table.columns:
-            name, values = _check_of(column, dialect)
-            stored = _stored_check(inspector, key, name) if name else None
-            found = _listed(stored, dialect) if stored else ()
-            if name and stored and set(found) != set(values):
-                place = ColumnName(key.shown(dialect.default_schema_name), column.name)
-                old, new = (_values_sql(column.name, listed, dialect) for listed in (found, values))
-                upgrade.ops.append(_check_change(key, name, old, new))
-                downgrade.ops.insert(0, _check_change(key, name, new, old))
-                _refuse_both_ways(upgrade, downgrade, place, (found, values), dialect)
-
-
-def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tuple[str, ...]]:
-    """Return the name of the ``CHECK`` of a column's enum and its values, None where it has none with a name."""
-    type_ = adapted(column.type, dialect)
-    if not isinstance(type_, sa.Enum) or not type_.create_constraint or _native_values(column.type, dialect):
-        return None, ()
-    for check in check_constraints(column.table):
-        if is_of_type(check) and list(check.columns) == [column] and isinstance(check.name, str):
-            return stored_name(check, dialect), tuple(type_.enums)
-    return None, ()
-
-
-def _stored_check(inspector: Inspector, table: TableName, name: str) -> str | None:
-    if not inspector.has_table(table.name, schema=table.schema):
-        return None
-    checks = inspector.get_check_constraints(table.name, schema=table.schema)
-    return next((check["sqltext"] for check in checks if check["name"] == name), None)
-
-
-def _check_change(table: TableName, name: str, old: str, new: str) -> ops.ModifyTableOps:
-    before, after = (sa.CheckConstraint(sa.text(escape_colons(sql)), name=name) for sql in (old, new))
-    for constraint in (before, after):
-        sa.Table(table.name, sa.MetaData(), constraint, schema=table.schema)
-    changes: list[Any] = [ops.DropConstraintOp.from_constraint(before)]
-    changes.append(ops.CreateCheckConstraintOp.from_constraint(after))
-    return ops.ModifyTableOps(table.name, changes, schema=table.schema)
-
-
-def _listed(check: str, dialect: Dialect) -> tuple[str, ...]:
-    """Return the texts in the SQL of a ``CHECK`` as the database shows it."""
-    texts = tuple(text.replace("''", "'") for text in _LITERAL.findall(check))
-    return tuple(map(_without_escapes, texts)) if dialect.name in ("mysql", "mariadb") else texts
-
-
-def _values_sql(column: str, values: Sequence[str], dialect: Dialect) -> str:
-    listed = ", ".join(_literal(value, dialect) for value in values)
-    return f"{_quoted(TableName(None, column), dialect)} IN ({listed})"
-
-
-def _refuse_both_ways(
-    upgrade: ops.OpContainer,
-    downgrade: ops.OpContainer,
-    column: ColumnName,
-    change: tuple[tuple[str, ...], tuple[str, ...]],
-    dialect: Dialect,
-) -> None:
-    for container, (before, after) in ((upgrade, change), (downgrade, change[::-1])):
-        kept = {value.casefold() for value in after}  # MariaDB takes "a" and "A" for the same value
-        lost = tuple(value for value in before if value.casefold() not in kept)
-        if lost:
-            refuse = _refuse(User(column), lost, after, dialect)
-            container.ops.insert(0, EnumOp(("remove_enum_values", str(column), lost), [refuse]))
-
-
 # --- names and texts -------------------------------------------------------------------------------------------
-
-
-def _columns(users: Iterable[User]) -> set[ColumnName]:
-    return {user.column for user in users}
-
-
-def _column(op: Any, dialect: Dialect) -> ColumnName:
-    return ColumnName(TableName(op.schema, op.table_name).shown(dialect.default_schema_name), op.column_name)
-
-
-def _alterations(container: Any) -> Iterator[ops.AlterColumnOp]:
-    return (op for op in _walk(container) if isinstance(op, ops.AlterColumnOp))
-
-
-def _walk(container: Any) -> Iterator[Any]:
-    for op in container.ops:
-        yield op
-        yield from getattr(op, "ops", ())
 
 
 def _create_type(name: TypeName, values: Sequence[str], dialect: Dialect) -> str:

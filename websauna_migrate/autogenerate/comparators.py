@@ -15,13 +15,14 @@ from weakref import WeakKeyDictionary
 
 import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
-from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp, ExecuteSQLOp
+from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, warn
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.computed import is_same_computed
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
@@ -39,27 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alembic.autogenerate.api import AutogenContext
-    from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
+    from alembic.operations.ops import AlterColumnOp, ModifyTableOps
     from sqlalchemy import Column, Table
 
-    from websauna_migrate.renames import Renames
+    from websauna_migrate.autogenerate.renamed import Renames
 
-PLUGIN = "websauna_migrate.differences"
+PLUGIN = "websauna_migrate.autogenerate.comparators"
 
 
 _CHECKS: WeakKeyDictionary[Inspector, dict[str | None, Any]] = WeakKeyDictionary()
-
-
-class Sql(ExecuteSQLOp):
-    """``op.execute(sql)``, and ``op.execute(undo)`` on the way back."""
-
-    def __init__(self, sql: str, undo: str) -> None:
-        super().__init__(sql)
-        self.undo = undo
-
-    def reverse(self) -> MigrateOperation:
-        """Return the operation of the other direction."""
-        return Sql(self.undo, str(self.sqltext))
 
 
 def plugins(user: Mapping[str, Any]) -> list[str]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
-from websauna_migrate.drops import give_name
-from websauna_migrate.exceptions import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
+from websauna_migrate.autogenerate.drops import give_name
+from websauna_migrate.autogenerate.errors import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
 from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.scripts import predecessors, read_revisions

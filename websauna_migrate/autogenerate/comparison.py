@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
 
-from websauna_migrate.exceptions import DottedReference
+from websauna_migrate.autogenerate.errors import DottedReference
 from websauna_migrate.packages.metadata import target_metadata
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName, referred_name
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
-    from websauna_migrate.enums import Models
+    from websauna_migrate.autogenerate.enum_facts import Models
+    from websauna_migrate.autogenerate.renamed import Renames
+    from websauna_migrate.autogenerate.requirements import Requirements, UsedType
     from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import History, MigrationPackage
-    from websauna_migrate.renames import Renames
-    from websauna_migrate.requirements import Requirements, UsedType
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Comparison:
 
     def options(self, connection: Connection | None, user: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options for ``context.configure()``, composed with those of the ``user``."""
-        from websauna_migrate.differences import plugins
-        from websauna_migrate.rendering import make_render_item
-        from websauna_migrate.unchanged import OPTION, PLUGIN, may_leave_out
+        from websauna_migrate.autogenerate.comparators import plugins
+        from websauna_migrate.autogenerate.rendering import make_render_item
+        from websauna_migrate.autogenerate.unchanged import OPTION, PLUGIN, may_leave_out
 
         default_schema = connection.dialect.default_schema_name if connection is not None else None
         tables = {table.shown(default_schema) for table in self.tables}
@@ -85,9 +85,9 @@ class Comparison:
         theirs = user.get("process_revision_directives")
 
         def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
-            from websauna_migrate.drops import losses
-            from websauna_migrate.operations import complete
-            from websauna_migrate.rendering import require_in_template
+            from websauna_migrate.autogenerate.completion import complete
+            from websauna_migrate.autogenerate.drops import losses
+            from websauna_migrate.autogenerate.rendering import require_in_template
 
             for script in scripts:
                 self._prepare(script, migration, user)
@@ -112,9 +112,9 @@ class Comparison:
         return process
 
     def _prepare(self, script: MigrationScript, migration: MigrationContext, user: Mapping[str, Any]) -> None:
-        from websauna_migrate.drops import order_drops
-        from websauna_migrate.enums import change_enums
-        from websauna_migrate.renames import note_candidates, put_first, take_renames
+        from websauna_migrate.autogenerate.drops import order_drops
+        from websauna_migrate.autogenerate.enums import change_enums
+        from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 
         if self.given:
             script.upgrade_ops_list[0].ops[:] = self.given
@@ -142,15 +142,15 @@ class Comparison:
         return replace(ownership, tables={key: table for key, table in ownership.tables.items() if key not in hidden})
 
     def _types_of_others(self, script: MigrationScript, migration: MigrationContext) -> list[UsedType]:
-        from websauna_migrate.enums import types_of_others
+        from websauna_migrate.autogenerate.enums import types_of_others
 
         if self.ownership is None:
             return []
         return list(types_of_others(script, migration.dialect, self._models(self.ownership)))
 
     def _models(self, ownership: Ownership) -> Models:
-        from websauna_migrate.enums import Models
-        from websauna_migrate.renames import Renames
+        from websauna_migrate.autogenerate.enum_facts import Models
+        from websauna_migrate.autogenerate.renamed import Renames
 
         return Models(ownership, self.packages, self.tables, self.renames or Renames())
 

@@ -1,0 +1,148 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+
+from websauna_migrate.autogenerate.enum_facts import User
+from websauna_migrate.autogenerate.renamed import inspect_renamed
+from websauna_migrate.autogenerate.script_ops import EnumOp, Refuse, _alterations, _column
+from websauna_migrate.database.sql import _literal, _quoted, adapted, escape_colons
+from websauna_migrate.dialects.spelling import check_constraints, is_of_type, stored_name
+from websauna_migrate.packages.package import ColumnName, TableName
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Dialect, Inspector
+
+    from websauna_migrate.autogenerate.enum_facts import Models
+
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+_ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
+
+_LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
+
+
+def _refuse(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: Dialect) -> Refuse:
+    table, column = _quoted(user.column.table, dialect), _quoted(TableName(None, user.column.name), dialect)
+    values = ", ".join(_literal(value, dialect) for value in lost)
+    to = _literal(next((value for value in kept), ""), dialect)
+    if dialect.name != "postgresql":
+        where, example = f"{column} IN ({values})", f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
+    elif user.is_array:
+        where = f"{column}::text[] && ARRAY[{values}]"
+        example = f"{column} = array_replace({column}, {_literal(lost[0], dialect)}, {to})"
+    else:
+        where = f"{column}::text IN ({values})"
+        example = f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
+    count = f"SELECT count(*) FROM {table} WHERE {where}"
+    return Refuse(user.column, lost, count, f"UPDATE {table} SET {example}")
+
+
+def _refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, dialect: Dialect) -> None:
+    """Let the script look for rows with values that an ``ENUM`` column of MariaDB loses, before it changes anything."""
+    if dialect.name not in ("mysql", "mariadb"):
+        return
+    for op in [*_alterations(upgrade), *_alterations(downgrade)]:
+        op.existing_type, op.modify_type = _unescaped(op.existing_type), _unescaped(op.modify_type)
+    for op in list(_alterations(upgrade)):
+        old, new = _native_values(op.existing_type, dialect), _native_values(op.modify_type, dialect)
+        if old and new:
+            _refuse_both_ways(upgrade, downgrade, _column(op, dialect), (old, new), dialect)
+
+
+def _unescaped(type_: Any) -> Any:
+    """Return a reflected ``ENUM`` with its true values: SQLAlchemy leaves the backslashes in that MariaDB shows."""
+    from sqlalchemy.dialects.mysql import ENUM
+
+    if type(type_) is not ENUM or not any("\\" in value for value in type_.enums):
+        return type_
+    return ENUM(*map(_without_escapes, type_.enums), charset=type_.charset, collation=type_.collation)
+
+
+def _without_escapes(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text)
+
+
+def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
+    impl = adapted(type_, dialect) if type_ is not None else None
+    return tuple(impl.enums) if isinstance(impl, sa.Enum) and impl.native_enum else ()
+
+
+def _change_checks(
+    upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models
+) -> None:
+    """Change the ``CHECK`` that holds the values of an enum stored as text, which Alembic compares by name only."""
+    dialect, inspector = connection.dialect, inspect_renamed(connection, models.renames)
+    for key, table in models.ownership.tables.items():
+        if models.ownership.owners[key] not in models.packages:
+            continue
+        for column in table.columns:
+            name, values = _check_of(column, dialect)
+            stored = _stored_check(inspector, key, name) if name else None
+            found = _listed(stored, dialect) if stored else ()
+            if name and stored and set(found) != set(values):
+                place = ColumnName(key.shown(dialect.default_schema_name), column.name)
+                old, new = (_values_sql(column.name, listed, dialect) for listed in (found, values))
+                upgrade.ops.append(_check_change(key, name, old, new))
+                downgrade.ops.insert(0, _check_change(key, name, new, old))
+                _refuse_both_ways(upgrade, downgrade, place, (found, values), dialect)
+
+
+def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tuple[str, ...]]:
+    """Return the name of the ``CHECK`` of a column's enum and its values, None where it has none with a name."""
+    type_ = adapted(column.type, dialect)
+    if not isinstance(type_, sa.Enum) or not type_.create_constraint or _native_values(column.type, dialect):
+        return None, ()
+    for check in check_constraints(column.table):
+        if is_of_type(check) and list(check.columns) == [column] and isinstance(check.name, str):
+            return stored_name(check, dialect), tuple(type_.enums)
+    return None, ()
+
+
+def _stored_check(inspector: Inspector, table: TableName, name: str) -> str | None:
+    if not inspector.has_table(table.name, schema=table.schema):
+        return None
+    checks = inspector.get_check_constraints(table.name, schema=table.schema)
+    return next((check["sqltext"] for check in checks if check["name"] == name), None)
+
+
+def _check_change(table: TableName, name: str, old: str, new: str) -> ops.ModifyTableOps:
+    before, after = (sa.CheckConstraint(sa.text(escape_colons(sql)), name=name) for sql in (old, new))
+    for constraint in (before, after):
+        sa.Table(table.name, sa.MetaData(), constraint, schema=table.schema)
+    changes: list[Any] = [ops.DropConstraintOp.from_constraint(before)]
+    changes.append(ops.CreateCheckConstraintOp.from_constraint(after))
+    return ops.ModifyTableOps(table.name, changes, schema=table.schema)
+
+
+def _listed(check: str, dialect: Dialect) -> tuple[str, ...]:
+    """Return the texts in the SQL of a ``CHECK`` as the database shows it."""
+    texts = tuple(text.replace("''", "'") for text in _LITERAL.findall(check))
+    return tuple(map(_without_escapes, texts)) if dialect.name in ("mysql", "mariadb") else texts
+
+
+def _values_sql(column: str, values: Sequence[str], dialect: Dialect) -> str:
+    listed = ", ".join(_literal(value, dialect) for value in values)
+    return f"{_quoted(TableName(None, column), dialect)} IN ({listed})"
+
+
+def _refuse_both_ways(
+    upgrade: ops.OpContainer,
+    downgrade: ops.OpContainer,
+    column: ColumnName,
+    change: tuple[tuple[str, ...], tuple[str, ...]],
+    dialect: Dialect,
+) -> None:
+    for container, (before, after) in ((upgrade, change), (downgrade, change[::-1])):
+        kept = {value.casefold() for value in after}  # MariaDB takes "a" and "A" for the same value
+        lost = tuple(value for value in before if value.casefold() not in kept)
+        if lost:
+            refuse = _refuse(User(column), lost, after, dialect)
+            container.ops.insert(0, EnumOp(("remove_enum_values", str(column), lost), [refuse]))

@@ -1,0 +1,195 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.operations.ops import ExecuteSQLOp
+
+from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.packages.package import ColumnName, TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from alembic.operations.ops import MigrateOperation
+    from sqlalchemy.engine import Dialect
+
+
+class Sql(ExecuteSQLOp):
+    """``op.execute(sql)``, and ``op.execute(undo)`` on the way back."""
+
+    def __init__(self, sql: str, undo: str) -> None:
+        super().__init__(sql)
+        self.undo = undo
+
+    def reverse(self) -> MigrateOperation:
+        """Return the operation of the other direction."""
+        return Sql(self.undo, str(self.sqltext))
+
+
+class RenameTable(ops.RenameTableOp):
+    """``op.rename_table(old, new)``, which Alembic cannot write and not turn round."""
+
+    def reverse(self) -> RenameTable:
+        """Return the operation of the other direction."""
+        return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the change as Alembic's commands show it."""
+        return ("rename_table", self.schema, self.table_name, self.new_table_name)
+
+
+class Comment(ops.MigrateOperation):
+    """A line for who reads the script."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@renderers.dispatch_for(RenameTable)
+def _render_rename(context: AutogenContext, op: RenameTable) -> str:
+    schema = f", schema={op.schema!r}" if op.schema else ""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    return f"{prefix}rename_table({str(op.table_name)!r}, {str(op.new_table_name)!r}{schema})"
+
+
+@renderers.dispatch_for(Comment)
+def _render_comment(context: AutogenContext, op: Comment) -> str:
+    return f"# {op.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """A statement of SQL."""
+
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoAlone:
+    """Statements that are committed before the rest of the script runs, for the ``reason``."""
+
+    reason: str
+    sql: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A comment."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Stop, with their number, when rows of ``column`` hold a value that goes away.
+
+    ``count`` is the SQL that counts them, ``example`` a statement that gives them another value.
+    """
+
+    column: ColumnName
+    values: tuple[str, ...]
+    count: str
+    example: str
+
+
+Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
+
+
+class EnumOp(ops.MigrateOperation):
+    """A change of an enum: the statements of this direction, and those of the other.
+
+    ``diff`` is what ``check`` reports. Both directions set the defaults of the columns ``with_defaults``.
+    """
+
+    def __init__(
+        self,
+        diff: tuple[Any, ...],
+        statements: Sequence[Statement],
+        undo: Sequence[Statement] = (),
+        with_defaults: Collection[ColumnName] = (),
+    ) -> None:
+        self.diff = diff
+        self.statements = tuple(statements)
+        self.undo = tuple(undo)
+        self.with_defaults = frozenset(with_defaults)
+
+    def reverse(self) -> EnumOp:
+        """Return the operation of the other direction."""
+        return EnumOp(("undo", *self.diff), self.undo, self.statements)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the change as Alembic's commands show it."""
+        return self.diff
+
+
+@renderers.dispatch_for(EnumOp)
+def _render(context: AutogenContext, op: EnumOp) -> list[str]:
+    prefix = context.opts["alembic_module_prefix"] or ""
+    sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
+    return [_rendered(statement, prefix, sqlalchemy) for statement in op.statements]
+
+
+def _rendered(statement: Statement, op: str, sa: str) -> str:
+    match statement:
+        case Do(sql):
+            return f"{op}execute({escape_colons(sql)!r})"
+        case DoAlone(reason, statements):
+            lines = [f"# {reason}", f"with {op}get_context().autocommit_block():"]
+            return "\n".join([*lines, *(f"    {op}execute({escape_colons(sql)!r})" for sql in statements)])
+        case Note(text):
+            return f"# {text}"
+        case Refuse(column, values, count, example):
+            gone = ", ".join(map(repr, values))
+            message = f" rows of {column} hold {gone}, which goes away; say in the script what they become"
+            # One line of a comment, whatever the values are.
+            comment = f"{op}execute({escape_colons(example)!r})"
+            return "\n".join(
+                [
+                    f"# A row with {gone} stops here. To keep it, say before what it becomes:",
+                    f"# {comment}",
+                    f"if not {op}get_context().as_sql:",
+                    f"    rows = {op}get_bind().scalar({sa}text({escape_colons(count)!r}))",
+                    "    if rows:",
+                    f"        raise ValueError(str(rows) + {message!r})",
+                ]
+            )
+
+
+def commits(op: ops.MigrateOperation) -> bool:
+    """Tell whether ``op`` is a change of an enum that is committed before the rest of the script runs."""
+    return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
+
+
+def _column(op: Any, dialect: Dialect) -> ColumnName:
+    return ColumnName(TableName(op.schema, op.table_name).shown(dialect.default_schema_name), op.column_name)
+
+
+def _alterations(container: Any) -> Iterator[ops.AlterColumnOp]:
+    return (op for op in _walk(container) if isinstance(op, ops.AlterColumnOp))
+
+
+def _walk(container: Any) -> Iterator[Any]:
+    for op in container.ops:
+        yield op
+        yield from getattr(op, "ops", ())
+
+
+class Refusal(ops.MigrateOperation):
+    """A statement that stops a script which cannot run before somebody says of which type the ``columns`` are."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+
+
+@renderers.dispatch_for(Refusal)
+def _render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
+    reason = f"SQLAlchemy does not know the type of {', '.join(op.columns)}"
+    remedy = "write it below in place of NullType, and take this line away"
+    return [f"raise NotImplementedError({f'{reason}: {remedy}'!r})"]
