@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
     from websauna_migrate.bootstrap import load_application
-    from websauna_migrate.data import data_session
     from websauna_migrate.dbsession import get_engine
     from websauna_migrate.exceptions import MigrateError
-    from websauna_migrate.executor import execute, migrate
     from websauna_migrate.packages.directives import get_migration_packages
     from websauna_migrate.packages.initializer import Initializer
     from websauna_migrate.packages.package import History, MigrationPackage
     from websauna_migrate.packages.selection import select
     from websauna_migrate.revisions.plan import make_plan
+    from websauna_migrate.run.data import data_session
+    from websauna_migrate.run.executor import migrate
+    from websauna_migrate.run.steps import execute
 
 __all__ = [
     "History",
@@ -42,13 +43,13 @@ _HOMES = {
     "Initializer": "packages.initializer",
     "MigrateError": "exceptions",
     "MigrationPackage": "packages.package",
-    "data_session": "data",
-    "execute": "executor",
+    "data_session": "run.data",
+    "execute": "run.steps",
     "get_engine": "dbsession",
     "get_migration_packages": "packages.directives",
     "load_application": "bootstrap",
     "make_plan": "revisions.plan",
-    "migrate": "executor",
+    "migrate": "run.executor",
     "select": "packages.selection",
 }
 

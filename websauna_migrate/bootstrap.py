@@ -6,19 +6,17 @@ Floor 4. The one place that runs code of the application.
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
-from websauna_migrate.autogenerate.requirements import Requirements
-from websauna_migrate.database.connection import RunContext, connected, database_url, parse_url
+from websauna_migrate.database.connection import connected, database_url, parse_url
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
-from websauna_migrate.exceptions import MigrateError, WrongPackage
+from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
     DEFAULT_FOLDER,
@@ -29,10 +27,11 @@ from websauna_migrate.packages.histories import (
 )
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
-from websauna_migrate.packages.selection import current_package, package_names, select
+from websauna_migrate.packages.selection import current_package, select
 from websauna_migrate.revisions.graph import Graph, build_graph
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.revisions.scripts import read_revisions
+from websauna_migrate.run.context import RunContext
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
@@ -45,9 +44,8 @@ from websauna_migrate.settings.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from alembic.config import Config
     from pyramid.registry import Registry
     from sqlalchemy import MetaData
     from sqlalchemy.engine import URL, Connection
@@ -191,40 +189,6 @@ def load_application(config_uri: str, section: str = SECTION, *, complete: bool 
     groups = order_histories(histories, package_dependencies(ownership))
     in_order = tuple(histories[name] for group in groups for name in group)
     return Application(ini, section, registry, app_package, registered, ownership, in_order, groups)
-
-
-@contextmanager
-def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
-    """Yield the run of ``package`` for an ``env.py`` that plain ``alembic -c development.ini`` runs.
-
-    :raises MigrateError: the INI, the application or the package is not what it should be
-    """
-    app = load_application(config.config_file_name or "alembic.ini", config.config_ini_section)
-    history = next((h for h in app.histories if h.package == package), None)
-    if history is None:
-        raise WrongPackage(str(app.ini.path), package, ", ".join(h.package for h in app.histories))
-    x_arguments = getattr(config.cmd_opts, "x", None) or ()
-    named = package_names(x_arguments, app.packages, package)
-    considered = tuple(name for name in history.packages if name in named)
-    with ExitStack() as stack:
-        comparison = _comparison(app, considered, history, config)
-        yield app.run_context(history, lambda: stack.enter_context(app.connected(writes=True)), comparison=comparison)
-
-
-def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:
-    """Return the comparison that the command at hand makes, None when it makes none."""
-    command = getattr(config.cmd_opts, "cmd", None)
-    name = command[0].__name__ if command else "revision"
-    if name != "check" and command and not getattr(config.cmd_opts, "autogenerate", False):
-        return None
-    comparison = app.comparison(packages, history)
-    if name == "check":
-        return comparison
-    from websauna_migrate.autogenerate.renamed import Renames
-
-    requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
-    say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")
-    return replace(comparison, requirements=requirements, on_nothing=say, renames=Renames())
 
 
 def _start(ini: AppSettings) -> tuple[Registry, str | None]:

@@ -16,7 +16,7 @@ from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.autogenerate.drops import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
-from websauna_migrate.exceptions import MigrateError, RunInterrupted, command
+from websauna_migrate.exceptions import MigrateError, command
 from websauna_migrate.packages import selection
 from websauna_migrate.packages.errors import BrokenModels
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
@@ -28,6 +28,7 @@ from websauna_migrate.revisions.graph import Graph
 from websauna_migrate.revisions.history import HistoryGraph, applied
 from websauna_migrate.revisions.plan import wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
+from websauna_migrate.run.errors import RunInterrupted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,12 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
 import websauna_migrate.dialects.sqlite  # noqa: F401 - Alembic then uses its batch mode
-from websauna_migrate.data import commit_joined, end_revision, joined_transaction
-from websauna_migrate.database.connection import ATTRIBUTE, RunContext
 from websauna_migrate.database.reflection import know_types, quiet_reflection
 from websauna_migrate.database.sql import expect_standard_strings
-from websauna_migrate.exceptions import MigrateError, OpenTransaction, OptionNotAllowed, WrongPackage
+from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.run.context import ATTRIBUTE, RunContext
+from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction
+from websauna_migrate.run.errors import OpenTransaction, OptionNotAllowed, WrongPackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +117,7 @@ def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
 @contextmanager
 def _run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     """Stand in for ``ws-alembic`` when ``alembic -c development.ini`` runs the ``env.py``."""
-    from websauna_migrate.bootstrap import run_of_plain_alembic
+    from websauna_migrate.run.plain_alembic import run_of_plain_alembic
 
     try:
         with run_of_plain_alembic(config, package) as run:

@@ -25,12 +25,13 @@ from sqlalchemy.schema import CreateSchema
 
 from websauna_migrate.database.connection import PREFIX
 from websauna_migrate.database.reflection import table_names
-from websauna_migrate.exceptions import MigrateError, ReplayImpossible, RunInterrupted, StepFailed
-from websauna_migrate.executor import Progress, execute, rehearse
+from websauna_migrate.exceptions import MigrateError, ReplayImpossible
 from websauna_migrate.facts import Facts, Watch, differences, read_facts
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
 from websauna_migrate.revisions.history import HistoryGraph, heads_of
+from websauna_migrate.run.errors import RunInterrupted, StepFailed
+from websauna_migrate.run.steps import Progress, execute, rehearse
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.autogenerate.findings import differences, differences_text
 from websauna_migrate.bootstrap import load_application
-from websauna_migrate.database.connection import ATTRIBUTE
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import MigrateError
-from websauna_migrate.executor import execute
 from websauna_migrate.facts import Facts, Watch
 from websauna_migrate.facts import differences as fact_differences
-from websauna_migrate.packages.histories import make_config
 from websauna_migrate.packages.selection import select
 from websauna_migrate.replay import create_schemas, scratch_database
 from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.run.config import make_config
+from websauna_migrate.run.context import ATTRIBUTE
+from websauna_migrate.run.steps import execute
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from websauna_migrate.autogenerate.findings import Difference
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.executor import Progress
     from websauna_migrate.packages.package import TableName
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import Plan
+    from websauna_migrate.run.steps import Progress
 
 
 def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgrades: bool = True) -> None:

@@ -49,7 +49,9 @@ def test_a_run_killed_at_random_moments_never_leaves_a_revision_half_done(atomic
     project = write_project(tmp_path, url, {name: chain(name, 12, 2) for name in PACKAGES})
     # A server for forks has all imported, so that the kills hit the run and not its start.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["websauna_migrate.scripts.command_line", "websauna_migrate.executor", "psycopg2"])
+    context.set_forkserver_preload(
+        ["websauna_migrate.scripts.command_line", "websauna_migrate.run.executor", "psycopg2"]
+    )
     moment = random.Random(f"{url.get_backend_name()} 1")
     aims = {"upgrade": "heads", "downgrade": "base"}
     kills = seen_between = 0

@@ -8,7 +8,7 @@ import pytest
 
 from projects import ALEMBIC, Workspace, revise, write
 from websauna_migrate import data_session
-from websauna_migrate.exceptions import DataSessionOutsideRevision
+from websauna_migrate.run.errors import DataSessionOutsideRevision
 
 PERSON = """
 class Person(Base):

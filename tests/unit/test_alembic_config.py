@@ -10,9 +10,7 @@ from alembic.script import ScriptDirectory
 
 from websauna_migrate.packages.errors import InvalidScriptLocation, ScriptLocationTaken
 from websauna_migrate.packages.histories import (
-    SCAFFOLD,
     find_script_location,
-    make_config,
     make_histories,
     order_histories,
     package_folders,
@@ -20,6 +18,7 @@ from websauna_migrate.packages.histories import (
     write_scaffold,
 )
 from websauna_migrate.packages.package import History, MigrationPackage
+from websauna_migrate.run.config import SCAFFOLD, make_config
 from websauna_migrate.settings.app import AppSettings
 
 SHOP, NOTES = MigrationPackage("shop", ()), MigrationPackage("notes", ())

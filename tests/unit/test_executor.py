@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from websauna_migrate import executor
-from websauna_migrate.exceptions import ConnectionLost, RunInterrupted, StepFailed
 from websauna_migrate.revisions.plan import PlanStep
+from websauna_migrate.run import executor
+from websauna_migrate.run.errors import ConnectionLost, RunInterrupted, StepFailed
 
 NAMES = tuple(f"shop s{number}" for number in range(1, 401))
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from websauna_migrate.exceptions import RunInterrupted
+from websauna_migrate.run.errors import RunInterrupted
 from websauna_migrate.scripts import common
 from websauna_migrate.scripts.common import ended_by_signals
 

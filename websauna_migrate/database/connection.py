@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import (
-    MetaData,
     engine_from_config,
     event,
     text,
@@ -31,36 +29,13 @@ from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabase
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import URL, Connection, Engine
 
-    from websauna_migrate.autogenerate.comparison import Comparison
-    from websauna_migrate.packages.package import History
 
-ATTRIBUTE = "websauna_migrate"
 PREFIX = "sqlalchemy."
 _UNSET = re.compile(r"\$\{(\w+)\}")
 _BUSY_TIMEOUT = 60  # seconds that a SQLite connection waits for another one
 _PATIENCE = 1  # seconds of it that it waits in C, where a signal does not reach Python
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunContext:
-    """One run of one history's ``env.py``.
-
-    ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
-    not called offline, ``comparison`` is None unless the command compares the models with the database.
-    ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless it ``only_configures``,
-    Alembic's own ``run_migrations()`` follows.
-    """
-
-    history: History
-    url: URL
-    metadata: tuple[MetaData, ...]
-    connect: Callable[[], Connection]
-    comparison: Comparison | None = None
-    on_configured: Callable[[MigrationContext], None] = lambda migration: None
-    only_configures: bool = False
 
 
 def database_url(settings: Mapping[str, Any], origin: str) -> URL:

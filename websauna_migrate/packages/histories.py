@@ -9,7 +9,7 @@ import importlib.util
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.errors import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
@@ -18,26 +18,15 @@ from websauna_migrate.packages.selection import project_folder
 from websauna_migrate.packages.template import script_location_files
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Collection, Iterable, Mapping
-
-    from alembic.config import Config
 
     from websauna_migrate.packages.package import MigrationPackage
     from websauna_migrate.settings.app import AppSettings
 
-SCAFFOLD = Path(__file__).parent / "scaffold"
 SETTING = "websauna_migrate.script_location."
 DEFAULT_FOLDER = "alembic"
 _LEGACY_SEPARATOR = re.compile(r", *|(?: +)")
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
-_OF_ONE_HISTORY = {
-    "script_location",
-    "version_locations",
-    "path_separator",
-    "version_path_separator",
-    "prepend_sys_path",
-}
 
 
 def make_histories(
@@ -141,48 +130,6 @@ def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
     except OSError as error:
         raise UnwritableHistory(package, str(folder), error.strerror or str(error)) from error
     return written
-
-
-def make_config(
-    history: History,
-    ini: AppSettings,
-    *,
-    section: str = "alembic",
-    cmd_opts: Namespace | None = None,
-    stdout: TextIO | None = None,
-    attributes: Mapping[str, Any] | None = None,
-) -> Config:
-    """Return Alembic's ``Config`` for ``history``: the options of the INI, includes and all, with its own folders.
-
-    Where the history has no ``env.py``, ours is used.
-    """
-    import sys
-
-    from alembic.config import Config
-
-    config = Config(
-        ini_section=section, cmd_opts=cmd_opts, stdout=stdout or sys.stdout, attributes=dict(attributes or {})
-    )
-    config.file_config["DEFAULT"]["here"] = _escape(str(ini.path.parent))
-    for name, options in ini.sections.items():
-        if name == section or name == "post_write_hooks":
-            for key, value in options.items():
-                if key not in _OF_ONE_HISTORY:
-                    config.set_section_option(name, key, _escape(value))
-    config.config_file_name = str(ini.path)
-    config.output_buffer = stdout
-    script_location = history.script_location
-    versions = history.version_locations
-    if not (script_location / "env.py").is_file():
-        script_location = SCAFFOLD
-    config.set_main_option("script_location", _escape(str(script_location)))
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", _escape("\n".join(map(str, versions))))
-    return config
-
-
-def _escape(value: str) -> str:
-    return value.replace("%", "%%")
 
 
 def _beside(package: str, base: Path) -> Iterable[Path]:

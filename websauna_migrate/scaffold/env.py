@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from websauna_migrate.database.connection import ATTRIBUTE
 from websauna_migrate.env import run_alembic
+from websauna_migrate.run.context import ATTRIBUTE
 
 run_alembic(package=context.config.attributes[ATTRIBUTE].history.package)

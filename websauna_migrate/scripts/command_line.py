@@ -29,14 +29,15 @@ from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.autogenerate.script_check import check_script
 from websauna_migrate.bootstrap import Application
-from websauna_migrate.database.connection import ATTRIBUTE, shown
+from websauna_migrate.database.connection import shown
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.exceptions import EnvDidNotRun
 from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, MissingTemplate, UnwritableHistory
-from websauna_migrate.packages.histories import make_config
 from websauna_migrate.packages.selection import Selected, is_installed, select
 from websauna_migrate.revisions.plan import known_rows, packages_meant
 from websauna_migrate.revisions.symbols import resolve
+from websauna_migrate.run.config import make_config
+from websauna_migrate.run.context import ATTRIBUTE
+from websauna_migrate.run.errors import EnvDidNotRun
 from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 
 # These take a revision that only one of several histories may have.

@@ -21,12 +21,12 @@ from websauna_migrate.exceptions import (
     MigrateError,
     NoSettingsFile,
     ResultNotWritten,
-    RunInterrupted,
     StatementFailed,
     WrongCombination,
     with_program,
 )
 from websauna_migrate.packages.selection import package_names, x_option
+from websauna_migrate.run.errors import RunInterrupted
 
 if TYPE_CHECKING:
     from argparse import Namespace

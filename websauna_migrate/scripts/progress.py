@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from websauna_migrate.executor import Progress
+    from websauna_migrate.run.steps import Progress
 
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Yield what shows each :class:`~websauna_migrate.executor.Progress` on stderr, or nothing when ``quiet``."""
+    """Yield what shows each :class:`~websauna_migrate.run.steps.Progress` on stderr, or nothing when ``quiet``."""
     with ExitStack() as stack:
         if quiet:
             yield lambda progress: None

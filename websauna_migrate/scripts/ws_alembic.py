@@ -48,9 +48,9 @@ from websauna_migrate.scripts.repair import (
 )
 
 if TYPE_CHECKING:
-    from websauna_migrate.executor import Progress
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import Plan
+    from websauna_migrate.run.steps import Progress
 
 PROG = "ws-alembic"
 
@@ -121,8 +121,8 @@ def downgrade(options: Namespace) -> int:
 
 def stamp(options: Namespace) -> int:
     """Write revisions into the history tables without running them."""
-    from websauna_migrate.executor import stamp as write_rows
-    from websauna_migrate.executor import write_stamp_sql
+    from websauna_migrate.run.offline import write_stamp_sql
+    from websauna_migrate.run.stamp import stamp as write_rows
 
     if options.sql and options.purge:
         raise WrongCombination("--sql does not see the rows that --purge is to forget", "leave out one of them")
@@ -138,8 +138,8 @@ def stamp(options: Namespace) -> int:
 
 def ensure_version(options: Namespace) -> int:
     """Make the history tables that do not exist yet."""
-    from websauna_migrate.executor import ensure_version as make_history_tables
-    from websauna_migrate.executor import write_ensure_version_sql
+    from websauna_migrate.run.offline import write_ensure_version_sql
+    from websauna_migrate.run.stamp import ensure_version as make_history_tables
 
     app, packages = application(options, complete=False)
     if options.sql:
@@ -269,7 +269,8 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
 
 
 def _migrate(options: Namespace, direction: Any) -> int:
-    from websauna_migrate.executor import migrate, write_sql
+    from websauna_migrate.run.executor import migrate
+    from websauna_migrate.run.offline import write_sql
 
     app, packages = application(options, complete=False)
     run_options: dict[str, Any] = {

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import transaction
 from sqlalchemy.orm import Session
 
-from websauna_migrate.exceptions import (
+from websauna_migrate.run.errors import (
     DataSessionOffline,
     DataSessionOutsideRevision,
     FailedAfterCommit,

@@ -1,0 +1,69 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from websauna_migrate.packages.package import History
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+
+    from alembic.config import Config
+
+    from websauna_migrate.settings.app import AppSettings
+
+
+SCAFFOLD = Path(__file__).parent / "scaffold"
+
+_OF_ONE_HISTORY = {
+    "script_location",
+    "version_locations",
+    "path_separator",
+    "version_path_separator",
+    "prepend_sys_path",
+}
+
+
+def make_config(
+    history: History,
+    ini: AppSettings,
+    *,
+    section: str = "alembic",
+    cmd_opts: Namespace | None = None,
+    stdout: TextIO | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return Alembic's ``Config`` for ``history``: the options of the INI, includes and all, with its own folders.
+
+    Where the history has no ``env.py``, ours is used.
+    """
+    import sys
+
+    from alembic.config import Config
+
+    config = Config(
+        ini_section=section, cmd_opts=cmd_opts, stdout=stdout or sys.stdout, attributes=dict(attributes or {})
+    )
+    config.file_config["DEFAULT"]["here"] = _escape(str(ini.path.parent))
+    for name, options in ini.sections.items():
+        if name == section or name == "post_write_hooks":
+            for key, value in options.items():
+                if key not in _OF_ONE_HISTORY:
+                    config.set_section_option(name, key, _escape(value))
+    config.config_file_name = str(ini.path)
+    config.output_buffer = stdout
+    script_location = history.script_location
+    versions = history.version_locations
+    if not (script_location / "env.py").is_file():
+        script_location = SCAFFOLD
+    config.set_main_option("script_location", _escape(str(script_location)))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", _escape("\n".join(map(str, versions))))
+    return config
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%%")

@@ -1,0 +1,133 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from websauna_migrate.database.history_table import _differing_rows, history_table
+from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.revisions.plan import packages_meant, plan_stamp
+from websauna_migrate.revisions.symbols import parse_symbol, resolve
+from websauna_migrate.run.environment import _open_all
+from websauna_migrate.run.errors import OfflineStepFailed
+from websauna_migrate.run.failures import _UNDOES_DDL, _refuse_what_needs_no_transaction
+from websauna_migrate.run.steps import _begin, _migrate
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
+    from typing import TextIO
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.revisions.graph import Graph
+    from websauna_migrate.revisions.plan import PlanStep
+    from websauna_migrate.revisions.scripts import Direction
+    from websauna_migrate.run.environment import _Environment
+
+
+def write_sql(
+    app: Application,
+    packages: Sequence[str],
+    target: str,
+    output: TextIO,
+    *,
+    direction: Direction = "up",
+    cascade: bool = False,
+    one_transaction: bool = False,
+    cmd_opts: Namespace | None = None,
+) -> None:
+    """Write the SQL that takes the histories of ``packages`` to ``target``; needs no database.
+
+    It starts from an empty database. ``target`` may be a range ``from:to`` of one history, for which all others count
+    as up to date; a downgrade has to be one.
+
+    :raises WrongCombination: a downgrade without a range, or a range over several histories
+    """
+    if direction == "down" and ":" not in target:
+        raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
+    graph = app.graph()
+    rows, target = _offline_rows(graph, app.selected(packages), target)
+    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade, graph=graph)
+    if one_transaction:
+        _refuse_what_needs_no_transaction(plan, app.url.get_backend_name())
+    environments = _open_all(app, plan, None, output, cmd_opts)
+    if one_transaction and plan.steps:
+        environments[plan.steps[0].package].migration.impl.emit_begin()
+    for step in plan.steps:
+        _write_step(environments[step.package], step, inside=one_transaction)
+    if one_transaction and plan.steps:
+        environments[plan.steps[-1].package].migration.impl.emit_commit()
+
+
+def write_stamp_sql(app: Application, packages: Sequence[str], targets: Sequence[str], output: TextIO) -> None:
+    """Write the SQL that stamps the histories of ``packages`` with ``targets``; needs no database.
+
+    The history tables count as missing, unless a target is a range ``from:to`` of one history.
+
+    :raises WrongCombination: a range over several histories
+    """
+    graph, selected = app.graph(), app.selected(packages)
+    rows: dict[str, tuple[str, ...]] = {}
+    ends = []
+    for target in targets:
+        before, end = _offline_rows(graph, selected, target)
+        rows |= before
+        ends.append(end)
+    _write_heads_sql(app, plan_stamp(graph, rows, selected, ends), rows, output)
+
+
+def write_ensure_version_sql(app: Application, packages: Sequence[str], output: TextIO) -> None:
+    """Write the SQL that makes the history tables of ``packages``; needs no database."""
+    _write_heads_sql(app, dict.fromkeys(app.selected(packages), ()), {}, output)
+
+
+def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Return what the history tables hold before SQL is run that nobody can look at them for, and the target."""
+    start, colon, end = target.partition(":")
+    if not colon:
+        return {}, target
+    symbol = parse_symbol(start)
+    if symbol.name == "current" or symbol.is_relative:
+        raise WrongCombination(
+            f"the range {target} starts where the database is, which --sql does not ask", "name the revision"
+        )
+    meant = packages_meant(graph, selected, start or "base")
+    meant = packages_meant(graph, meant, end or "heads")
+    if len(meant) != 1:
+        raise WrongCombination(f"the range {target} is for one history", f"say which with -x packages={meant[0]}")
+    rows = {name: history.heads for name, history in graph.histories.items()}
+    rows[meant[0]] = tuple(resolve(graph.histories[meant[0]], start, ())) if start else ()
+    return rows, end or "heads"
+
+
+def _write_step(environment: _Environment, step: PlanStep, *, inside: bool) -> None:
+    migration = environment.migration
+    with nullcontext() if inside else _begin(migration):
+        if environment.begins_with(step) and migration.bind is not None:
+            environment.table.create(migration.bind)
+        migration.impl.static_output(f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}")
+        try:
+            _migrate(environment, step)
+        except Exception as error:  # whatever the script raises
+            where = (step.package, step.revision.id, step.direction, str(step.revision.path))
+            raise OfflineStepFailed(*where, error) from error
+
+
+def _write_heads_sql(
+    app: Application, heads: Mapping[str, Sequence[str]], rows: Mapping[str, Sequence[str]], output: TextIO
+) -> None:
+    from alembic.runtime.migration import MigrationContext
+
+    url = app.url
+    undoes = url.get_backend_name() in _UNDOES_DDL
+    options = {"as_sql": True, "literal_binds": True, "output_buffer": output, "transactional_ddl": undoes}
+    migration = MigrationContext.configure(url=url, dialect_opts={"paramstyle": "named"}, opts=options)
+    with migration.begin_transaction():
+        for package, wanted in heads.items():
+            table = history_table(app.history(package).history_table)
+            migration.impl.static_output(f"-- {package}: {', '.join(wanted) or 'base'}")
+            if not rows.get(package) and migration.bind is not None:
+                table.create(migration.bind)
+            for change in _differing_rows(table, rows.get(package, ()), wanted):
+                migration.execute(change)

@@ -1,0 +1,60 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from websauna_migrate.database.history_table import _differing_rows, create_missing, history_table, read_heads
+from websauna_migrate.revisions.plan import plan_stamp
+from websauna_migrate.run.executor import _alone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.lock import LockHolder
+
+
+def stamp(
+    app: Application,
+    packages: Sequence[str],
+    targets: Sequence[str],
+    *,
+    purge: bool = False,
+    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """Write ``targets`` into the history tables of ``packages`` and return their rows; runs no revision.
+
+    ``purge`` forgets what the tables hold first.
+    """
+    with _alone(app, on_wait) as (connection, _):
+        rows = read_heads(connection, app.histories)
+        heads = plan_stamp(app.graph(), rows, app.selected(packages), targets, purge=purge)
+        _write_heads(app, heads, rows, connection)
+    return heads
+
+
+def ensure_version(
+    app: Application,
+    packages: Sequence[str],
+    *,
+    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+) -> None:
+    """Make the history tables of ``packages`` that do not exist yet."""
+    with _alone(app, on_wait) as (connection, _):
+        rows = read_heads(connection, map(app.history, app.selected(packages)))
+        _write_heads(app, rows, rows, connection)
+
+
+def _write_heads(
+    app: Application, heads: Mapping[str, Sequence[str]], rows: Mapping[str, Sequence[str]], connection: Connection
+) -> None:
+    """Make the history tables hold ``heads``, all of them or none where the database can."""
+    with connection.begin():
+        for package, wanted in heads.items():
+            table = history_table(app.history(package).history_table)
+            create_missing(table, connection)
+            for change in _differing_rows(table, rows.get(package, ()), wanted):
+                connection.execute(change)

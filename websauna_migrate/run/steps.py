@@ -1,0 +1,221 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from websauna_migrate.database.history_table import _row_changes, create_missing, read_heads
+from websauna_migrate.database.sqlite_keys import _sqlite_keys_unenforced
+from websauna_migrate.run.environment import _open_all
+from websauna_migrate.run.errors import HeadsDiffer, HistoryRowGone, OpenTransaction, TransactionEndedInside
+from websauna_migrate.run.failures import _UNDOES_DDL, _Account, _explained, _heard, _refuse_what_needs_no_transaction
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.revisions.plan import Plan, PlanStep
+    from websauna_migrate.run.environment import _Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins or is done: ``number`` of ``total``, counted from 1, and the seconds that it took."""
+
+    step: PlanStep
+    number: int
+    total: int
+    state: Literal["begins", "done"]
+    seconds: float = 0.0
+
+
+def execute(
+    app: Application,
+    plan: Plan,
+    connection: Connection,
+    *,
+    one_transaction: bool = False,
+    before_step: Callable[[], None] = lambda: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cmd_opts: Namespace | None = None,
+) -> None:
+    """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
+
+    Each step commits together with its row in the history table; with ``one_transaction`` all steps commit together.
+    ``before_step`` may raise to stop; it is called before each step, and before each commit that would still undo one.
+
+    :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
+    :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
+    :raises RunStopped: ``before_step`` found that the lock is lost
+    :raises RunInterrupted: on KeyboardInterrupt
+    :raises ConnectionLost: the server went away
+    :raises NotInOneTransaction: a step cannot run inside a transaction
+    :raises HeadsDiffer: the history tables do not hold what the plan says
+    """
+    if not plan.steps:
+        return
+    if one_transaction:
+        _refuse_what_needs_no_transaction(plan, connection.dialect.name)
+    account = _Account()
+    explained = partial(_explained, app, plan, account, connection.dialect.name, together=one_transaction)
+    try:
+        environments = _open_all(app, plan, connection, None, cmd_opts)
+        try:
+            _run_steps(environments, plan, connection, account, one_transaction, before_step, on_progress)
+        except (SystemExit, Exception) as error:
+            raise explained(error) from error
+        _verify(app, plan, connection)
+    except KeyboardInterrupt as error:
+        raise explained(error) from error
+
+
+def rehearse(
+    app: Application,
+    plan: Plan,
+    connection: Connection,
+    transaction: Callable[[], AbstractContextManager[object]],
+    after_step: Callable[[PlanStep], None],
+) -> None:
+    """Run the steps of ``plan`` in an empty place inside ``transaction``, which its caller ends as it likes.
+
+    ``after_step`` is called inside it.
+
+    :raises StepFailed: a revision raised
+    :raises RunInterrupted: on KeyboardInterrupt
+    """
+    environments = _open_all(app, plan, connection, None, None)
+    account = _Account()
+    try:
+        with transaction():
+            for step in plan.steps:
+                _run_step(environments[step.package], step, connection, account, inside=True)
+                after_step(step)
+                account.done.append(step)
+    except (KeyboardInterrupt, SystemExit, Exception) as error:
+        raise _explained(app, plan, account, connection.dialect.name, error, together=True) from error
+
+
+def _run_steps(
+    environments: Mapping[str, _Environment],
+    plan: Plan,
+    connection: Connection,
+    account: _Account,
+    one_transaction: bool,
+    before_step: Callable[[], None],
+    on_progress: Callable[[Progress], None],
+) -> None:
+    total = len(plan.steps)
+    together = _begin_together if one_transaction else nullcontext
+    # Where DDL cannot be undone, what was done is better written down than not.
+    may_still_stop = before_step if connection.dialect.name in _UNDOES_DDL else lambda: None
+    with _heard(connection, account), _sqlite_keys_unenforced(connection) as check_keys, together(connection):
+        for number, step in enumerate(plan.steps, 1):
+            on_progress(Progress(step, number, total, "begins"))
+            started = time.monotonic()
+            before_step()
+            checks = (check_keys, may_still_stop)
+            _run_step(environments[step.package], step, connection, account, checks, inside=one_transaction)
+            account.done.append(step)
+            on_progress(Progress(step, number, total, "done", time.monotonic() - started))
+
+
+def _run_step(
+    environment: _Environment,
+    step: PlanStep,
+    connection: Connection,
+    account: _Account,
+    checks: Sequence[Callable[[], None]] = (),
+    *,
+    inside: bool,
+) -> None:
+    """Run one step in a transaction of its own, or ``inside`` the one that is open; ``checks`` come before its end."""
+    if not inside and connection.in_transaction():
+        raise OpenTransaction(step.package)
+    outer = connection.get_transaction() if inside else None
+    with nullcontext() if inside else _begin_step(environment.migration, connection):
+        if environment.begins_with(step):
+            create_missing(environment.table, connection)
+        with account.of_script():
+            _migrate(environment, step)
+        if inside and connection.get_transaction() is not outer:
+            raise TransactionEndedInside
+        for check in checks:
+            check()
+    if not inside and connection.in_transaction():
+        # What was begun is over, and the row in the history table stands in a transaction that nobody commits.
+        connection.rollback()
+        raise TransactionEndedInside
+
+
+def _migrate(environment: _Environment, step: PlanStep) -> None:
+    """Call the script's ``upgrade`` or ``downgrade`` and write down in the history table that it ran."""
+    from alembic.operations import Operations
+
+    from websauna_migrate.run.data import end_revision
+
+    migration = environment.migration
+    with environment.context, Operations.context(migration):
+        module = environment.modules[step.revision.id]
+        run: Callable[[], object] = module.upgrade if step.direction == "up" else module.downgrade
+        run()
+        assert migration.connection is not None  # offline it is one that writes SQL
+        end_revision(migration.connection)
+        for change in _row_changes(environment.table, step.old_rows, step.new_rows):
+            if migration.as_sql:
+                migration.execute(change)
+            elif migration.connection.execute(change).rowcount == 0:
+                raise HistoryRowGone(environment.table.name, step.old_rows)
+        if migration.on_version_apply_callbacks:
+            _tell_callbacks(environment, step)
+
+
+def _tell_callbacks(environment: _Environment, step: PlanStep) -> None:
+    """Call the hooks ``on_version_apply``. Only for them does Alembic read the scripts of the whole history."""
+    from alembic.runtime.migration import MigrationStep
+
+    make = MigrationStep.upgrade_from_script if step.direction == "up" else MigrationStep.downgrade_from_script
+    alembic_step = make(environment.scripts.revision_map, environment.scripts.get_revision(step.revision.id))
+    for callback in environment.migration.on_version_apply_callbacks:
+        heads = environment.rows_after(step)
+        callback(ctx=environment.migration, step=alembic_step.info, heads=heads, run_args={})
+
+
+@contextmanager
+def _begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
+    from websauna_migrate.run.data import joined_transaction
+
+    with _begin(migration), joined_transaction(connection):
+        yield
+
+
+@contextmanager
+def _begin_together(connection: Connection) -> Iterator[None]:
+    from websauna_migrate.run.data import joined_transaction
+
+    with connection.begin(), joined_transaction(connection):
+        yield
+
+
+def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
+    """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
+
+    The argument is not public: the public call begins no transaction where DDL commits by itself.
+    """
+    return migration.begin_transaction(_per_migration=True)
+
+
+def _verify(app: Application, plan: Plan, connection: Connection) -> None:
+    touched = [history for history in app.histories if history.package in plan.heads_after]
+    found = read_heads(connection, touched)
+    for history in touched:
+        expected = plan.heads_after[history.package]
+        if set(found[history.package]) != set(expected):
+            raise HeadsDiffer(history.package, history.history_table, tuple(expected), found[history.package])
