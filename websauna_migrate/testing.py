@@ -14,10 +14,10 @@ from websauna_migrate.autogenerate.findings import differences, differences_text
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import MigrateError
-from websauna_migrate.facts import Facts, Watch
-from websauna_migrate.facts import differences as fact_differences
 from websauna_migrate.packages.selection import select
-from websauna_migrate.replay import create_schemas, scratch_database
+from websauna_migrate.repair.facts import Facts, Watch
+from websauna_migrate.repair.facts import differences as fact_differences
+from websauna_migrate.repair.replay import create_schemas, scratch_database
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE

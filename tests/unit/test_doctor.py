@@ -8,10 +8,10 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.doctor import REASONS, Finding, Problem
-from websauna_migrate.facts import differences
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.replay import Replay, Snapshot, ranked
+from websauna_migrate.repair.doctor import REASONS, Finding, Problem
+from websauna_migrate.repair.facts import differences
+from websauna_migrate.repair.replay import Replay, Snapshot, ranked
 from websauna_migrate.report import findings_json, findings_text
 
 THING, NOTE = TableName(None, "thing"), TableName("crm", "note")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, create_engine, text
 
-from websauna_migrate.facts import read_facts
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.repair.facts import read_facts
 
 
 def test_the_condition_of_a_partial_index_is_a_fact_of_sqlite():

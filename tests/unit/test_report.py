@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from websauna_migrate.doctor import Finding
 from websauna_migrate.packages.package import History
+from websauna_migrate.repair.doctor import Finding
 from websauna_migrate.report import (
     as_json,
     current_lines,

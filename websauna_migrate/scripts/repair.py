@@ -11,8 +11,9 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import AdoptionOfSeveral, NobodyToAsk, NotConfirmed, WrongCombination, command
+from websauna_migrate.exceptions import NobodyToAsk, NotConfirmed, WrongCombination, command
 from websauna_migrate.packages.selection import select
+from websauna_migrate.repair.errors import AdoptionOfSeveral
 from websauna_migrate.scripts.common import (
     FAILED,
     application,
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.doctor import Finding
+    from websauna_migrate.repair.doctor import Finding
 
 
 def doctor(options: Namespace) -> int:
     """Find what is wrong between scripts, models and database; reads only, and exits with 1 when it found something."""
-    from websauna_migrate.doctor import examine
+    from websauna_migrate.repair.doctor import examine
     from websauna_migrate.report import findings_json, findings_text
 
     app, packages = application(options)
@@ -51,7 +52,7 @@ def doctor(options: Namespace) -> int:
 
 def adopt(options: Namespace) -> int:
     """Take an existing database over: write the revision that it stands at into the history table; asks first."""
-    from websauna_migrate.adoption import carry_out, propose
+    from websauna_migrate.repair.adoption import carry_out, propose
 
     app, packages = application(options)
     selected = select(app.histories, packages)
@@ -103,7 +104,7 @@ def confirm_removal(options: Namespace, app: Application, packages: Sequence[str
 
     :raises NotConfirmed: the answer was not yes
     """
-    from websauna_migrate.doctor import tables_to_lose
+    from websauna_migrate.repair.doctor import tables_to_lose
 
     losses = tables_to_lose(app, packages, cascade=is_yes(options, "cascade"))
     for table, rows in losses:

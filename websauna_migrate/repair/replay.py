@@ -25,9 +25,10 @@ from sqlalchemy.schema import CreateSchema
 
 from websauna_migrate.database.connection import PREFIX
 from websauna_migrate.database.reflection import table_names
-from websauna_migrate.exceptions import MigrateError, ReplayImpossible
-from websauna_migrate.facts import Facts, Watch, differences, read_facts
+from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.repair.errors import ReplayImpossible
+from websauna_migrate.repair.facts import Facts, Watch, differences, read_facts
 from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
 from websauna_migrate.revisions.history import HistoryGraph, heads_of
 from websauna_migrate.run.errors import RunInterrupted, StepFailed

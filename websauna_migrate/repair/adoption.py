@@ -14,9 +14,15 @@ from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
 from websauna_migrate.database.history_table import create_missing, history_table, read_heads
-from websauna_migrate.exceptions import AlreadyAdopted, ChangedMeanwhile, NotDroppable, NothingMatches, NoVersionTable
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.replay import find_matches
+from websauna_migrate.repair.errors import (
+    AlreadyAdopted,
+    ChangedMeanwhile,
+    NotDroppable,
+    NothingMatches,
+    NoVersionTable,
+)
+from websauna_migrate.repair.replay import find_matches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.lock import LockHolder
     from websauna_migrate.packages.package import History
-    from websauna_migrate.replay import Replay
+    from websauna_migrate.repair.replay import Replay
 
 PLAIN = "alembic_version"
 _COLUMN = "version_num"

@@ -1,7 +1,7 @@
 """What is wrong between the scripts, the models and the database: findings, each with its remedy.
 
 Floor 4. Reads only. To tell which revision a database looks like, the scripts are run in a scratch place
-(:mod:`websauna_migrate.replay`).
+(:mod:`websauna_migrate.repair.replay`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.adoption import PLAIN, propose, read_version_table
 from websauna_migrate.autogenerate.drops import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
@@ -21,7 +20,8 @@ from websauna_migrate.packages import selection
 from websauna_migrate.packages.errors import BrokenModels
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
-from websauna_migrate.replay import Match, Replay, find_matches
+from websauna_migrate.repair.adoption import PLAIN, propose, read_version_table
+from websauna_migrate.repair.replay import Match, Replay, find_matches
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.errors import OverlappingRevisions
 from websauna_migrate.revisions.graph import Graph
