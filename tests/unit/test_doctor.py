@@ -12,7 +12,7 @@ from websauna_migrate.packages.package import TableName
 from websauna_migrate.repair.doctor import REASONS, Finding, Problem
 from websauna_migrate.repair.facts import differences
 from websauna_migrate.repair.replay import Replay, Snapshot, ranked
-from websauna_migrate.report import findings_json, findings_text
+from websauna_migrate.scripts.report import findings_json, findings_text
 
 THING, NOTE = TableName(None, "thing"), TableName("crm", "note")
 SCHEMAS = st.dictionaries(

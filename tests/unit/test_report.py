@@ -9,7 +9,10 @@ import pytest
 
 from websauna_migrate.packages.package import History
 from websauna_migrate.repair.doctor import Finding
-from websauna_migrate.report import (
+from websauna_migrate.revisions.history import build_history
+from websauna_migrate.revisions.plan import HistoryState, Plan, PlanStep
+from websauna_migrate.revisions.scripts import Revision
+from websauna_migrate.scripts.report import (
     as_json,
     current_lines,
     findings_json,
@@ -22,9 +25,6 @@ from websauna_migrate.report import (
     summary_text,
     table,
 )
-from websauna_migrate.revisions.history import build_history
-from websauna_migrate.revisions.plan import HistoryState, Plan, PlanStep
-from websauna_migrate.revisions.scripts import Revision
 
 
 def revision(id_, *down, message="", labels=()):

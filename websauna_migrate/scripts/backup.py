@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import BackupFailed, MigrateError, WrongCombination
+from websauna_migrate.exceptions import MigrateError, WrongCombination
 from websauna_migrate.run.errors import RunInterrupted
 from websauna_migrate.scripts.common import ended_by_signals, say, tell
+from websauna_migrate.scripts.errors import BackupFailed
 
 if TYPE_CHECKING:
     from argparse import Namespace

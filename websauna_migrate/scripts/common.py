@@ -17,16 +17,10 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.exceptions import (
-    MigrateError,
-    NoSettingsFile,
-    ResultNotWritten,
-    StatementFailed,
-    WrongCombination,
-    with_program,
-)
+from websauna_migrate.exceptions import MigrateError, WrongCombination, with_program
 from websauna_migrate.packages.selection import package_names, x_option
 from websauna_migrate.run.errors import RunInterrupted
+from websauna_migrate.scripts.errors import NoSettingsFile, ResultNotWritten, StatementFailed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -249,7 +243,7 @@ def show(text: str) -> None:
 
 def show_json(value: object) -> None:
     """Print a result for programs to stdout."""
-    from websauna_migrate.report import as_json
+    from websauna_migrate.scripts.report import as_json
 
     text = as_json(value)
     print(text if _fits(text, sys.stdout) else as_json(value, ascii=True), end="")

@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import NobodyToAsk, NotConfirmed, WrongCombination, command
+from websauna_migrate.exceptions import WrongCombination, command
 from websauna_migrate.packages.selection import select
 from websauna_migrate.repair.errors import AdoptionOfSeveral
 from websauna_migrate.scripts.common import (
@@ -26,6 +26,7 @@ from websauna_migrate.scripts.common import (
     show_json,
     tell,
 )
+from websauna_migrate.scripts.errors import NobodyToAsk, NotConfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 def doctor(options: Namespace) -> int:
     """Find what is wrong between scripts, models and database; reads only, and exits with 1 when it found something."""
     from websauna_migrate.repair.doctor import examine
-    from websauna_migrate.report import findings_json, findings_text
+    from websauna_migrate.scripts.report import findings_json, findings_text
 
     app, packages = application(options)
     # What a script prints while it is replayed is no result of ours.

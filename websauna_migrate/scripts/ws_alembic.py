@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
-from websauna_migrate.exceptions import NotOnHeads, WrongCombination
+from websauna_migrate.exceptions import WrongCombination
 from websauna_migrate.packages.errors import InstalledHistory
 from websauna_migrate.packages.selection import is_installed, select, x_option
 from websauna_migrate.scripts.backup import back_up
@@ -36,6 +36,7 @@ from websauna_migrate.scripts.common import (
     tell,
     warn,
 )
+from websauna_migrate.scripts.errors import NotOnHeads
 from websauna_migrate.scripts.progress import shown_progress
 from websauna_migrate.scripts.repair import (
     add_adopt_arguments,
@@ -152,9 +153,9 @@ def ensure_version(options: Namespace) -> int:
 def current(options: Namespace) -> int:
     """Display the current revision of each history in the database."""
     from websauna_migrate.database.history_table import read_heads
-    from websauna_migrate.report import current_lines
     from websauna_migrate.revisions.history import applied
     from websauna_migrate.revisions.plan import known_rows
+    from websauna_migrate.scripts.report import current_lines
 
     app, packages = application(options, complete=False)
     selected = select(app.histories, packages)
@@ -174,7 +175,7 @@ def current(options: Namespace) -> int:
 
 def heads(options: Namespace) -> int:
     """Show the heads of each history among its scripts."""
-    from websauna_migrate.report import head_lines
+    from websauna_migrate.scripts.report import head_lines
 
     app, packages = application(options, complete=False)
     selected = select(app.histories, packages)
@@ -187,8 +188,8 @@ def heads(options: Namespace) -> int:
 def status(options: Namespace) -> int:
     """Tell where each history stands; with --check exit with 1 unless all are up to date."""
     from websauna_migrate.database.history_table import read_heads
-    from websauna_migrate.report import status_json, status_text
     from websauna_migrate.revisions.plan import history_state, wrong_rows
+    from websauna_migrate.scripts.report import status_json, status_text
 
     app, packages = application(options, complete=False)
     histories = [one.history for one in select(app.histories, packages)]
@@ -209,7 +210,7 @@ def status(options: Namespace) -> int:
 def plan(options: Namespace) -> int:
     """Show the steps that upgrade, or with --down downgrade, would run, in order; changes nothing."""
     from websauna_migrate.database.history_table import read_heads
-    from websauna_migrate.report import plan_json, plan_text
+    from websauna_migrate.scripts.report import plan_json, plan_text
 
     app, packages = application(options, complete=False)
     with app.connected(writes=False) as connection:
@@ -314,7 +315,7 @@ def _run(options: Namespace, migrate: Callable[..., Plan]) -> int:
     if not done.steps:
         say(options, "nothing to do")
     elif not options.quiet:
-        from websauna_migrate.report import summary_text
+        from websauna_migrate.scripts.report import summary_text
 
         tell(summary_text(done, seconds, colour=sys.stderr.isatty()).rstrip())
     return 0
