@@ -145,7 +145,7 @@ def escaped(text: str) -> str:
 
 
 def errors_rst() -> Iterator[str]:
-    """Yield the description of all errors, line by line, in the order of the module."""
+    """Yield the description of all errors, line by line, in the order of the wings."""
     yield from (".. py:currentmodule:: websauna_migrate.exceptions", "")
     for base in children(exceptions.MigrateError):
         yield from ("", base.__name__, "-" * len(base.__name__), "")
@@ -167,8 +167,9 @@ def error_rst(error: type[exceptions.MigrateError]) -> Iterator[str]:
 
 
 def children(error: type[exceptions.MigrateError]) -> list[type[exceptions.MigrateError]]:
-    """Return the classes right beneath ``error``."""
-    return [e for e in vars(exceptions).values() if isinstance(e, type) and error in e.__bases__]
+    """Return the classes right beneath ``error``, in the order of the wings."""
+    exceptions.load_all()
+    return [child for child in error.__subclasses__() if child.__module__.startswith("websauna_migrate.")]
 
 
 def facts(error: type[exceptions.MigrateError]) -> list[str]:

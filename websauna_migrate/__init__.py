@@ -11,23 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyramid.config import Configurator
 
-    from websauna_migrate.bootstrap import load_application
+    from websauna_migrate.bootstrap import Application, load_application
     from websauna_migrate.dbsession import get_engine
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.packages.directives import get_migration_packages
     from websauna_migrate.packages.initializer import Initializer
     from websauna_migrate.packages.package import History, MigrationPackage
-    from websauna_migrate.packages.selection import select
-    from websauna_migrate.revisions.plan import make_plan
+    from websauna_migrate.packages.selection import Selected, select
+    from websauna_migrate.revisions.plan import Plan, PlanStep, make_plan
     from websauna_migrate.run.data import data_session
     from websauna_migrate.run.executor import migrate
     from websauna_migrate.run.steps import execute
 
 __all__ = [
+    "Application",
     "History",
     "Initializer",
     "MigrateError",
     "MigrationPackage",
+    "Plan",
+    "PlanStep",
+    "Selected",
     "data_session",
     "execute",
     "get_engine",
@@ -39,10 +43,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Application": "bootstrap",
     "History": "packages.package",
     "Initializer": "packages.initializer",
     "MigrateError": "exceptions",
     "MigrationPackage": "packages.package",
+    "Plan": "revisions.plan",
+    "PlanStep": "revisions.plan",
+    "Selected": "packages.selection",
     "data_session": "run.data",
     "execute": "run.steps",
     "get_engine": "dbsession",

@@ -1,6 +1,6 @@
 """From an INI file to the application's packages, their tables and their histories.
 
-Floor 4. The one place that runs code of the application.
+The one place that runs code of the application.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from websauna_migrate.packages.selection import current_package, select
 from websauna_migrate.revisions.graph import Graph, build_graph
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.revisions.scripts import read_revisions
-from websauna_migrate.run.context import RunContext
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
@@ -103,12 +102,6 @@ class Application:
         :raises SettingsError: there is none, or it cannot be parsed
         """
         return database_url(self.ini.settings, str(self.ini.path))
-
-    def run_context(self, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:
-        """Return one run of the ``env.py`` of ``history``; ``options`` are those of :class:`RunContext`."""
-        return RunContext(
-            history=history, url=self.url, metadata=self.metadata(history.packages), connect=connect, **options
-        )
 
     def place_for_revisions(self, package: str) -> Path:
         """Return the folder where the revisions of ``package`` are looked for, or would be."""

@@ -1,6 +1,6 @@
 """``config.include("websauna_migrate.dbsession")``: a database session for each request, and the engine it uses.
 
-Floor 3. Nothing here connects before a session is used.
+Nothing here connects before a session is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The entry of a user's ``env.py``.
 
-Floor 4. It configures Alembic for one history, whether ``ws-alembic`` or plain ``alembic`` runs it::
+It configures Alembic for one history, whether ``ws-alembic`` or plain ``alembic`` runs it::
 
     from websauna_migrate.env import run_alembic
 

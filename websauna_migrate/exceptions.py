@@ -1,4 +1,4 @@
-"""The errors of websauna_migrate: floor 0, imports nothing of the project.
+"""The errors of websauna_migrate: imports nothing of the project.
 
 Each class stands for one situation. It keeps the facts as attributes, and its message is one line that says
 what happened, where, and what to do next. Messages never hold a password: a URL goes through
@@ -21,6 +21,10 @@ what happened, where, and what to do next. Messages never hold a password: a URL
 from __future__ import annotations
 
 import shlex
+from importlib import import_module
+
+#: The wings that have errors of their own, in ``errors.py``.
+_WINGS = ("settings", "packages", "revisions", "database", "dialects", "autogenerate", "run", "repair", "scripts")
 
 _COMMAND = "ws-alembic -x "
 
@@ -38,17 +42,20 @@ def with_program(text: str, *program: str) -> str:
     return text.replace(_COMMAND, f"{shlex.join(program)} -x ") if program else text
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
+    """Return ``names`` with commas between them, ``none`` where there are none."""
     return ", ".join(names) or "none"
 
 
-def _summed(names: tuple[str, ...]) -> str:
+def summed(names: tuple[str, ...]) -> str:
+    """Return ``names`` with commas between them; of many, the first three, the last and their number."""
     if len(names) <= 8:
-        return _listed(names)
-    return f"{_listed(names[:3])}, ..., {names[-1]} ({len(names)} in all)"
+        return listed(names)
+    return f"{listed(names[:3])}, ..., {names[-1]} ({len(names)} in all)"
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return what ``error`` says in one line, of an error of the database what its driver says."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
@@ -61,7 +68,7 @@ _REMEDIES: dict[object, str] = {
 }
 
 
-def _remedy(error: BaseException) -> str | None:
+def remedy_for(error: BaseException) -> str | None:
     """Return what to do about an error of the database that no script can mend, None for others."""
     said = getattr(error, "orig", None)
     codes = [getattr(said, name, None) for name in ("sqlstate", "pgcode", "errno")]
@@ -108,3 +115,19 @@ class RevisionError(MigrateError, LookupError):
 
 class RunError(MigrateError, RuntimeError):
     """A run broke on its way."""
+
+
+def load_all() -> None:
+    """Import the errors of all wings, so that the subclasses of :class:`MigrateError` are complete."""
+    for wing in _WINGS:
+        import_module(f"websauna_migrate.{wing}.errors")
+
+
+def __getattr__(name: str) -> type[MigrateError]:
+    """Return the error ``name`` of a wing: all of them can be imported from here, and none is loaded before that."""
+    if not name.startswith("_"):
+        for wing in _WINGS:
+            found = getattr(import_module(f"websauna_migrate.{wing}.errors"), name, None)
+            if isinstance(found, type) and issubclass(found, MigrateError):
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """Order, closures and circles of things that wait for each other: pure, once for all wings.
 
-The lowest floor: it imports nothing of the project and knows nothing of revisions or packages.
+At the bottom of the house: it imports nothing of the project and knows nothing of revisions or packages.
 """
 
 from __future__ import annotations

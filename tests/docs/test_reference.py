@@ -125,7 +125,12 @@ def test_each_public_name_is_documented(text: dict[str, str], name: str) -> None
 
 
 def errors() -> list[type[Exception]]:
-    return [e for e in vars(exceptions).values() if isinstance(e, type) and issubclass(e, exceptions.MigrateError)]
+    exceptions.load_all()
+    found, waiting = [], [exceptions.MigrateError]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += found[-1].__subclasses__()
+    return [error for error in found if error.__module__.startswith("websauna_migrate.")]
 
 
 def test_each_error_is_documented(text: dict[str, str]) -> None:

@@ -173,7 +173,7 @@ def test_a_name_that_cannot_be_is_one_line_and_leaves_nothing(tmp_path, variable
 
 def test_the_module_prints_where_the_template_is():
     done = subprocess.run(
-        [sys.executable, "-m", "websauna_migrate.packages.template"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "websauna_migrate.template"], capture_output=True, text=True, check=True
     )
     assert (Path(done.stdout.rstrip("\n")) / "cookiecutter.json").is_file()
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from websauna_migrate.autogenerate.enum_columns import _without_escapes
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import _added
-from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note, Refuse, _rendered
+from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note, Refuse, rendered_statement
 from websauna_migrate.packages.ownership import Ownership
 from websauna_migrate.packages.package import ColumnName, TableName
 
@@ -38,7 +38,7 @@ def test_values_are_added_in_their_places(old):
 def test_a_value_that_is_used_at_once_is_committed_before():
     (statement,) = _added(MOOD, ("a",), ("a", "b"), ["b"], DIALECT)
     assert isinstance(statement, DoAlone)
-    assert "autocommit_block()" in _rendered(statement, "op.", "sa.")
+    assert "autocommit_block()" in rendered_statement(statement, "op.", "sa.")
 
 
 @pytest.mark.parametrize("value", ["it's", 'a"b', "a:b", "100%", "new\nline", "{x}", "\\"])
@@ -50,7 +50,7 @@ def test_every_statement_is_python_whatever_the_values_are(value):
         Note(repr(value)),
         Refuse(column, (value,), f"SELECT {value}", f"UPDATE {value}"),
     ):
-        ast.parse(_rendered(statement, "op.", "sa."))
+        ast.parse(rendered_statement(statement, "op.", "sa."))
 
 
 def test_the_way_back_is_the_other_statements():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from websauna_migrate.revisions.plan import PlanStep
-from websauna_migrate.run import executor
+from websauna_migrate.run import executor, failures
 from websauna_migrate.run.errors import ConnectionLost, RunInterrupted, StepFailed
 
 NAMES = tuple(f"shop s{number}" for number in range(1, 401))
@@ -51,7 +51,7 @@ def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monk
 
 @pytest.mark.parametrize(("dialect", "stays"), [("postgresql", False), ("sqlite", False), ("mariadb", True)])
 def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays, monkeypatch):
-    monkeypatch.setattr(executor, "uses_autocommit_block", lambda revision, direction: False)
+    monkeypatch.setattr(failures, "uses_autocommit_block", lambda revision, direction: False)
     step = PlanStep("shop", None, "up", (), ("s1",))
 
-    assert (executor._what_stays(step, dialect, executor._Account()) is not None) == stays
+    assert (failures._what_stays(step, dialect, failures.Account()) is not None) == stays

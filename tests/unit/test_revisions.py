@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from websauna_migrate.exceptions import RevisionError
 from websauna_migrate.packages.package import History
-from websauna_migrate.revisions import revisions
+from websauna_migrate.revisions import header
 from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
 from websauna_migrate.revisions.errors import (
     DuplicateBranchLabel,
@@ -262,7 +262,7 @@ def test_a_literal_header_is_read_without_running_the_script_or_importing_alembi
     folder.add("aaaa11", header="1 / 0")
     code = (
         "import sys; from pathlib import Path; from websauna_migrate.packages.package import History;"
-        "from websauna_migrate.revisions.scripts.scripts import read_revisions;"
+        "from websauna_migrate.revisions.scripts import read_revisions;"
         f"read_revisions(History('a', ('a',), Path('.'), (Path({str(folder.locations[0])!r}),), 't'));"
         "sys.exit('alembic' in sys.modules)"
     )
@@ -479,15 +479,15 @@ DOCSTRINGS = st.sampled_from(
 @given(DOCSTRINGS, st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["utf-8", "latin-1"]))
 def test_a_header_that_is_read_without_the_parser_is_what_the_parser_reads(docstring, lines, newline, encoding):
     source = (docstring + "".join(line + newline for line in lines)).encode(encoding, "replace")
-    plain = revisions._plain_header(source)
+    plain = header.plain_header(source)
     if plain is not None:
         module = ast.parse(source)
-        values = {name: value for name, value in revisions._module_values(module).items() if name in revisions._HEADER}
+        values = {name: value for name, value in header.module_values(module).items() if name in header.HEADER}
         assert plain == (values, ast.get_docstring(module, clean=False))
 
 
 def test_the_parser_is_spared_where_a_script_is_as_templates_write_it(folder, monkeypatch):
     folder.add("a1", None)
     folder.add("b2", "a1")
-    monkeypatch.setattr(revisions, "_parse", lambda *_arguments: pytest.fail("parsed"))
+    monkeypatch.setattr(header, "parse_script", lambda *_arguments: pytest.fail("parsed"))
     assert [revision.id for revision in read_revisions(folder.history)] == ["a1", "b2"]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""From models to a script: compare, pass over the operations, render, and check what was written."""

@@ -1,6 +1,6 @@
 """Which differences between the models and the database are real.
 
-Floor 2. Alembic compares the text of a type or a default with what the database shows of it, and a database spells
+Alembic compares the text of a type or a default with what the database shows of it, and a database spells
 much otherwise. Here a text that is not the same at once is given to the database in a temporary table, and what it
 makes of it is compared: the database is the judge of its own spelling.
 

@@ -1,6 +1,6 @@
 """What autogenerate may look at and write.
 
-Floor 2. One function gives the options of a comparison, for ``revision --autogenerate``, for ``check`` and for tests.
+One function gives the options of a comparison, for ``revision --autogenerate``, for ``check`` and for tests.
 The user's own hooks in ``env.py`` are put behind ours: they narrow what is considered, they never widen it.
 """
 

@@ -1,6 +1,6 @@
 """What a generated revision has to say besides what Alembic found.
 
-Floor 2. Works on the operations of a script before they are written: schemas, types and sequences that have to be
+Works on the operations of a script before they are written: schemas, types and sequences that have to be
 there first and to go last, an order that the database accepts, and types that cannot be written at all.
 """
 

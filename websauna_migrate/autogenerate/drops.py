@@ -1,6 +1,6 @@
 """An order for what is dropped, by a generated revision or by hand, and what is lost with it.
 
-Floor 2. In a revision it works on the operations of the script: a removed table goes after all that is changed in the
+In a revision it works on the operations of the script: a removed table goes after all that is changed in the
 tables that stay, as those may refer to it, and before the tables that it refers to. What stands in the way goes first,
 and comes back last on the way back: a foreign key where removed tables refer to each other in a circle, and an index or
 constraint whose name is to be that of another table's.

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Enums that are stored in the column: ``ENUM`` of MariaDB and MySQL, and text with a ``CHECK``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from alembic.operations import ops
 
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.renamed import inspect_renamed
-from websauna_migrate.autogenerate.script_ops import EnumOp, Refuse, _alterations, _column
-from websauna_migrate.database.sql import _literal, _quoted, adapted, escape_colons
+from websauna_migrate.autogenerate.script_ops import EnumOp, Refuse, alterations, column_of
+from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text
 from websauna_migrate.dialects.spelling import check_constraints, is_of_type, stored_name
 from websauna_migrate.packages.package import ColumnName, TableName
 
@@ -29,32 +29,33 @@ _ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
 _LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 
 
-def _refuse(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: Dialect) -> Refuse:
-    table, column = _quoted(user.column.table, dialect), _quoted(TableName(None, user.column.name), dialect)
-    values = ", ".join(_literal(value, dialect) for value in lost)
-    to = _literal(next((value for value in kept), ""), dialect)
+def refuse_rows(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: Dialect) -> Refuse:
+    """Return what stops a script while rows of ``user`` hold a value that is ``lost``; ``kept`` are the others."""
+    table, column = quoted_table(user.column.table, dialect), quoted_table(TableName(None, user.column.name), dialect)
+    values = ", ".join(quoted_text(value, dialect) for value in lost)
+    to = quoted_text(next((value for value in kept), ""), dialect)
     if dialect.name != "postgresql":
-        where, example = f"{column} IN ({values})", f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
+        where, example = f"{column} IN ({values})", f"{column} = {to} WHERE {column} = {quoted_text(lost[0], dialect)}"
     elif user.is_array:
         where = f"{column}::text[] && ARRAY[{values}]"
-        example = f"{column} = array_replace({column}, {_literal(lost[0], dialect)}, {to})"
+        example = f"{column} = array_replace({column}, {quoted_text(lost[0], dialect)}, {to})"
     else:
         where = f"{column}::text IN ({values})"
-        example = f"{column} = {to} WHERE {column} = {_literal(lost[0], dialect)}"
+        example = f"{column} = {to} WHERE {column} = {quoted_text(lost[0], dialect)}"
     count = f"SELECT count(*) FROM {table} WHERE {where}"
     return Refuse(user.column, lost, count, f"UPDATE {table} SET {example}")
 
 
-def _refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, dialect: Dialect) -> None:
+def refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, dialect: Dialect) -> None:
     """Let the script look for rows with values that an ``ENUM`` column of MariaDB loses, before it changes anything."""
     if dialect.name not in ("mysql", "mariadb"):
         return
-    for op in [*_alterations(upgrade), *_alterations(downgrade)]:
+    for op in [*alterations(upgrade), *alterations(downgrade)]:
         op.existing_type, op.modify_type = _unescaped(op.existing_type), _unescaped(op.modify_type)
-    for op in list(_alterations(upgrade)):
+    for op in list(alterations(upgrade)):
         old, new = _native_values(op.existing_type, dialect), _native_values(op.modify_type, dialect)
         if old and new:
-            _refuse_both_ways(upgrade, downgrade, _column(op, dialect), (old, new), dialect)
+            _refuse_both_ways(upgrade, downgrade, column_of(op, dialect), (old, new), dialect)
 
 
 def _unescaped(type_: Any) -> Any:
@@ -75,9 +76,7 @@ def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
     return tuple(impl.enums) if isinstance(impl, sa.Enum) and impl.native_enum else ()
 
 
-def _change_checks(
-    upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models
-) -> None:
+def change_checks(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models) -> None:
     """Change the ``CHECK`` that holds the values of an enum stored as text, which Alembic compares by name only."""
     dialect, inspector = connection.dialect, inspect_renamed(connection, models.renames)
     for key, table in models.ownership.tables.items():
@@ -129,8 +128,8 @@ def _listed(check: str, dialect: Dialect) -> tuple[str, ...]:
 
 
 def _values_sql(column: str, values: Sequence[str], dialect: Dialect) -> str:
-    listed = ", ".join(_literal(value, dialect) for value in values)
-    return f"{_quoted(TableName(None, column), dialect)} IN ({listed})"
+    listed = ", ".join(quoted_text(value, dialect) for value in values)
+    return f"{quoted_table(TableName(None, column), dialect)} IN ({listed})"
 
 
 def _refuse_both_ways(
@@ -144,5 +143,5 @@ def _refuse_both_ways(
         kept = {value.casefold() for value in after}  # MariaDB takes "a" and "A" for the same value
         lost = tuple(value for value in before if value.casefold() not in kept)
         if lost:
-            refuse = _refuse(User(column), lost, after, dialect)
+            refuse = refuse_rows(User(column), lost, after, dialect)
             container.ops.insert(0, EnumOp(("remove_enum_values", str(column), lost), [refuse]))

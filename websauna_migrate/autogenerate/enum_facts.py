@@ -1,4 +1,4 @@
-"""TODO."""
+"""The enums of the models and of a PostgreSQL database as values, and the columns that use them."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ class Models:
         found: dict[TypeName, ModelEnum] = {}
         for key, table in self.ownership.tables.items():
             for column in table.columns:
-                enum = _stored_as_type(column.type, dialect)
+                enum = stored_as_type(column.type, dialect)
                 if enum is None:
                     continue
                 place = ColumnName(key.shown(dialect.default_schema_name), column.name)
-                user = User(place, _is_array(column.type, dialect), default_text(column, dialect))
+                user = User(place, is_array(column.type, dialect), default_text(column, dialect))
                 is_ours = bool(getattr(enum, "create_type", True))
                 first = ModelEnum(tuple(enum.enums), self.ownership.owners[key], (), is_ours)
-                known = found.get(_type_name(enum, dialect), first)
-                found[_type_name(enum, dialect)] = replace(known, users=(*known.users, user))
+                known = found.get(stored_type_name(enum, dialect), first)
+                found[stored_type_name(enum, dialect)] = replace(known, users=(*known.users, user))
         return found
 
 
@@ -145,19 +145,22 @@ def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]
         yield TypeName(schema, name).shown(dialect.default_schema_name), user, described
 
 
-def _stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
+def stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
     """Return the enum in ``type_`` that PostgreSQL stores as a type of its own."""
     enums = (named for named in named_types(type_, dialect) if isinstance(named, sa.Enum) and named.name)
     return next(enums, None)
 
 
-def _type_name(enum: sa.Enum, dialect: Dialect) -> TypeName:
+def stored_type_name(enum: sa.Enum, dialect: Dialect) -> TypeName:
+    """Return the name of the type that PostgreSQL stores ``enum`` as."""
     return TypeName(enum.schema, str(enum.name)).shown(dialect.default_schema_name)
 
 
-def _is_array(type_: Any, dialect: Dialect) -> bool:
+def is_array(type_: Any, dialect: Dialect) -> bool:
+    """Tell whether ``type_`` is an array in ``dialect``."""
     return isinstance(adapted(type_, dialect), sa.ARRAY)
 
 
-def _columns(users: Iterable[User]) -> set[ColumnName]:
+def columns_of(users: Iterable[User]) -> set[ColumnName]:
+    """Return the columns of ``users``."""
     return {user.column for user in users}

@@ -1,6 +1,6 @@
 """Enums, whose values Alembic passes over on most databases.
 
-Floor 2. Works on the operations of a script, before the user's hooks see them. On PostgreSQL an enum is a type of its
+Works on the operations of a script, before the user's hooks see them. On PostgreSQL an enum is a type of its
 own, which several tables and packages may use: the package of the first column that uses it owns it, and nobody else
 writes statements about it. Elsewhere the values belong to the column: MariaDB's ``ENUM``, and the ``CHECK`` that goes
 with a text.
@@ -18,8 +18,15 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from websauna_migrate.autogenerate.enum_columns import _change_checks, _refuse, _refuse_lost_values
-from websauna_migrate.autogenerate.enum_facts import User, _columns, _is_array, _stored_as_type, _type_name, read_enums
+from websauna_migrate.autogenerate.enum_columns import change_checks, refuse_lost_values, refuse_rows
+from websauna_migrate.autogenerate.enum_facts import (
+    User,
+    columns_of,
+    is_array,
+    read_enums,
+    stored_as_type,
+    stored_type_name,
+)
 from websauna_migrate.autogenerate.errors import EnumInUse, EnumTaken
 from websauna_migrate.autogenerate.requirements import UsedType
 from websauna_migrate.autogenerate.script_ops import (
@@ -27,16 +34,16 @@ from websauna_migrate.autogenerate.script_ops import (
     DoAlone,
     EnumOp,
     Note,
-    _alterations,
-    _column,
-    _walk,
+    alterations,
+    column_of,
     commits,
+    walk_ops,
 )
 from websauna_migrate.database.sql import (
-    _in_text,
-    _literal,
-    _quoted,
+    in_quotes,
     literal_sql,
+    quoted_table,
+    quoted_text,
 )
 from websauna_migrate.dialects.spelling import check_constraints, default_text, type_text
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
@@ -72,8 +79,8 @@ def change_enums(script: ops.MigrationScript, migration: MigrationContext, model
             upgrade.ops[:] = [*first, *upgrade.ops, *last]
             downgrade.ops[:] = [o.reverse() for o in reversed(last)] + downgrade.ops
             downgrade.ops += [o.reverse() for o in reversed(first)]
-        _change_checks(upgrade, downgrade, connection, models)
-        _refuse_lost_values(upgrade, downgrade, connection.dialect)
+        change_checks(upgrade, downgrade, connection, models)
+        refuse_lost_values(upgrade, downgrade, connection.dialect)
 
 
 def types_of_others(script: ops.MigrationScript, dialect: Dialect, models: Models) -> Iterator[UsedType]:
@@ -85,7 +92,7 @@ def types_of_others(script: ops.MigrationScript, dialect: Dialect, models: Model
             found = _enum_of(type_, dialect)
             enum = enums.get(found[0]) if found else None
             if found and enum and enum.owner not in models.packages and enum.is_ours_to_create:
-                statement = f"CREATE TYPE {_quoted(found[0], dialect)} AS"
+                statement = f"CREATE TYPE {quoted_table(found[0], dialect)} AS"
                 yield UsedType(str(column), str(found[0]), keys[enum.users[0].column.table], statement)
 
 
@@ -122,28 +129,28 @@ def _type_changes(
 
 def _is_unused(was: StoredEnum, going: Collection[ColumnName]) -> bool:
     """Tell whether a type that had users has none when the columns ``going`` are gone."""
-    return bool(was.users) and not was.others and _columns(was.users) <= set(going)
+    return bool(was.users) and not was.others and columns_of(was.users) <= set(going)
 
 
 def _renamed(
     stored: Mapping[TypeName, StoredEnum], new: Collection[TypeName], wanted: Mapping[TypeName, ModelEnum]
 ) -> Iterator[tuple[TypeName, TypeName]]:
     """Yield the types that are to have another name: the columns are the same, and nothing else uses them."""
-    by_users = {frozenset(_columns(wanted[name].users)): name for name in wanted if name in new}
+    by_users = {frozenset(columns_of(wanted[name].users)): name for name in wanted if name in new}
     for old, was in stored.items():
-        name = by_users.get(frozenset(_columns(was.users)))
+        name = by_users.get(frozenset(columns_of(was.users)))
         if old not in wanted and not was.others and name is not None:
             yield old, name
 
 
 def _require_ours(name: TypeName, was: StoredEnum, enum: ModelEnum) -> None:
-    strangers = set(was.others) - {str(column) for column in _columns(enum.users)}
+    strangers = set(was.others) - {str(column) for column in columns_of(enum.users)}
     if strangers and not was.users:
         raise EnumTaken(str(name), was.values, enum.values, tuple(sorted(strangers)))
 
 
 def _created(name: TypeName, values: tuple[str, ...], dialect: Dialect) -> EnumOp:
-    create, drop = Do(_create_type(name, values, dialect)), Do(f"DROP TYPE {_quoted(name, dialect)}")
+    create, drop = Do(_create_type(name, values, dialect)), Do(f"DROP TYPE {quoted_table(name, dialect)}")
     return EnumOp(("add_enum", str(name), values), [create], [drop])
 
 
@@ -159,10 +166,10 @@ def _rename(old: TypeName, new: TypeName, dialect: Dialect) -> EnumOp:
 
 def _move(old: TypeName, new: TypeName, dialect: Dialect) -> Iterator[Do]:
     if old.name != new.name:
-        yield Do(f"ALTER TYPE {_quoted(old, dialect)} RENAME TO {_quoted(TypeName(None, new.name), dialect)}")
+        yield Do(f"ALTER TYPE {quoted_table(old, dialect)} RENAME TO {quoted_table(TypeName(None, new.name), dialect)}")
     if old.schema != new.schema:
-        schema = _quoted(TypeName(None, new.schema or dialect.default_schema_name or "public"), dialect)
-        yield Do(f"ALTER TYPE {_quoted(TypeName(old.schema, new.name), dialect)} SET SCHEMA {schema}")
+        schema = quoted_table(TypeName(None, new.schema or dialect.default_schema_name or "public"), dialect)
+        yield Do(f"ALTER TYPE {quoted_table(TypeName(old.schema, new.name), dialect)} SET SCHEMA {schema}")
 
 
 def _changed(
@@ -193,10 +200,10 @@ def _changed(
     if was.others:
         lost = tuple(value for value in was.values if value not in enum.values)
         raise EnumInUse(str(name), lost, was.others)
-    leaving = [user for user in was.users if user.column not in _columns(staying)]
+    leaving = [user for user in was.users if user.column not in columns_of(staying)]
     upgrade = _remade(name, was.values, enum.values, staying, leaving, dialect)
     downgrade = _remade(name, enum.values, was.values, was.users, (), dialect)
-    return EnumOp(diff, upgrade, downgrade, _columns(staying))
+    return EnumOp(diff, upgrade, downgrade, columns_of(staying))
 
 
 def _added(
@@ -207,11 +214,11 @@ def _added(
         if value in old:
             continue
         # IF NOT EXISTS: a downgrade may have left it, and what is committed alone outlives a failure.
-        sql = f"ALTER TYPE {_quoted(name, dialect)} ADD VALUE IF NOT EXISTS {_literal(value, dialect)}"
+        sql = f"ALTER TYPE {quoted_table(name, dialect)} ADD VALUE IF NOT EXISTS {quoted_text(value, dialect)}"
         if number:
-            sql += f" AFTER {_literal(new[number - 1], dialect)}"
+            sql += f" AFTER {quoted_text(new[number - 1], dialect)}"
         elif old:
-            sql += f" BEFORE {_literal(old[0], dialect)}"
+            sql += f" BEFORE {quoted_text(old[0], dialect)}"
         statements.append(sql)
     if needed:
         return [DoAlone(f"PostgreSQL uses a value only when it is committed: {_shown(needed)}.", tuple(statements))]
@@ -230,23 +237,23 @@ def _remade(
     statements: list[Statement] = []
     lost = tuple(value for value in old if value not in new)
     if lost:
-        statements += [_refuse(user, lost, new, dialect) for user in users]
+        statements += [refuse_rows(user, lost, new, dialect) for user in users]
     # The old type keeps its place until no column is left in it.
     aside = TypeName(name.schema, f"{name.name.encode()[:55].decode(errors='ignore')}_old")
     statements += _move(name, aside, dialect)
     statements.append(Do(_create_type(name, new, dialect)))
-    type_ = _quoted(name, dialect)
+    type_ = quoted_table(name, dialect)
     converted = {user: type_ + "[]" * user.is_array for user in users} | dict.fromkeys(going, "text")
     for table in dict.fromkeys(user.column.table for user in converted):
         clauses = [c for u, t in converted.items() if u.column.table == table for c in _retyped(u, t, dialect)]
-        statements.append(Do(f"ALTER TABLE {_quoted(table, dialect)} {', '.join(clauses)}"))
-    statements.append(Do(f"DROP TYPE {_quoted(aside, dialect)}"))
+        statements.append(Do(f"ALTER TABLE {quoted_table(table, dialect)} {', '.join(clauses)}"))
+    statements.append(Do(f"DROP TYPE {quoted_table(aside, dialect)}"))
     return statements
 
 
 def _retyped(user: User, type_: str, dialect: Dialect) -> Iterator[str]:
     """Yield the clauses of ``ALTER TABLE`` that give a column a type and its default."""
-    column = _quoted(TableName(None, user.column.name), dialect)
+    column = quoted_table(TableName(None, user.column.name), dialect)
     text = "text[]" if user.is_array and type_ != "text" else "text"
     yield f"ALTER COLUMN {column} DROP DEFAULT"
     yield f"ALTER COLUMN {column} TYPE {type_} USING {column}::{text}" + (f"::{type_}" if type_ != "text" else "")
@@ -260,7 +267,7 @@ def _values_needed_at_once(models: Models, enum: ModelEnum, dialect: Dialect) ->
     texts = [user.default for user in enum.users if user.default]
     for name in {user.column.table for user in enum.users} & tables.keys():
         texts += (_clause_text(clause, dialect) for clause in _clauses(tables[name]))
-    return frozenset(value for value in enum.values if any(_in_text(value) in text for text in texts))
+    return frozenset(value for value in enum.values if any(in_quotes(value) in text for text in texts))
 
 
 def _clauses(table: sa.Table) -> Iterator[Any]:
@@ -299,11 +306,11 @@ def _conversions(
     """Take changes of a type from or to an enum out of what Alembic found, and yield those that are real."""
     users = {user.column: user for enum in stored.values() for user in enum.users}
     models = {user.column: user for enum in wanted.values() for user in enum.users}
-    for op in list(_alterations(upgrade)):
+    for op in list(alterations(upgrade)):
         before, after = _enum_of(op.existing_type, dialect), _enum_of(op.modify_type, dialect)
         if (before is None and after is None) or op.modify_type is None or type_text(op.modify_type, dialect) is None:
             continue  # a type that the database has not is told with its column, where all are looked at
-        column = _column(op, dialect)
+        column = column_of(op, dialect)
         if before is not None and (renamed.get(before[0], before[0]), before[1]) == after:
             _leave_out(column, upgrade, downgrade, dialect, type_=True)
             continue
@@ -318,7 +325,7 @@ def _conversion(op: Any, stored: User | None, model: User | None, dialect: Diale
     before = _user_before(op, stored, dialect)
     after = model or replace(before, default=_default_after(op, before, dialect))
     there, back = (
-        Do(f"ALTER TABLE {_quoted(before.column.table, dialect)} {', '.join(_retyped(user, type_, dialect))}")
+        Do(f"ALTER TABLE {quoted_table(before.column.table, dialect)} {', '.join(_retyped(user, type_, dialect))}")
         for user, type_ in ((after, new.compile(dialect)), (before, old.compile(dialect)))
     )
     diff = ("convert_enum", before.column, old, new)
@@ -326,7 +333,7 @@ def _conversion(op: Any, stored: User | None, model: User | None, dialect: Diale
 
 
 def _user_before(op: Any, stored: User | None, dialect: Dialect) -> User:
-    user = stored or User(_column(op, dialect))
+    user = stored or User(column_of(op, dialect))
     if stored is None and op.existing_server_default:
         user = replace(user, default=_default_of(op.existing_type, op.existing_server_default, dialect))
     return replace(user, is_array=isinstance(op.existing_type, sa.ARRAY))
@@ -343,8 +350,8 @@ def _default_of(type_: Any, default: Any, dialect: Dialect) -> str | None:
 
 def _enum_of(type_: Any, dialect: Dialect) -> tuple[TypeName, bool] | None:
     """Return the name of the enum that a column of ``type_`` uses, and whether as an array."""
-    enum = _stored_as_type(type_, dialect) if type_ is not None else None
-    return (_type_name(enum, dialect), _is_array(type_, dialect)) if enum is not None else None
+    enum = stored_as_type(type_, dialect) if type_ is not None else None
+    return (stored_type_name(enum, dialect), is_array(type_, dialect)) if enum is not None else None
 
 
 def _leave_out(
@@ -358,8 +365,8 @@ def _leave_out(
 ) -> None:
     """Take the change of a column's type or default out of both directions."""
     for container in (upgrade, downgrade):
-        for alter in list(_alterations(container)):
-            if _column(alter, dialect) == column:
+        for alter in list(alterations(container)):
+            if column_of(alter, dialect) == column:
                 alter.modify_type = None if type_ else alter.modify_type
                 alter.modify_server_default = False if default else alter.modify_server_default
         for modify in container.ops:
@@ -369,7 +376,7 @@ def _leave_out(
 
 
 def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[ColumnName, Any]]:
-    for op in _walk(upgrade):
+    for op in walk_ops(upgrade):
         if isinstance(op, ops.CreateTableOp):
             table = TableName(op.schema, op.table_name).shown(dialect.default_schema_name)
             yield from ((ColumnName(table, c.name), c.type) for c in op.columns if isinstance(c, sa.Column))
@@ -386,9 +393,9 @@ def _dropped_tables(upgrade: ops.OpContainer) -> set[TableName]:
 
 def _dropped_columns(upgrade: ops.OpContainer, dialect: Dialect) -> set[ColumnName]:
     dropped = set()
-    for op in _walk(upgrade):
+    for op in walk_ops(upgrade):
         if isinstance(op, ops.DropColumnOp):
-            dropped.add(_column(op, dialect))
+            dropped.add(column_of(op, dialect))
         elif isinstance(op, ops.DropTableOp):
             table = TableName(op.schema, op.table_name).shown(dialect.default_schema_name)
             dropped |= {ColumnName(table, column.name) for column in op.to_table().columns}
@@ -402,8 +409,8 @@ def _dropped_columns(upgrade: ops.OpContainer, dialect: Dialect) -> set[ColumnNa
 
 
 def _create_type(name: TypeName, values: Sequence[str], dialect: Dialect) -> str:
-    listed = ", ".join(_literal(value, dialect) for value in values)
-    return f"CREATE TYPE {_quoted(name, dialect)} AS ENUM ({listed})"
+    listed = ", ".join(quoted_text(value, dialect) for value in values)
+    return f"CREATE TYPE {quoted_table(name, dialect)} AS ENUM ({listed})"
 
 
 def _shown(values: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
-"""TODO."""
+"""Errors of a comparison, of what it would write, and of the script that it wrote."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RevisionError, RunError, _listed, _summed, command
+from websauna_migrate.exceptions import RevisionError, RunError, command, listed, summed
 from websauna_migrate.packages.errors import OwnershipError
 
 
@@ -27,7 +27,7 @@ class EnumInUse(OwnershipError):
         self.users = users
         what = f"lose {', '.join(map(repr, values))}" if values else "order its values anew"
         super().__init__(
-            f"the type {enum!r} cannot {what}: {_summed(users)} use it too, and they belong to others; "
+            f"the type {enum!r} cannot {what}: {summed(users)} use it too, and they belong to others; "
             f"keep the values, or give the columns a type of another name"
         )
 
@@ -41,7 +41,7 @@ class EnumTaken(OwnershipError):
         self.wanted = wanted
         self.users = users
         super().__init__(
-            f"the database has a type {enum!r} with the values {', '.join(map(repr, stored))}, which {_summed(users)} "
+            f"the database has a type {enum!r} with the values {', '.join(map(repr, stored))}, which {summed(users)} "
             f"use; give the enum of the models another name"
         )
 
@@ -144,7 +144,7 @@ class ModelsDiffer(RunError):
     def __init__(self, packages: tuple[str, ...]) -> None:
         self.packages = packages
         super().__init__(
-            f"the database is not as the models of {_listed(packages)} say; "
+            f"the database is not as the models of {listed(packages)} say; "
             f"run: {command(','.join(packages), 'revision', '--autogenerate')}"
         )
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The differences that ``check`` reports, as values, as text and as JSON."""
 
 from __future__ import annotations
 

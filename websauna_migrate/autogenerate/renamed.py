@@ -1,4 +1,4 @@
-"""TODO."""
+"""The renames of one command, and a database seen as it is after them."""
 
 from __future__ import annotations
 
@@ -180,10 +180,11 @@ def renamed_sql(sql: str, names: Mapping[str, str], dialect: Dialect) -> str:
     def replaced(match: re.Match[str]) -> str:
         token = match[0]
         name = token[1:-1] if token[0] in '"`' else token
-        return _quoted(names[name], dialect) if token[0] != "'" and name in names else token
+        return quoted_name(names[name], dialect) if token[0] != "'" and name in names else token
 
     return _TOKEN.sub(replaced, sql)
 
 
-def _quoted(name: str, dialect: Dialect) -> str:
+def quoted_name(name: str, dialect: Dialect) -> str:
+    """Return ``name`` as an identifier, in quotes where ``dialect`` needs them."""
     return str(plain_dialect(dialect).identifier_preparer.quote(name))

@@ -1,6 +1,6 @@
 """Tables and columns that got another name.
 
-Floor 2. A comparison shows a rename as something that went and something that came. Here such pairs are found and asked
+A comparison shows a rename as something that went and something that came. Here such pairs are found and asked
 about. What was renamed is then compared once more, through an inspector that shows the database as it is after the
 renames: what is left are the other changes, and foreign keys, indexes and checks follow by themselves.
 """
@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from websauna_migrate.autogenerate.renamed import ColumnRename, _quoted, inspect_renamed
-from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, _render_rename
+from websauna_migrate.autogenerate.renamed import ColumnRename, inspect_renamed, quoted_name
+from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, render_rename
 from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import as_stored, type_text
@@ -148,7 +148,7 @@ def _notes(
     dialect = migration.dialect
     if isinstance(op, ops.DropTableOp) and (new := tables.get(_table(op, dialect))):
         rename = RenameTable(op.table_name, new.name, schema=op.schema)
-        code = _render_rename(AutogenContext(migration, autogenerate=False), rename)
+        code = render_rename(AutogenContext(migration, autogenerate=False), rename)
         yield Comment(f"If {_shown(op.table_name)} was renamed, write in place of drop and create: {code}")
     for modify, pairs in _likely_columns([op], migration):
         for old, new_name in chosen(pairs, lambda *_: True).items():
@@ -250,7 +250,11 @@ def _compare_again(upgrade: UpgradeOps, migration: MigrationContext, renames: Re
 
 
 def _rename_column(rename: ColumnRename, dialect: Dialect) -> Sql:
-    table, old, new = _quoted_table(rename.table, dialect), _quoted(rename.old, dialect), _quoted(rename.new, dialect)
+    table, old, new = (
+        _quoted_table(rename.table, dialect),
+        quoted_name(rename.old, dialect),
+        quoted_name(rename.new, dialect),
+    )
     return _sql(
         f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}", f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}"
     )
@@ -271,14 +275,14 @@ def _follow(migration: MigrationContext, renames: Renames) -> Iterator[Sql]:
         table = _key(model.schema, model.name, dialect)
         if not renames.touch(table):
             continue
-        schema = f"{_quoted(table.schema, dialect)}." if table.schema else ""
+        schema = f"{quoted_name(table.schema, dialect)}." if table.schema else ""
         known = {"table": _quoted_table(table, dialect), "schema": schema}
         for fact, template in _RENAMING[dialect.name].items():
             found = getattr(inspector, f"get_{fact}")(table.name, table.schema)
             wanted = _names(model, fact, dialect)
             for old, new in _followers([found] if isinstance(found, dict) else found, table, wanted, renames, dialect):
                 renames.names.setdefault(table, {})[old] = new
-                names = _quoted(old, dialect), _quoted(new, dialect)
+                names = quoted_name(old, dialect), quoted_name(new, dialect)
                 yield _sql(template.format(*names, **known), template.format(*reversed(names), **known))
 
 
@@ -294,7 +298,7 @@ def _followers(
         name = str(one["name"] or "")
         new = followed_name(name, {renames.stored(table).name: table.name, **columns})
         is_of_key = dialect.name in _MARIADB and columns.get(name) == one["column_names"][0]
-        if new != name and "duplicates_constraint" not in one and (is_of_key or _quoted(new, dialect) in wanted):
+        if new != name and "duplicates_constraint" not in one and (is_of_key or quoted_name(new, dialect) in wanted):
             yield name, new
 
 

@@ -1,6 +1,6 @@
 """Types and defaults as the code of a revision, and a last look at a script that was written.
 
-Floor 2. Alembic writes the ``repr()`` of a type and leaves the imports to the user. Here a type is written as a call
+Alembic writes the ``repr()`` of a type and leaves the imports to the user. Here a type is written as a call
 of its class under the full name of its module, and a text is used only when it evaluates to the same type again.
 """
 
@@ -282,7 +282,7 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
             exec(statement, namespace)
         value = eval(code.text, namespace)
     except Exception as error:
-        raise CannotBeWritten(f"{code.text} does not run: {_one_line(error)}") from error
+        raise CannotBeWritten(f"{code.text} does not run: {one_line(error)}") from error
     same = type(value) is type(type_) and _ddl(value, scope.dialect) == _ddl(type_, scope.dialect)
     if not same or (isinstance(type_, sa.Enum) and _of_enum(value) != _of_enum(type_)):
         raise CannotBeWritten(f"{code.text} gives another type; give its class a __repr__ that tells all it needs")
@@ -358,5 +358,6 @@ def _default_text(default: object) -> str | bool:
 # --- the script that was written -------------------------------------------------------------------------------
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return the class of ``error`` and what it says, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,6 +1,6 @@
 """What a generated revision requires of other packages, and foreign keys that cannot be made yet.
 
-Floor 2. Foreign keys between packages tell which revisions have to be applied first: a table is there before a key
+Foreign keys between packages tell which revisions have to be applied first: a table is there before a key
 that leads to it, and goes after it. Where packages refer to each other in a circle, a foreign key waits for a second
 revision; inside one revision it waits for the end.
 """

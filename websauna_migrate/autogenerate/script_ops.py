@@ -1,4 +1,4 @@
-"""TODO."""
+"""Operations that Alembic does not have, as values, and how each is written into a script."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Comment(ops.MigrateOperation):
 
 
 @renderers.dispatch_for(RenameTable)
-def _render_rename(context: AutogenContext, op: RenameTable) -> str:
+def render_rename(context: AutogenContext, op: RenameTable) -> str:
+    """Return the call of ``op.rename_table()``."""
     schema = f", schema={op.schema!r}" if op.schema else ""
     prefix = context.opts["alembic_module_prefix"] or ""
     return f"{prefix}rename_table({str(op.table_name)!r}, {str(op.new_table_name)!r}{schema})"
@@ -133,10 +134,11 @@ class EnumOp(ops.MigrateOperation):
 def _render(context: AutogenContext, op: EnumOp) -> list[str]:
     prefix = context.opts["alembic_module_prefix"] or ""
     sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
-    return [_rendered(statement, prefix, sqlalchemy) for statement in op.statements]
+    return [rendered_statement(statement, prefix, sqlalchemy) for statement in op.statements]
 
 
-def _rendered(statement: Statement, op: str, sa: str) -> str:
+def rendered_statement(statement: Statement, op: str, sa: str) -> str:
+    """Return the lines of a script that do ``statement``; ``op`` and ``sa`` are the prefixes of the modules."""
     match statement:
         case Do(sql):
             return f"{op}execute({escape_colons(sql)!r})"
@@ -167,15 +169,18 @@ def commits(op: ops.MigrateOperation) -> bool:
     return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
 
 
-def _column(op: Any, dialect: Dialect) -> ColumnName:
+def column_of(op: Any, dialect: Dialect) -> ColumnName:
+    """Return the column that ``op`` is about."""
     return ColumnName(TableName(op.schema, op.table_name).shown(dialect.default_schema_name), op.column_name)
 
 
-def _alterations(container: Any) -> Iterator[ops.AlterColumnOp]:
-    return (op for op in _walk(container) if isinstance(op, ops.AlterColumnOp))
+def alterations(container: Any) -> Iterator[ops.AlterColumnOp]:
+    """Yield the changes of columns in ``container``, however deep."""
+    return (op for op in walk_ops(container) if isinstance(op, ops.AlterColumnOp))
 
 
-def _walk(container: Any) -> Iterator[Any]:
+def walk_ops(container: Any) -> Iterator[Any]:
+    """Yield the operations in ``container``, each before those inside it."""
     for op in container.ops:
         yield op
         yield from getattr(op, "ops", ())

@@ -1,11 +1,12 @@
 """Which tables are what their models say, so that nobody has to compare them.
 
-Floor 2, PostgreSQL only. Most of the time of a comparison goes into the ``Table`` that Alembic makes of each table in
+Most of the time of a comparison goes into the ``Table`` that Alembic makes of each table in
 the database. Here all that PostgreSQL shows is read at once, schema by schema, and laid beside the models as it is. A
 table whose every part is the same is left out of the comparison by its filters; what is not sure is compared.
 
 What counts as the same here must be the same for every comparator of Alembic and of
-:mod:`websauna_migrate.autogenerate.comparators`; where somebody else's comparators or hooks are in use, nothing is left out.
+:mod:`websauna_migrate.autogenerate.comparators`; where somebody else's comparators or hooks are in use, nothing is
+left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client programs of a database: which, with what arguments and what environment. Floor 2.
+"""The client programs of a database: which, with what arguments and what environment.
 
 :func:`dump_calls` and :func:`shell_calls` are pure: a URL goes in, and the calls that would do come out, the best
 first; :func:`choose` takes the first that is installed. A password goes into the environment or into an option

@@ -1,8 +1,4 @@
-"""What the side that runs Alembic and the side that ``env.py`` calls share.
-
-Floor 2. The executor and the scripts put a :class:`RunContext` into ``Config.attributes``; ``websauna_migrate.env``
-takes it out. Neither knows anything else of the other.
-"""
+"""From the settings to a connection: the URL as a value, the engine, and what a run needs of it on each database."""
 
 from __future__ import annotations
 

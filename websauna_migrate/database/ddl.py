@@ -1,4 +1,4 @@
-"""The SQL that creates tables, as text in the dialect of a database that need not be there. Floor 2.
+"""The SQL that creates tables, as text in the dialect of a database that need not be there.
 
 SQLAlchemy's ``create_all()`` tells what has to be created, in an order that runs. It creates the types and sequences of
 a whole metadata, so what only tables that are not asked for need is left out here.

@@ -1,10 +1,10 @@
-"""TODO."""
+"""Errors of a connection, of the lock, of client programs and of dumps."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from websauna_migrate.exceptions import MigrateError, RunError, UsageError, _listed
+from websauna_migrate.exceptions import MigrateError, RunError, UsageError, listed
 from websauna_migrate.packages.errors import OwnershipError
 
 
@@ -16,7 +16,7 @@ class UnknownTable(UsageError):
         self.packages = packages
         self.closest = closest
         hint = f"did you mean {closest}?" if closest else "name another package with -x packages="
-        super().__init__(f"no table {table!r} in the models of {_listed(packages)}; {hint}")
+        super().__init__(f"no table {table!r} in the models of {listed(packages)}; {hint}")
 
 
 class NotInThisDialect(OwnershipError):

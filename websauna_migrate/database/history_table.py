@@ -1,4 +1,4 @@
-"""TODO."""
+"""The history tables: which rows they hold, how they are made, and the statements that change their rows."""
 
 from __future__ import annotations
 
@@ -50,11 +50,12 @@ def create_missing(table: Table, connection: Connection) -> None:
         table.create(connection)
 
 
-def _differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
-    return _row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
+def differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+    """Yield the statements that make the rows ``wanted`` of the rows ``before``."""
+    return row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
 
 
-def _row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+def row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
     """Yield the statements, one a row, that put the rows ``new`` in the place of the rows ``old``."""
     for before, after in zip_longest(old, new):
         if before is None:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reading a database's tables without warnings about types that SQLAlchemy does not know."""
 
 from __future__ import annotations
 

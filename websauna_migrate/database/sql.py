@@ -1,4 +1,4 @@
-"""TODO."""
+"""SQL as text: quoted names and values, statements with their values in them, colons that are no parameters."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 
-def _quoted(name: TableName, dialect: Dialect) -> str:
+def quoted_table(name: TableName, dialect: Dialect) -> str:
+    """Return ``name`` as an identifier, with its schema, in quotes where ``dialect`` needs them."""
     prepare = plain_dialect(dialect).identifier_preparer
     quoted = prepare.quote(name.name)
     return quoted if name.schema is None else f"{prepare.quote_schema(name.schema)}.{quoted}"
 
 
-def _in_text(value: str) -> str:
+def in_quotes(value: str) -> str:
     """Return ``value`` as it stands between the quotes of SQL."""
     return value.replace("'", "''")
 
 
-def _literal(value: str, dialect: Dialect) -> str:
+def quoted_text(value: str, dialect: Dialect) -> str:
+    """Return ``value`` as a literal of SQL."""
     return literal_sql(sa.literal(value, sa.String()), dialect)
 
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Foreign keys of SQLite around a run: not enforced while tables are rebuilt, and checked before each commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _sqlite_keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
+def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
     """Switch the enforcement of foreign keys off on SQLite, and yield a check to be made before each commit.
 
     Batch mode drops the old table, and the rows that refer to it would go too. The pragma does nothing inside a

@@ -1,6 +1,6 @@
 """Whether the expression of a computed column is that of the models.
 
-Floor 2. A database spells an expression in its own way. PostgreSQL and MariaDB make the column of the models in a copy
+A database spells an expression in its own way. PostgreSQL and MariaDB make the column of the models in a copy
 of the table, and show what they make of it. SQLite keeps the SQL, of which SQLAlchemy does not read everything.
 """
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Errors of SQLite's batch mode."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which indexes are what the models say, where they are more than columns.
 
-Floor 2. A database spells an expression, a collation or a condition in its own way. PostgreSQL and MariaDB make the
+A database spells an expression, a collation or a condition in its own way. PostgreSQL and MariaDB make the
 index of the models on a copy of the table, and the two are compared as the database shows them. SQLite keeps the SQL.
 """
 

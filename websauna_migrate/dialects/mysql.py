@@ -1,4 +1,4 @@
-"""TODO."""
+"""Alembic's implementations of MySQL and MariaDB, comparing types and defaults as the server stores them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Alembic's implementation of PostgreSQL, comparing defaults as the server shows them."""
 
 from __future__ import annotations
 

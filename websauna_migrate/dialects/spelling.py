@@ -1,4 +1,4 @@
-"""TODO."""
+"""One spelling for types, defaults and constraints, so that the models and a database can be compared as text."""
 
 from __future__ import annotations
 

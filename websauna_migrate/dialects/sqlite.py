@@ -1,6 +1,6 @@
 """Keeps what belongs to a SQLite table while Alembic's batch mode builds it anew.
 
-Floor 2. Batch mode reflects a table, creates it under another name, copies the rows and renames it. What SQLAlchemy
+Batch mode reflects a table, creates it under another name, copies the rows and renames it. What SQLAlchemy
 does not reflect is lost without a word: triggers, indexes over expressions, the order and collation of an index,
 CHECK constraints without a name, AUTOINCREMENT, collations. Here it is taken from the SQL that SQLite keeps of each
 object; what cannot be kept stops the revision.
@@ -22,13 +22,13 @@ from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.errors import LostInBatch
 from websauna_migrate.dialects.indexes import ComparingIndexes
 from websauna_migrate.dialects.sqlite_sql import (
-    _collations,
-    _lost,
-    _names,
-    _naming,
-    _table_options,
-    _unnamed_checks,
     computed_expressions,
+    declared_collations,
+    lost_in_batch,
+    names_in,
+    naming,
+    table_options,
+    unnamed_checks,
 )
 from websauna_migrate.packages.package import constraint_name, referred_name
 
@@ -93,24 +93,22 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         for column in new.c:
             if column.computed is not None:  # SQLite computes it again
                 batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
-            elif collation := _collations(stored.table).get(column.name):
+            elif collation := declared_collations(stored.table).get(column.name):
                 _keep_collation(column, collation)
         gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
         for check in [c for c in new.constraints if isinstance(c, sa.CheckConstraint)]:
-            if _naming((str(check.sqltext),), table.c.keys() - batch_impl.columns.keys()):
+            if naming((str(check.sqltext),), table.c.keys() - batch_impl.columns.keys()):
                 new.constraints.discard(check)  # a column takes its checks with it, as on PostgreSQL
         kept = batch_impl.named_constraints
         dropped = {str(c.name): c for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
         self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.connection, table.name))
         new_sql = str(CreateTable(new).compile(dialect=self.dialect))
-        lost = _lost(stored.table, new_sql, gone, dropped) + _naming(self._afterwards, gone)
+        lost = lost_in_batch(stored.table, new_sql, gone, dropped) + naming(self._afterwards, gone)
         if lost:
             raise LostInBatch(table.name, tuple(lost))
         self._as_they_were = {
-            name: sql
-            for name, sql in stored.indexes.items()
-            if name in batch_impl.indexes and not _naming((sql,), gone)
+            name: sql for name, sql in stored.indexes.items() if name in batch_impl.indexes and not naming((sql,), gone)
         }
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
@@ -147,12 +145,12 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
 
     def _prepare(self, batch_op: BatchOperationsImpl, stored: _Stored) -> None:
         dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
-        if not dropped <= _names(stored.table) and not batch_op.naming_convention:
+        if not dropped <= names_in(stored.table) and not batch_op.naming_convention:
             batch_op.naming_convention = _NAMES  # the table was created without naming it
         gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
-        checks = [check for check in _unnamed_checks(stored.table) if not _naming((check,), gone)]
+        checks = [check for check in unnamed_checks(stored.table) if not naming((check,), gone)]
         batch_op.table_args = (*batch_op.table_args, *(sa.CheckConstraint(escape_colons(check)) for check in checks))
-        batch_op.table_kwargs.update(_table_options(stored.table))
+        batch_op.table_kwargs.update(table_options(stored.table))
         for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
             self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
         self._put_aside = stored.expression_indexes

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What the ``CREATE TABLE`` that SQLite keeps says, and SQLAlchemy does not reflect."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _FEATURES = {
 _CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
-def _lost(old: str, new: str, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> list[str]:
+def lost_in_batch(old: str, new: str, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> list[str]:
     """Return what ``old`` says more often than ``new``, apart from columns and constraints that are meant to go."""
     before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped.keys())))
-    before.subtract(chain.from_iterable(_unnamed(dropped[name]) for name in dropped.keys() - _names(old)))
+    before.subtract(chain.from_iterable(_unnamed(dropped[name]) for name in dropped.keys() - names_in(old)))
     after = Counter(chain.from_iterable(map(_said, _parts(new))))
     return sorted(feature for feature in _FEATURES if before[feature] > after[feature])
 
@@ -43,7 +43,8 @@ def _unnamed(constraint: sa.Constraint) -> Iterator[str]:
         yield from ("REFERENCES", *(feature for feature, value in said.items() if value))
 
 
-def _names(sql: str) -> set[str]:
+def names_in(sql: str) -> set[str]:
+    """Return the words and quoted names in ``sql``."""
     return {_unquoted(token) for part in _parts(sql) for token in part}
 
 
@@ -54,7 +55,7 @@ def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
     return (words[0].upper() == "CONSTRAINT" and words[1] in dropped) or not gone.isdisjoint(words)
 
 
-def _naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
+def naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
     """Return the ``statements`` that name one of the ``columns``."""
     names = {name.lower() for name in columns}
     return [sql for sql in statements if not names.isdisjoint(_unquoted(t).lower() for t in _TOKEN.findall(sql))]
@@ -70,7 +71,7 @@ def _said(part: Sequence[str]) -> Iterator[str]:
             before = token.upper()
 
 
-def _unnamed_checks(sql: str) -> Iterator[str]:
+def unnamed_checks(sql: str) -> Iterator[str]:
     """Yield the conditions of the CHECK constraints without a name."""
     for part in _parts(sql):
         words: list[str] = []
@@ -81,7 +82,7 @@ def _unnamed_checks(sql: str) -> Iterator[str]:
                 words.append(token.upper())
 
 
-def _table_options(sql: str) -> dict[str, bool]:
+def table_options(sql: str) -> dict[str, bool]:
     """Return the arguments of :class:`sqlalchemy.Table` for what ``sql`` says of the table as a whole."""
     said = set(chain.from_iterable(map(_said, _parts(sql))))
     options = {"AUTOINCREMENT": ("sqlite_autoincrement", True), "WITHOUT ROWID": ("sqlite_with_rowid", False)}
@@ -89,7 +90,7 @@ def _table_options(sql: str) -> dict[str, bool]:
     return dict(option for word, option in options.items() if word in said)
 
 
-def _collations(sql: str) -> dict[str, str]:
+def declared_collations(sql: str) -> dict[str, str]:
     """Return the collation of each column that names one."""
     found = {}
     for part in _parts(sql):

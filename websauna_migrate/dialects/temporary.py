@@ -1,6 +1,6 @@
 """A temporary table in which a database is asked what it makes of something.
 
-Floor 2. Nothing of it stays.
+Nothing of it stays.
 """
 
 from __future__ import annotations

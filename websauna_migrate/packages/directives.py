@@ -1,6 +1,6 @@
 """The Pyramid directive ``config.add_migration_package``, and what it registers.
 
-Floor 3. A directive validates at once and registers later, in an action, so that Pyramid finds conflicts and shows
+A directive validates at once and registers later, in an action, so that Pyramid finds conflicts and shows
 both call sites.
 """
 

@@ -1,8 +1,8 @@
-"""TODO."""
+"""Errors of a registration, of a table whose owner is not known, and of a selection of packages."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, _listed, command
+from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, command, listed
 
 
 class UnknownPackage(UsageError):
@@ -14,7 +14,7 @@ class UnknownPackage(UsageError):
         self.closest = closest
         hint = f"; did you mean {closest}?" if closest else ""
         super().__init__(
-            f"-x packages: no package {package!r} is registered; registered are: {_listed(registered)}{hint}"
+            f"-x packages: no package {package!r} is registered; registered are: {listed(registered)}{hint}"
         )
 
 
@@ -23,7 +23,7 @@ class EmptySelection(UsageError):
 
     def __init__(self, registered: tuple[str, ...]) -> None:
         self.registered = registered
-        super().__init__(f"-x packages= names no package; name some of {_listed(registered)}, or say all")
+        super().__init__(f"-x packages= names no package; name some of {listed(registered)}, or say all")
 
 
 class RegistrationError(MigrateError, ValueError):
@@ -123,7 +123,7 @@ class UnregisteredOwner(OwnershipError):
         self.registered = registered
         super().__init__(
             f"table {table!r} has info['package'] = {package!r}, which is not a registered migration package; "
-            f"registered are: {_listed(registered)}"
+            f"registered are: {listed(registered)}"
         )
 
 

@@ -1,6 +1,6 @@
 """From packages to histories, and from a history to Alembic's ``Config``.
 
-Floor 3. Histories are found without Alembic, which is imported only where a ``Config`` is made.
+Histories are found without Alembic, which is imported only where a ``Config`` is made.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The base class of an application's start-up code, in parts that can be run apart.
 
-Floor 3. The scripts need the models of an application and nothing else: a start-up that is one function has to be run
+The scripts need the models of an application and nothing else: a start-up that is one function has to be run
 as a whole, views, templates, queries and all.
 """
 

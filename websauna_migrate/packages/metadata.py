@@ -1,4 +1,4 @@
-"""TODO."""
+"""The metadata of several packages as Alembic wants it: foreign keys between packages resolve."""
 
 from __future__ import annotations
 

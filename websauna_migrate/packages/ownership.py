@@ -1,6 +1,6 @@
 """Which package owns which table, and how packages depend on each other through foreign keys.
 
-Floor 1. The rules are those of Django's app label, put together for SQLAlchemy: nothing is guessed, and a table that
+The rules are those of Django's app label, put together for SQLAlchemy: nothing is guessed, and a table that
 no rule gives to exactly one package is a problem that the caller raises or warns about.
 """
 

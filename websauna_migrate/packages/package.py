@@ -1,6 +1,6 @@
 """What is migrated: packages, and the histories that hold their revisions.
 
-Floor 1. Values only; nothing here reads a file or a database.
+Values only; nothing here reads a file or a database.
 """
 
 from __future__ import annotations

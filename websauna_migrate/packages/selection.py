@@ -1,6 +1,6 @@
 """Which packages and histories a command is about: ``-x packages=`` and the working directory.
 
-Floor 2. Reads which folders exist, nothing else.
+Reads which folders exist, nothing else.
 """
 
 from __future__ import annotations

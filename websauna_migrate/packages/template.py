@@ -1,14 +1,13 @@
 """The files that a new project starts from: the cookiecutter template, and a script location of Alembic.
 
-Floor 0, imports nothing of the project. ``cookiecutter "$(python -m websauna_migrate.packages.template)"`` bakes a project
-from a checkout, an editable install and a wheel alike.
+Imports nothing of the project. The template is found in a checkout, an editable install and a wheel alike.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _SCAFFOLD = _PACKAGE / "scaffold"
 
 _ENV_PY = '''\
@@ -39,7 +38,3 @@ def script_location_files(package: str) -> dict[str, str]:
 
 def _read(name: str) -> str:
     return (_SCAFFOLD / name).read_text(encoding="utf-8")
-
-
-if __name__ == "__main__":
-    print(template_path())

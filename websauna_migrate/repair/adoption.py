@@ -1,6 +1,6 @@
 """Taking over a database that other means brought to where it is: what is to be written, and writing it.
 
-Floor 4. :func:`propose` only reads and returns an :class:`Adoption`, which can be shown before :func:`carry_out`
+:func:`propose` only reads and returns an :class:`Adoption`, which can be shown before :func:`carry_out`
 writes it, all of it or nothing. Tables with data are never touched.
 """
 

@@ -1,6 +1,6 @@
 """What is wrong between the scripts, the models and the database: findings, each with its remedy.
 
-Floor 4. Reads only. To tell which revision a database looks like, the scripts are run in a scratch place
+Reads only. To tell which revision a database looks like, the scripts are run in a scratch place
 (:mod:`websauna_migrate.repair.replay`).
 """
 

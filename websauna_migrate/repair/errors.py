@@ -1,8 +1,8 @@
-"""TODO."""
+"""Errors of a replay and of an adoption."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RunError, UsageError, _listed, _summed, command
+from websauna_migrate.exceptions import RunError, UsageError, command, listed, summed
 
 
 class AdoptionOfSeveral(UsageError):
@@ -11,7 +11,7 @@ class AdoptionOfSeveral(UsageError):
     def __init__(self, packages: tuple[str, ...]) -> None:
         self.packages = packages
         super().__init__(
-            f"adopt takes over one history, not {_listed(packages)}; say which with -x packages={packages[0]}"
+            f"adopt takes over one history, not {listed(packages)}; say which with -x packages={packages[0]}"
         )
 
 
@@ -51,7 +51,7 @@ class AlreadyAdopted(RunError):
         self.rows = rows
         self.wanted = wanted
         super().__init__(
-            f"{package}: the table {history_table} is at {_listed(rows)}, not at {', '.join(wanted) or 'base'}; "
+            f"{package}: the table {history_table} is at {listed(rows)}, not at {', '.join(wanted) or 'base'}; "
             f"to write it all the same: {command(package, 'stamp', '--purge', *(wanted or ('base',)))}"
         )
 
@@ -69,7 +69,7 @@ class NothingMatches(RunError):
         self.closest = closest
         self.differences = differences
         self.stopped = stopped
-        near = f"; the closest is {closest}, the database has {_summed(differences)}" if closest else ""
+        near = f"; the closest is {closest}, the database has {summed(differences)}" if closest else ""
         broken = f"; {stopped}" if stopped else ""
         super().__init__(
             f"{package}: the tables in the database are those of no revision{near}{broken}; "

@@ -1,6 +1,6 @@
 """What a database holds of some tables, as texts that can be compared with those of another database.
 
-Floor 2. Reads, and changes nothing. Both sides of a comparison are read from databases of one kind, so that equal
+Reads, and changes nothing. Both sides of a comparison are read from databases of one kind, so that equal
 tables have equal texts; what is only a name (of an index, of a constraint) is left out.
 """
 

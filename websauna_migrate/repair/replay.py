@@ -1,6 +1,6 @@
 """Which revision a database looks like: the scripts are run in a scratch place, and compared after each revision.
 
-Floor 4. The database itself is only read. The scratch place is gone afterwards:
+The database itself is only read. The scratch place is gone afterwards:
 
 * SQLite: a database in memory.
 * PostgreSQL: a schema made in a transaction that is rolled back, so that nobody sees it and a killed process leaves

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What the functions of a revision script do, as far as their text tells: tables created, transactions left."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.revisions.header import _UNKNOWN, _literal, _module_values, _no_syntax_warnings, _parse
-from websauna_migrate.revisions.scripts import _source, in_order
+from websauna_migrate.revisions.header import UNKNOWN, literal_value, module_values, no_syntax_warnings, parse_script
+from websauna_migrate.revisions.scripts import in_order, script_source
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction, Revision
@@ -43,9 +43,9 @@ def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
     """Parse a whole script, but only one that has ``word``; what has no source has nothing to read."""
     if revision.path.suffix != ".py":
         return None
-    source = _source(str(revision.path))
-    with _no_syntax_warnings():
-        return _parse(revision.path, source) if word in source else None
+    source = script_source(str(revision.path))
+    with no_syntax_warnings():
+        return parse_script(revision.path, source) if word in source else None
 
 
 def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:
@@ -53,7 +53,7 @@ def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, Table
     module = _parsed_if_it_has(revision, b"_table")
     if module is None:
         return
-    constants = _module_values(module)
+    constants = module_values(module)
     for node in _walk_calls(module, ["upgrade"]):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
@@ -80,8 +80,8 @@ def _walk_calls(module: ast.Module, entries: Iterable[str]) -> Iterator[ast.AST]
 def _table(call: ast.Call, constants: Mapping[str, object], position: int, keyword: str) -> TableName | None:
     keywords = {argument.arg: argument.value for argument in call.keywords}
     node = call.args[position] if position < len(call.args) else keywords.get(keyword)
-    name = _literal(node, constants) if node else _UNKNOWN
-    schema = _literal(keywords["schema"], constants) if "schema" in keywords else None
+    name = literal_value(node, constants) if node else UNKNOWN
+    schema = literal_value(keywords["schema"], constants) if "schema" in keywords else None
     if isinstance(name, str) and (schema is None or isinstance(schema, str)):
         return TableName(schema, name)
     return None

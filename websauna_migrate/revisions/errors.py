@@ -1,10 +1,10 @@
-"""TODO."""
+"""Errors of a revision script, of a name for a revision, and of an order that cannot be made."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, _listed, _reason, command
+from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, command, listed, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ class RelativeStepOverSeveral(UsageError):
         self.symbol = symbol
         self.packages = packages
         super().__init__(
-            f"the relative step {symbol!r} is for one history, not for {_listed(packages)}; "
+            f"the relative step {symbol!r} is for one history, not for {listed(packages)}; "
             f"say which with -x packages={packages[0]}"
         )
 
@@ -49,7 +49,7 @@ class RevisionScriptFailed(RevisionError):
         self.path = path
         self.error = error
         super().__init__(
-            f"{path}: loading it failed with {type(error).__name__}: {_reason(error)}; "
+            f"{path}: loading it failed with {type(error).__name__}: {reason_of(error)}; "
             f"nothing was run; correct the script and run the same command again"
         )
 
@@ -135,7 +135,7 @@ class UnknownRevision(RevisionError):
         remedy = f"look with: {command(','.join(packages), 'history')}"
         if elsewhere:
             remedy = f"name its package: -x packages={elsewhere[0]}"
-        super().__init__(f"no revision {symbol!r} in {_listed(packages)}; {remedy}")
+        super().__init__(f"no revision {symbol!r} in {listed(packages)}; {remedy}")
 
 
 class AmbiguousRevision(RevisionError):
@@ -145,7 +145,7 @@ class AmbiguousRevision(RevisionError):
         self.symbol = symbol
         self.package = package
         self.matches = matches
-        super().__init__(f"{symbol!r} may be any of {_listed(matches)} in {package}; write more of it")
+        super().__init__(f"{symbol!r} may be any of {listed(matches)} in {package}; write more of it")
 
 
 class RevisionInSeveralHistories(RevisionError):
@@ -155,8 +155,7 @@ class RevisionInSeveralHistories(RevisionError):
         self.symbol = symbol
         self.packages = packages
         super().__init__(
-            f"revision {symbol!r} is in several histories: {_listed(packages)}; "
-            f"say which with -x packages={packages[0]}"
+            f"revision {symbol!r} is in several histories: {listed(packages)}; say which with -x packages={packages[0]}"
         )
 
 
@@ -182,7 +181,7 @@ class SeveralHeads(RevisionError):
         self.package = package
         self.heads = heads
         super().__init__(
-            f"{symbol!r} may be any of {_listed(heads)} in {package}; name one, say 'heads' for all, or run merge"
+            f"{symbol!r} may be any of {listed(heads)} in {package}; name one, say 'heads' for all, or run merge"
         )
 
 
@@ -193,7 +192,7 @@ class AmbiguousStep(RevisionError):
         self.symbol = symbol
         self.package = package
         self.choices = choices
-        super().__init__(f"{symbol!r} has several ways in {package}: {_listed(choices)}; name the revision to go to")
+        super().__init__(f"{symbol!r} has several ways in {package}: {listed(choices)}; name the revision to go to")
 
 
 class StepTooFar(RevisionError):
@@ -265,7 +264,7 @@ class OverlappingRevisions(RevisionError):
         self.rows = rows
         self.heads = heads
         super().__init__(
-            f"{package}: the database is said to be at {_listed(rows)}, but some of these come before others; "
+            f"{package}: the database is said to be at {listed(rows)}, but some of these come before others; "
             f"run: {command(package, 'stamp', '--purge', *heads)}"
         )
 

@@ -1,6 +1,6 @@
 """How revisions follow each other, inside a history and across histories.
 
-Floor 2. Pure values and functions about them: a :class:`HistoryGraph` is one history and knows what the names of
+Pure values and functions about them: a :class:`HistoryGraph` is one history and knows what the names of
 revisions mean there, a :class:`Graph` is all of them with what they require of each other. The meaning of names and
 relative steps is Alembic's (``alembic/script/revision.py``). What is to be run is the business of
 :mod:`websauna_migrate.revisions.plan`.

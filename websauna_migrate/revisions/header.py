@@ -1,4 +1,7 @@
-"""TODO."""
+"""The variables at the start of a revision script, read from its text: ``revision``, ``down_revision`` and the like.
+
+A pattern reads headers as templates write them; the parser of Python reads all others. Nothing is imported.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from pathlib import Path
 
 from websauna_migrate.revisions.errors import RevisionSyntaxError
 
-_HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before")
+HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before")
 
-_MENTION = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in _HEADER))
+_MENTION = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in HEADER))
 
 # A header as templates write it: a docstring, comments, imports, and names with a literal on one line each.
-_NAMES = "|".join(_HEADER)
+_NAMES = "|".join(HEADER)
 
 _PLAIN_LITERAL = r"""None|"[^"\\\n]*"|'[^'\\\n]*'|\{\}|\(\)"""
 
@@ -42,19 +45,19 @@ _IMPORT_OF_A_NAME = re.compile(rf"^(?:import|from) .*\b(?:{_NAMES})\b", re.MULTI
 
 _BODY = re.compile(rb"\n(?:(?:def|class|async)\b|@)")
 
-_UNKNOWN = object()
+UNKNOWN = object()
 
 
-def _start(source: bytes) -> bytes:
+def start_of(source: bytes) -> bytes:
     """Return as much of a script as its header needs: most of the time of a reading goes into the parser."""
     body = _BODY.search(source)
     return source[: body.start() + 1] if body and not _MENTION.search(source, body.start()) else source
 
 
-def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
+def plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
     """Return the header and the docstring of a script without the parser, None where it is not as templates write it.
 
-    Most are, and this takes a fifth of the time of :func:`_parse` and :func:`_module_values`.
+    Most are, and this takes a fifth of the time of :func:`parse_script` and :func:`module_values`.
     """
     try:
         text = start.decode()
@@ -70,15 +73,19 @@ def _plain_header(start: bytes) -> tuple[dict[str, object], str | None] | None:
     return header, plain[1]
 
 
-def _parse_start(path: Path, start: bytes, source: bytes) -> ast.Module:
+def parse_start(path: Path, start: bytes, source: bytes) -> ast.Module:
     """Parse the ``start`` of the script ``source``."""
     if start is not source:
         with suppress(RevisionSyntaxError):  # the cut went through a string, or the script is broken: all of it tells
-            return _parse(path, start)
-    return _parse(path, source)
+            return parse_script(path, start)
+    return parse_script(path, source)
 
 
-def _parse(path: Path, source: bytes) -> ast.Module:
+def parse_script(path: Path, source: bytes) -> ast.Module:
+    """Return the syntax tree of the script ``path``.
+
+    :raises RevisionSyntaxError: it is no Python
+    """
     try:
         return ast.parse(source)
     except SyntaxError as error:
@@ -88,7 +95,7 @@ def _parse(path: Path, source: bytes) -> ast.Module:
 
 
 @contextmanager
-def _no_syntax_warnings() -> Iterator[None]:
+def no_syntax_warnings() -> Iterator[None]:
     """Let scripts be parsed in silence: "\\d" in a docstring warns when Alembic compiles them, and once is enough."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -96,27 +103,28 @@ def _no_syntax_warnings() -> Iterator[None]:
         yield
 
 
-def _module_values(module: ast.Module) -> dict[str, object]:
-    """Return the module's names with the literals they stand for at the end, ``_UNKNOWN`` where that is not plain."""
+def module_values(module: ast.Module) -> dict[str, object]:
+    """Return the module's names with the literals they stand for at the end, ``UNKNOWN`` where that is not plain."""
     values: dict[str, object] = {}
     for statement in module.body:
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=expression)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression)
-            ) if (value := _literal(expression, values)) is not _UNKNOWN:
+            ) if (value := literal_value(expression, values)) is not UNKNOWN:
                 values[name] = value
             case ast.Expr(value=ast.Constant()):  # the docstring
                 pass
             case _:
-                values.update(dict.fromkeys(_names_in(statement), _UNKNOWN))
+                values.update(dict.fromkeys(_names_in(statement), UNKNOWN))
     return values
 
 
-def _literal(node: ast.expr, names: Mapping[str, object]) -> object:
+def literal_value(node: ast.expr, names: Mapping[str, object]) -> object:
+    """Return the value of ``node``, with what ``names`` stand for; ``UNKNOWN`` where it is no literal."""
     with suppress(TypeError):  # A dict or a set of what cannot be in one: loading the script tells.
         return _folded(node, names)
-    return _UNKNOWN
+    return UNKNOWN
 
 
 def _folded(node: ast.expr, names: Mapping[str, object]) -> object:
@@ -124,16 +132,20 @@ def _folded(node: ast.expr, names: Mapping[str, object]) -> object:
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
-            return names.get(name, _UNKNOWN)
+            return names.get(name, UNKNOWN)
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
-            items = [_literal(part, names) for part in parts]
-            if _UNKNOWN not in items:
+            items = [literal_value(part, names) for part in parts]
+            if UNKNOWN not in items:
                 return frozenset(items) if isinstance(node, ast.Set) else tuple(items)
         case ast.Dict(keys=keys, values=parts) if None not in keys:
-            found = {_literal(key, names): _literal(part, names) for key, part in zip(keys, parts, strict=True) if key}
-            if _UNKNOWN not in found and _UNKNOWN not in found.values():
+            found = {
+                literal_value(key, names): literal_value(part, names)
+                for key, part in zip(keys, parts, strict=True)
+                if key
+            }
+            if UNKNOWN not in found and UNKNOWN not in found.values():
                 return found
-    return _UNKNOWN
+    return UNKNOWN
 
 
 def _names_in(statement: ast.stmt) -> Iterator[str]:

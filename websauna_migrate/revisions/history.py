@@ -1,4 +1,4 @@
-"""TODO."""
+"""The graph of one history: its revisions, what follows them, and what is applied when the table holds some rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class HistoryGraph:
 
 
 def build_history(package: str, revisions: Iterable[Revision]) -> HistoryGraph:
-    """Return the graph of one history, of revisions as :func:`~websauna_migrate.revisions.scripts.read_revisions` gives."""
+    """Return the graph of one history, made of what ``read_revisions()`` returned."""
     by_id = {revision.id: revision for revision in in_order(revisions)}
     names = identifiers(by_id.values())
     parents = {id_: revision.down for id_, revision in by_id.items()}

@@ -1,6 +1,6 @@
 """The steps of a run, decided before anything is done.
 
-Floor 3. Pure: what is applied comes in as the rows of the history tables, and a :class:`Plan` goes out, the same on
+Pure: what is applied comes in as the rows of the history tables, and a :class:`Plan` goes out, the same on
 every machine. Nothing here reads a file or a database; :mod:`websauna_migrate.run.executor` runs what is decided here.
 """
 

@@ -1,6 +1,6 @@
 """Putting a revision that nobody has applied after another one, by rewriting one value of its script.
 
-Floor 3. The text outside that value stays as it is, byte by byte, and the file is replaced in one go.
+The text outside that value stays as it is, byte by byte, and the file is replaced in one go.
 """
 
 from __future__ import annotations

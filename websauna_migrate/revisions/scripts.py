@@ -1,6 +1,6 @@
 """Revisions, read from the text of their scripts.
 
-Floor 1. The text is the authority for what Alembic would load: the scripts are neither imported nor is Alembic. Only
+The text is the authority for what Alembic would load: the scripts are neither imported nor is Alembic. Only
 a script whose header is not literal (``down_revision = parent()``) is loaded as Alembic loads it. What the histories
 mean to each other is the business of :mod:`websauna_migrate.revisions.graph`.
 """
@@ -30,13 +30,13 @@ from websauna_migrate.revisions.errors import (
     UnreadableRevision,
 )
 from websauna_migrate.revisions.header import (
-    _HEADER,
-    _UNKNOWN,
-    _module_values,
-    _no_syntax_warnings,
-    _parse_start,
-    _plain_header,
-    _start,
+    HEADER,
+    UNKNOWN,
+    module_values,
+    no_syntax_warnings,
+    parse_start,
+    plain_header,
+    start_of,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_revisions(history: History) -> tuple[Revision, ...]:
     :class:`~websauna_migrate.exceptions.RevisionError` for a script that is broken, and for a history that does not
     hold together.
     """
-    with _no_syntax_warnings():
+    with no_syntax_warnings():
         revisions = [_read(file) for file in _script_files(history)]
     _check_identifiers(history.package, revisions)
     _check_parents(history.package, revisions)
@@ -184,20 +184,24 @@ def _read(file: str) -> Revision:
     path = Path(file)
     if not file.endswith(".py"):
         return _revision(path, *_loaded_header(path))
-    source = _source(file)
-    start = _start(source)
-    plain = _plain_header(start)
+    source = script_source(file)
+    start = start_of(source)
+    plain = plain_header(start)
     if plain is not None:
         return _revision(path, *plain)
-    module = _parse_start(path, start, source)
-    values = _module_values(module)
-    header = {name: values[name] for name in _HEADER if name in values}
-    if "*" in values or any(value is _UNKNOWN for value in header.values()):
+    module = parse_start(path, start, source)
+    values = module_values(module)
+    header = {name: values[name] for name in HEADER if name in values}
+    if "*" in values or any(value is UNKNOWN for value in header.values()):
         return _revision(path, *_loaded_header(path))
     return _revision(path, header, ast.get_docstring(module, clean=False))
 
 
-def _source(file: str) -> bytes:
+def script_source(file: str) -> bytes:
+    """Return the bytes of ``file``.
+
+    :raises UnreadableRevision: it cannot be read
+    """
     try:
         # The calls of the system themselves: for thousands of small files, Path.read_bytes() takes three times as long.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -214,7 +218,7 @@ def _source(file: str) -> bytes:
 
 def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:
     module = load_script(path)
-    return {name: getattr(module, name) for name in _HEADER if hasattr(module, name)}, module.__doc__
+    return {name: getattr(module, name) for name in HEADER if hasattr(module, name)}, module.__doc__
 
 
 def _revision(path: Path, header: Mapping[str, object], docstring: str | None) -> Revision:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The names that a command line gives to revisions: ids and their prefixes, labels, ``head``, ``base``, ``+1``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The ``Config`` that Alembic gets for one history: the options of the INI, and where its scripts lie."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from websauna_migrate.settings.app import AppSettings
 
 
-SCAFFOLD = Path(__file__).parent / "scaffold"
+SCAFFOLD = Path(__file__).parents[1] / "scaffold"
 
 _OF_ONE_HISTORY = {
     "script_location",

@@ -1,10 +1,14 @@
-"""TODO."""
+"""What the side that runs Alembic and the side that ``env.py`` calls share.
+
+The run puts a :class:`RunContext` into ``Config.attributes``; :mod:`websauna_migrate.env` takes it out. Neither knows
+anything else of the other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection
 
     from websauna_migrate.autogenerate.comparison import Comparison
+    from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.package import History
 
 
@@ -36,3 +41,9 @@ class RunContext:
     comparison: Comparison | None = None
     on_configured: Callable[[MigrationContext], None] = lambda migration: None
     only_configures: bool = False
+
+
+def run_context(app: Application, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:
+    """Return one run of the ``env.py`` of ``history`` for ``app``; ``options`` are those of :class:`RunContext`."""
+    metadata = app.metadata(history.packages)
+    return RunContext(history=history, url=app.url, metadata=metadata, connect=connect, **options)

@@ -1,6 +1,6 @@
 """Rows that a revision moves, together with what else has to happen with it or not at all: mail, files and the like.
 
-Floor 3. :func:`data_session` is for revision scripts; the rest is for what runs them. They make one of the transaction
+:func:`data_session` is for revision scripts; the rest is for what runs them. They make one of the transaction
 of the ``transaction`` package and that of the database. The database commits when all others have agreed, as the last
 one that is asked: whoever refuses undoes the revision, and where the commit fails, nobody goes on.
 """

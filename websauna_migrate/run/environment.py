@@ -1,4 +1,4 @@
-"""TODO."""
+"""One run of a history's ``env.py``, kept open while the steps of the history are run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.scripts import load_script
 from websauna_migrate.run.config import make_config
-from websauna_migrate.run.context import ATTRIBUTE
+from websauna_migrate.run.context import ATTRIBUTE, run_context
 from websauna_migrate.run.errors import EnvDidNotRun, EnvFailed, OpenTransaction
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Environment:
+class Environment:
     """One history, set up by its ``env.py``.
 
     ``rows`` are those of its ``table`` before the first of its ``steps``. ``modules`` are the loaded scripts of these,
@@ -58,9 +58,10 @@ class _Environment:
         return rows
 
 
-def _open_all(
+def open_all(
     app: Application, plan: Plan, connection: Connection | None, output: TextIO | None, cmd_opts: Namespace | None
-) -> dict[str, _Environment]:
+) -> dict[str, Environment]:
+    """Run the ``env.py`` of each history of ``plan`` once, and return what the steps of each need."""
     packages = dict.fromkeys(step.package for step in plan.steps)
     return {package: _open(app, app.history(package), plan, connection, output, cmd_opts) for package in packages}
 
@@ -72,7 +73,7 @@ def _open(
     connection: Connection | None,
     output: TextIO | None,
     cmd_opts: Namespace | None,
-) -> _Environment:
+) -> Environment:
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
@@ -83,7 +84,7 @@ def _open(
             raise OpenTransaction(history.package)
         return connection
 
-    run = app.run_context(history, connect, on_configured=configured.append, only_configures=True)
+    run = run_context(app, history, connect, on_configured=configured.append, only_configures=True)
     config = make_config(
         history, app.ini, section=app.section, cmd_opts=cmd_opts, stdout=output, attributes={ATTRIBUTE: run}
     )
@@ -106,7 +107,7 @@ def _open(
     if connection is not None and connection.in_transaction():
         raise OpenTransaction(history.package)
     rows = plan.heads_before[history.package]
-    return _Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
+    return Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
 
 
 def _loaded(step: PlanStep) -> ModuleType:

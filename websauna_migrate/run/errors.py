@@ -1,12 +1,12 @@
-"""TODO."""
+"""Errors of a run: which step failed, what was applied, what was not, and what stays in the database."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import MigrateError, RunError, _listed, _reason, _remedy, _summed, command
+from websauna_migrate.exceptions import MigrateError, RunError, command, listed, reason_of, remedy_for, summed
 
 
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
-    return f"applied in this run: {_summed(applied)}; not applied: {_summed(left)}"
+    return f"applied in this run: {summed(applied)}; not applied: {summed(left)}"
 
 
 def _undone(revision: str, stays: str | None) -> str:
@@ -47,9 +47,9 @@ class StepFailed(RunError):
         self.left = left
         self.stays = stays
         super().__init__(
-            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {_reason(error)}; "
+            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {reason_of(error)}; "
             f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
-            f"{_remedy(error) or f'mend {path}'} and run the same command again"
+            f"{remedy_for(error) or f'mend {path}'} and run the same command again"
         )
 
 
@@ -64,7 +64,7 @@ class ConnectionLost(RunError):
         self.left = left
         self.stays = stays
         super().__init__(
-            f"the connection to the database was lost: {_reason(error)}; {_kept(left, stays)}"
+            f"the connection to the database was lost: {reason_of(error)}; {_kept(left, stays)}"
             f"{_done_and_left(applied, left)}; see what the server's log says, then run the same command again"
         )
 
@@ -102,7 +102,7 @@ class HeadsDiffer(RunError):
         self.expected = expected
         self.found = found
         super().__init__(
-            f"{package}: the table {history_table} holds {_listed(found)} after the run and not {_listed(expected)}; "
+            f"{package}: the table {history_table} holds {listed(found)} after the run and not {listed(expected)}; "
             f"see whether another program writes to it, then look at: {command(package, 'status')}"
         )
 
@@ -114,7 +114,7 @@ class HistoryRowGone(RunError):
         self.history_table = history_table
         self.rows = rows
         super().__init__(
-            f"the table {history_table} does not hold {_listed(rows)} any more; does another program write to it?"
+            f"the table {history_table} does not hold {listed(rows)} any more; does another program write to it?"
         )
 
 
@@ -181,7 +181,7 @@ class EnvFailed(RunError):
         self.package = package
         self.error = error
         super().__init__(
-            f"{path} of {package} failed with {type(error).__name__}: {_reason(error)}; nothing was run; "
+            f"{path} of {package} failed with {type(error).__name__}: {reason_of(error)}; nothing was run; "
             f"correct it and run the same command again"
         )
 
@@ -235,7 +235,7 @@ class FailedAfterCommit(RunError):
         self.error = error
         super().__init__(
             f"the revision is applied, but what had joined its transaction failed after the commit: "
-            f"{type(error).__name__}: {_reason(error)}; do by hand what is missing, then run the same command again"
+            f"{type(error).__name__}: {reason_of(error)}; do by hand what is missing, then run the same command again"
         )
 
 
@@ -249,5 +249,5 @@ class OfflineStepFailed(RunError):
         self.path = path
         self.error = error
         known = isinstance(error, MigrateError)
-        said = str(error) if known else f"{type(error).__name__}: {_reason(error)}; see {path}"
+        said = str(error) if known else f"{type(error).__name__}: {reason_of(error)}; see {path}"
         super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {said}")

@@ -1,6 +1,6 @@
 """Runs a plan: revision by revision, over all histories, on one connection.
 
-Floor 4. Each package's ``env.py`` is run once and hands over its ``MigrationContext``; the loop over the steps is
+Each package's ``env.py`` is run once and hands over its ``MigrationContext``; the loop over the steps is
 ours, because Alembic's runs one history to its end, and reads all scripts of a history for the steps of some.
 Alembic is imported when a step is to be run, so that a run that finds nothing to do never waits for it.
 """
@@ -60,7 +60,7 @@ def migrate(
     if not plan.steps:
         on_plan(plan)
         return plan
-    with _alone(app, on_wait) as (connection, lock):
+    with alone(app, on_wait) as (connection, lock):
         plan = planned(read_heads(connection, app.histories), packages, target)
         on_plan(plan)
         with interruptible(canceller(connection)):
@@ -77,7 +77,7 @@ def migrate(
 
 
 @contextmanager
-def _alone(
+def alone(
     app: Application, on_wait: Callable[[LockHolder | None, float], None] | None
 ) -> Iterator[tuple[Connection, RunLock]]:
     """Yield a connection for a run, and the lock that it holds meanwhile."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""How far a run came when it failed, and the error that tells it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 
-_UNDOES_DDL = ("postgresql", "sqlite", "mssql")
+UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 
 
 @dataclass(slots=True)
-class _Account:
+class Account:
     """How far a run is: the steps that are ``done``, and whether the script under way committed by itself."""
 
     done: list[PlanStep] = field(default_factory=list)
@@ -49,10 +49,12 @@ class _Account:
     script_committed: bool = False
 
     def note_commit(self, _connection: Connection) -> None:
+        """Take note that a transaction was committed: by the script, if one is running."""
         self.script_committed = self.script_committed or self.in_script
 
     @contextmanager
     def of_script(self) -> Iterator[None]:
+        """Return a context in which a script runs."""
         self.in_script, self.script_committed = True, False
         try:
             yield
@@ -61,7 +63,7 @@ class _Account:
 
 
 @contextmanager
-def _heard(connection: Connection, account: _Account) -> Iterator[None]:
+def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
     """Tell ``account`` of each commit on ``connection``, that of a script's own SQL too."""
 
     def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
@@ -78,8 +80,8 @@ def _heard(connection: Connection, account: _Account) -> Iterator[None]:
             event.remove(connection, name, listener)
 
 
-def _explained(
-    app: Application, plan: Plan, account: _Account, dialect: str, error: BaseException, *, together: bool
+def explained(
+    app: Application, plan: Plan, account: Account, dialect: str, error: BaseException, *, together: bool
 ) -> MigrateError:
     """Return the error that tells what was applied and what was not when ``error`` came."""
     done = len(account.done)
@@ -105,9 +107,9 @@ def _explained(
     return StepFailed(*where, error, applied=ran, left=left, stays=stays)
 
 
-def _what_stays(step: PlanStep, dialect: str, account: _Account) -> str | None:
+def _what_stays(step: PlanStep, dialect: str, account: Account) -> str | None:
     """Return why the database keeps what a step did before it broke, None where it does not."""
-    if dialect not in _UNDOES_DDL:
+    if dialect not in UNDOES_DDL:
         return "this database cannot undo DDL"
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
@@ -134,8 +136,9 @@ def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
     return tuple(f"{step.package} {step.revision.id}" for step in steps)
 
 
-def _refuse_what_needs_no_transaction(plan: Plan, dialect: str) -> None:
-    if dialect not in _UNDOES_DDL:
+def refuse_own_transactions(plan: Plan, dialect: str) -> None:
+    """Raise where a step of ``plan`` cannot run in one transaction with the others."""
+    if dialect not in UNDOES_DDL:
         raise NoTransactionalDdl(dialect)
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):

@@ -1,18 +1,18 @@
-"""TODO."""
+"""A plan as SQL: nothing connects, and the history tables are part of what is written."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import _differing_rows, history_table
+from websauna_migrate.database.history_table import differing_rows, history_table
 from websauna_migrate.exceptions import WrongCombination
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
-from websauna_migrate.run.environment import _open_all
+from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import OfflineStepFailed
-from websauna_migrate.run.failures import _UNDOES_DDL, _refuse_what_needs_no_transaction
-from websauna_migrate.run.steps import _begin, _migrate
+from websauna_migrate.run.failures import UNDOES_DDL, refuse_own_transactions
+from websauna_migrate.run.steps import begin_own, run_script
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.graph import Graph
     from websauna_migrate.revisions.plan import PlanStep
     from websauna_migrate.revisions.scripts import Direction
-    from websauna_migrate.run.environment import _Environment
+    from websauna_migrate.run.environment import Environment
 
 
 def write_sql(
@@ -50,8 +50,8 @@ def write_sql(
     rows, target = _offline_rows(graph, app.selected(packages), target)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade, graph=graph)
     if one_transaction:
-        _refuse_what_needs_no_transaction(plan, app.url.get_backend_name())
-    environments = _open_all(app, plan, None, output, cmd_opts)
+        refuse_own_transactions(plan, app.url.get_backend_name())
+    environments = open_all(app, plan, None, output, cmd_opts)
     if one_transaction and plan.steps:
         environments[plan.steps[0].package].migration.impl.emit_begin()
     for step in plan.steps:
@@ -101,14 +101,14 @@ def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[d
     return rows, end or "heads"
 
 
-def _write_step(environment: _Environment, step: PlanStep, *, inside: bool) -> None:
+def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> None:
     migration = environment.migration
-    with nullcontext() if inside else _begin(migration):
+    with nullcontext() if inside else begin_own(migration):
         if environment.begins_with(step) and migration.bind is not None:
             environment.table.create(migration.bind)
         migration.impl.static_output(f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}")
         try:
-            _migrate(environment, step)
+            run_script(environment, step)
         except Exception as error:  # whatever the script raises
             where = (step.package, step.revision.id, step.direction, str(step.revision.path))
             raise OfflineStepFailed(*where, error) from error
@@ -120,7 +120,7 @@ def _write_heads_sql(
     from alembic.runtime.migration import MigrationContext
 
     url = app.url
-    undoes = url.get_backend_name() in _UNDOES_DDL
+    undoes = url.get_backend_name() in UNDOES_DDL
     options = {"as_sql": True, "literal_binds": True, "output_buffer": output, "transactional_ddl": undoes}
     migration = MigrationContext.configure(url=url, dialect_opts={"paramstyle": "named"}, opts=options)
     with migration.begin_transaction():
@@ -129,5 +129,5 @@ def _write_heads_sql(
             migration.impl.static_output(f"-- {package}: {', '.join(wanted) or 'base'}")
             if not rows.get(package) and migration.bind is not None:
                 table.create(migration.bind)
-            for change in _differing_rows(table, rows.get(package, ()), wanted):
+            for change in differing_rows(table, rows.get(package, ()), wanted):
                 migration.execute(change)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The run of an ``env.py`` that plain ``alembic -c development.ini`` started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import package_names
-from websauna_migrate.run.context import RunContext
+from websauna_migrate.run.context import RunContext, run_context
 from websauna_migrate.run.errors import WrongPackage
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     considered = tuple(name for name in history.packages if name in named)
     with ExitStack() as stack:
         comparison = _comparison(app, considered, history, config)
-        yield app.run_context(history, lambda: stack.enter_context(app.connected(writes=True)), comparison=comparison)
+        yield run_context(app, history, lambda: stack.enter_context(app.connected(writes=True)), comparison=comparison)
 
 
 def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:

@@ -1,12 +1,12 @@
-"""TODO."""
+"""History tables written without running a script."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import _differing_rows, create_missing, history_table, read_heads
+from websauna_migrate.database.history_table import create_missing, differing_rows, history_table, read_heads
 from websauna_migrate.revisions.plan import plan_stamp
-from websauna_migrate.run.executor import _alone
+from websauna_migrate.run.executor import alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ def stamp(
 
     ``purge`` forgets what the tables hold first.
     """
-    with _alone(app, on_wait) as (connection, _):
+    with alone(app, on_wait) as (connection, _):
         rows = read_heads(connection, app.histories)
         heads = plan_stamp(app.graph(), rows, app.selected(packages), targets, purge=purge)
         _write_heads(app, heads, rows, connection)
@@ -43,7 +43,7 @@ def ensure_version(
     on_wait: Callable[[LockHolder | None, float], None] | None = None,
 ) -> None:
     """Make the history tables of ``packages`` that do not exist yet."""
-    with _alone(app, on_wait) as (connection, _):
+    with alone(app, on_wait) as (connection, _):
         rows = read_heads(connection, map(app.history, app.selected(packages)))
         _write_heads(app, rows, rows, connection)
 
@@ -56,5 +56,5 @@ def _write_heads(
         for package, wanted in heads.items():
             table = history_table(app.history(package).history_table)
             create_missing(table, connection)
-            for change in _differing_rows(table, rows.get(package, ()), wanted):
+            for change in differing_rows(table, rows.get(package, ()), wanted):
                 connection.execute(change)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The loop over the steps of a plan: each script with its row in the history table, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from websauna_migrate.database.history_table import _row_changes, create_missing, read_heads
-from websauna_migrate.database.sqlite_keys import _sqlite_keys_unenforced
-from websauna_migrate.run.environment import _open_all
+from websauna_migrate.database.history_table import create_missing, read_heads, row_changes
+from websauna_migrate.database.sqlite_keys import keys_unenforced
+from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, HistoryRowGone, OpenTransaction, TransactionEndedInside
-from websauna_migrate.run.failures import _UNDOES_DDL, _Account, _explained, _heard, _refuse_what_needs_no_transaction
+from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.revisions.plan import Plan, PlanStep
-    from websauna_migrate.run.environment import _Environment
+    from websauna_migrate.run.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ def execute(
     if not plan.steps:
         return
     if one_transaction:
-        _refuse_what_needs_no_transaction(plan, connection.dialect.name)
-    account = _Account()
-    explained = partial(_explained, app, plan, account, connection.dialect.name, together=one_transaction)
+        refuse_own_transactions(plan, connection.dialect.name)
+    account = Account()
+    told = partial(explained, app, plan, account, connection.dialect.name, together=one_transaction)
     try:
-        environments = _open_all(app, plan, connection, None, cmd_opts)
+        environments = open_all(app, plan, connection, None, cmd_opts)
         try:
             _run_steps(environments, plan, connection, account, one_transaction, before_step, on_progress)
         except (SystemExit, Exception) as error:
-            raise explained(error) from error
+            raise told(error) from error
         _verify(app, plan, connection)
     except KeyboardInterrupt as error:
-        raise explained(error) from error
+        raise told(error) from error
 
 
 def rehearse(
@@ -91,8 +91,8 @@ def rehearse(
     :raises StepFailed: a revision raised
     :raises RunInterrupted: on KeyboardInterrupt
     """
-    environments = _open_all(app, plan, connection, None, None)
-    account = _Account()
+    environments = open_all(app, plan, connection, None, None)
+    account = Account()
     try:
         with transaction():
             for step in plan.steps:
@@ -100,14 +100,14 @@ def rehearse(
                 after_step(step)
                 account.done.append(step)
     except (KeyboardInterrupt, SystemExit, Exception) as error:
-        raise _explained(app, plan, account, connection.dialect.name, error, together=True) from error
+        raise explained(app, plan, account, connection.dialect.name, error, together=True) from error
 
 
 def _run_steps(
-    environments: Mapping[str, _Environment],
+    environments: Mapping[str, Environment],
     plan: Plan,
     connection: Connection,
-    account: _Account,
+    account: Account,
     one_transaction: bool,
     before_step: Callable[[], None],
     on_progress: Callable[[Progress], None],
@@ -115,8 +115,8 @@ def _run_steps(
     total = len(plan.steps)
     together = _begin_together if one_transaction else nullcontext
     # Where DDL cannot be undone, what was done is better written down than not.
-    may_still_stop = before_step if connection.dialect.name in _UNDOES_DDL else lambda: None
-    with _heard(connection, account), _sqlite_keys_unenforced(connection) as check_keys, together(connection):
+    may_still_stop = before_step if connection.dialect.name in UNDOES_DDL else lambda: None
+    with commits_heard(connection, account), keys_unenforced(connection) as check_keys, together(connection):
         for number, step in enumerate(plan.steps, 1):
             on_progress(Progress(step, number, total, "begins"))
             started = time.monotonic()
@@ -128,10 +128,10 @@ def _run_steps(
 
 
 def _run_step(
-    environment: _Environment,
+    environment: Environment,
     step: PlanStep,
     connection: Connection,
-    account: _Account,
+    account: Account,
     checks: Sequence[Callable[[], None]] = (),
     *,
     inside: bool,
@@ -144,7 +144,7 @@ def _run_step(
         if environment.begins_with(step):
             create_missing(environment.table, connection)
         with account.of_script():
-            _migrate(environment, step)
+            run_script(environment, step)
         if inside and connection.get_transaction() is not outer:
             raise TransactionEndedInside
         for check in checks:
@@ -155,7 +155,7 @@ def _run_step(
         raise TransactionEndedInside
 
 
-def _migrate(environment: _Environment, step: PlanStep) -> None:
+def run_script(environment: Environment, step: PlanStep) -> None:
     """Call the script's ``upgrade`` or ``downgrade`` and write down in the history table that it ran."""
     from alembic.operations import Operations
 
@@ -168,7 +168,7 @@ def _migrate(environment: _Environment, step: PlanStep) -> None:
         run()
         assert migration.connection is not None  # offline it is one that writes SQL
         end_revision(migration.connection)
-        for change in _row_changes(environment.table, step.old_rows, step.new_rows):
+        for change in row_changes(environment.table, step.old_rows, step.new_rows):
             if migration.as_sql:
                 migration.execute(change)
             elif migration.connection.execute(change).rowcount == 0:
@@ -177,7 +177,7 @@ def _migrate(environment: _Environment, step: PlanStep) -> None:
             _tell_callbacks(environment, step)
 
 
-def _tell_callbacks(environment: _Environment, step: PlanStep) -> None:
+def _tell_callbacks(environment: Environment, step: PlanStep) -> None:
     """Call the hooks ``on_version_apply``. Only for them does Alembic read the scripts of the whole history."""
     from alembic.runtime.migration import MigrationStep
 
@@ -192,7 +192,7 @@ def _tell_callbacks(environment: _Environment, step: PlanStep) -> None:
 def _begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
     from websauna_migrate.run.data import joined_transaction
 
-    with _begin(migration), joined_transaction(connection):
+    with begin_own(migration), joined_transaction(connection):
         yield
 
 
@@ -204,7 +204,7 @@ def _begin_together(connection: Connection) -> Iterator[None]:
         yield
 
 
-def _begin(migration: MigrationContext) -> AbstractContextManager[Any]:
+def begin_own(migration: MigrationContext) -> AbstractContextManager[Any]:
     """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
 
     The argument is not public: the public call begins no transaction where DDL commits by itself.

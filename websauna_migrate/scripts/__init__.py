@@ -1,1 +1,1 @@
-"""The command line scripts: argv to calls to exit code. The only floor that prints and exits."""
+"""The command line scripts: argv to calls to exit code. The only wing that prints and exits."""

@@ -1,4 +1,4 @@
-"""``upgrade --backup FILE``: a dump of the database before the first revision runs. Floor 6."""
+"""``upgrade --backup FILE``: a dump of the database before the first revision runs."""
 
 from __future__ import annotations
 

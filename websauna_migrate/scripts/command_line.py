@@ -1,6 +1,6 @@
 """Alembic's own command line, run once for each selected history.
 
-Floor 6. Imports Alembic: what runs without it is in ``ws_alembic``.
+Imports Alembic: what runs without it is in ``ws_alembic``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from websauna_migrate.packages.selection import Selected, is_installed, select
 from websauna_migrate.revisions.plan import known_rows, packages_meant
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.config import make_config
-from websauna_migrate.run.context import ATTRIBUTE
+from websauna_migrate.run.context import ATTRIBUTE, run_context
 from websauna_migrate.run.errors import EnvDidNotRun
 from websauna_migrate.scripts.common import Output, application, show, show_json, tell, warn
 
@@ -146,7 +146,7 @@ class CommandLine(alembic_config.CommandLine):
         if command == "merge" and options.revisions == ["heads"] and not _has_several_heads(app, one, options):
             return
         configured: list[MigrationContext] = []
-        run = app.run_context(one.history, connect, comparison=comparison, on_configured=configured.append)
+        run = run_context(app, one.history, connect, comparison=comparison, on_configured=configured.append)
         config = make_config(
             one.history,
             app.ini,

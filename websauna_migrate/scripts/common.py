@@ -1,4 +1,4 @@
-"""What the scripts share: the one border where an error becomes a line on stderr and an exit code. Floor 6."""
+"""What the scripts share: the one border where an error becomes a line on stderr and an exit code."""
 
 from __future__ import annotations
 

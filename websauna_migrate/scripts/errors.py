@@ -1,11 +1,11 @@
-"""TODO."""
+"""Errors of the command line itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import ClientError
-from websauna_migrate.exceptions import RevisionError, RunError, UsageError, _reason, _remedy, command
+from websauna_migrate.exceptions import RevisionError, RunError, UsageError, command, reason_of, remedy_for
 
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
@@ -40,8 +40,8 @@ class StatementFailed(RunError):
     def __init__(self, origin: str, error: BaseException) -> None:
         self.origin = origin
         self.error = error
-        remedy = _remedy(error) or "see the statement with --raiseerr"
-        super().__init__(f"{origin}: the database says: {_reason(error)}; {remedy}")
+        remedy = remedy_for(error) or "see the statement with --raiseerr"
+        super().__init__(f"{origin}: the database says: {reason_of(error)}; {remedy}")
 
 
 class NotConfirmed(RunError):

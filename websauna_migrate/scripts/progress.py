@@ -1,4 +1,4 @@
-"""What a run says about itself: a moving line on a terminal, plain lines elsewhere, a table at its end. Floor 6."""
+"""What a run says about itself: a moving line on a terminal, plain lines elsewhere, a table at its end."""
 
 from __future__ import annotations
 

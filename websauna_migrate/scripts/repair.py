@@ -1,6 +1,6 @@
 """The commands for a history that is wrong: ``doctor``, ``adopt``, ``rebase``, and what ``downgrade base`` asks.
 
-Floor 6. ``ws_alembic`` registers them.
+``ws_alembic`` registers them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results as text and as JSON. Floor 5: returns what is to be printed, and prints nothing itself."""
+"""Results as text and as JSON. Returns what is to be printed, and prints nothing itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``ws-alembic``: Alembic's commands for all packages of a Pyramid application.
 
-Floor 6. The commands here are our own, and those that find nothing to do never import Alembic. All others are
+The commands here are our own, and those that find nothing to do never import Alembic. All others are
 Alembic's, run once for each history by ``command_line``.
 """
 

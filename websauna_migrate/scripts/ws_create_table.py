@@ -1,4 +1,4 @@
-"""``ws-create-table``: the SQL that creates the tables of registered models. Floor 6."""
+"""``ws-create-table``: the SQL that creates the tables of registered models."""
 
 from __future__ import annotations
 

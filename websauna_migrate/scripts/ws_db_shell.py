@@ -1,4 +1,4 @@
-"""``ws-db-shell``: the client program of an application's database, connected to it. Floor 6."""
+"""``ws-db-shell``: the client program of an application's database, connected to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ws-dump-db``: the database of an application as SQL text. Floor 6."""
+"""``ws-dump-db``: the database of an application as SQL text."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The settings of an application: INI files that include each other, read as one.
 
-Floor 2. A file and all that it includes become one merged file, and PasteDeploy works on that, so the server, the
+A file and all that it includes become one merged file, and PasteDeploy works on that, so the server, the
 shell and our own scripts see the same settings. Nothing is written to disk. :class:`Loader` is what plaster finds for
 ``ws://``; :func:`read_app` reads an application's settings without importing the application.
 
-What depends on the insides of PasteDeploy is in :class:`_PasteLoader` and :class:`_PasteReader`, nowhere else.
+What depends on the insides of PasteDeploy is in :class:`_PasteLoader` and :class:`PasteReader`, nowhere else.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from websauna_migrate.settings.errors import (
 from websauna_migrate.settings.ini import absolute, places, resolved_sections
 from websauna_migrate.settings.loader import Loader
 from websauna_migrate.settings.paste import (
-    _COMPOSITES,
+    COMPOSITES,
     MAIN,
-    _Factory,
-    _factory_module,
-    _PasteReader,
+    Factory,
+    PasteReader,
+    factory_module,
 )
 
 # The schemes that plaster knows for an INI file, and ours. All of them mean the merged file here.
@@ -111,7 +111,7 @@ def app_factory_module(config_uri: str) -> str:
     :raises SettingsError: as :func:`read_app`
     """
     _, context = _read_app_context(parse_config_uri(config_uri))
-    return _factory_module(context.object)
+    return factory_module(context.object)
 
 
 def load_app(config_uri: str) -> Any:
@@ -126,13 +126,13 @@ def load_app(config_uri: str) -> Any:
 # PasteDeploy over the merged file
 
 
-def _read_app_context(uri: ConfigUri) -> tuple[_PasteReader, Any]:
+def _read_app_context(uri: ConfigUri) -> tuple[PasteReader, Any]:
     global_conf = {**places(uri.path), **uri.options}
-    reader = _PasteReader(uri.path, global_conf)
+    reader = PasteReader(uri.path, global_conf)
     context = reader.get_context(APP, uri.name, global_conf)
-    while not isinstance(context.object, _Factory):
+    while not isinstance(context.object, Factory):
         context = context.app_context if hasattr(context, "app_context") else context.next_context
-    if context.protocol in _COMPOSITES:
+    if context.protocol in COMPOSITES:
         others = tuple(name for name in reader.names(APP) if name != uri.name)
         raise AppIsComposite(str(uri.path), uri.name, others)
     return reader, context

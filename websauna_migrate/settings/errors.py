@@ -1,8 +1,8 @@
-"""TODO."""
+"""Errors of an INI file, an include or a setting, and of an application that does not start from them."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import SettingsError, _listed
+from websauna_migrate.exceptions import SettingsError, listed
 
 
 class MissingDatabaseUrl(SettingsError):
@@ -67,7 +67,7 @@ class UnknownApplication(SettingsError):
         self.origin = origin
         self.registered = registered
         super().__init__(
-            f"{origin}: cannot tell which package is the application (registered: {_listed(registered)}); "
+            f"{origin}: cannot tell which package is the application (registered: {listed(registered)}); "
             f"set websauna_migrate.app to its dotted name"
         )
 

@@ -1,6 +1,6 @@
 """INI files that include each other, read as one.
 
-Floor 1. Reads files and the environment, writes nothing. The file itself comes first, then each file that its
+Reads files and the environment, writes nothing. The file itself comes first, then each file that its
 ``[includes]`` names, each followed at once by its own includes; the first that has a key wins. ``%(here)s`` and
 ``%(__file__)s`` are those of the file that a value stands in. No error of this module shows a value.
 """

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The plaster loader of ``ws://``: ``pserve``, ``pshell`` and ``proutes`` see the settings that our scripts see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plaster.protocols import IWSGIProtocol
 
 from websauna_migrate.settings.errors import InvalidPasteSection
 from websauna_migrate.settings.ini import ResolvingParser, absolute, merged_parser, places
-from websauna_migrate.settings.paste import MAIN, _load_context, _PasteReader, _reason
+from websauna_migrate.settings.paste import MAIN, PasteReader, load_context, paste_reason
 
 
 class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
@@ -48,12 +48,12 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
         try:
             return self._config_dict(_local_settings(items, globals_), globals_)
         except KeyError as error:
-            raise InvalidPasteSection(str(self._path), section or self.uri.fragment, _reason(error)) from None
+            raise InvalidPasteSection(str(self._path), section or self.uri.fragment, paste_reason(error)) from None
 
     def get_wsgi_app_settings(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
         """Return the settings of the application ``name`` without loading it."""
         globals_ = self._globals(defaults)
-        context = _PasteReader(self._path, globals_).get_context(APP, self._name(name), globals_)
+        context = PasteReader(self._path, globals_).get_context(APP, self._name(name), globals_)
         return self._config_dict(context.local_conf, context.global_conf)
 
     def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
@@ -90,7 +90,7 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
         return name or self.uri.fragment or MAIN
 
     def _context(self, object_type: Any, name: str | None, defaults: Mapping[str, Any] | None) -> Any:
-        return _load_context(self._path, object_type, self._name(name), self._globals(defaults))
+        return load_context(self._path, object_type, self._name(name), self._globals(defaults))
 
     def _config_dict(self, local: Mapping[str, Any], globals_: Mapping[str, Any]) -> Any:
         from plaster_pastedeploy import ConfigDict

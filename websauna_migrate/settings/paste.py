@@ -1,4 +1,4 @@
-"""TODO."""
+"""What PasteDeploy makes of the merged file: the settings of the application, and the factory that ``use`` names."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from websauna_migrate.settings.ini import absolute, merged_parser
 
 MAIN = "main"
 
-_COMPOSITES = frozenset({"paste.composite_factory", "paste.composit_factory"})
+COMPOSITES = frozenset({"paste.composite_factory", "paste.composit_factory"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Factory:
+class Factory:
     """A factory that a section names: ``egg:distribution#name`` or ``call:module:attribute``."""
 
     use: str
@@ -83,15 +83,15 @@ class _PasteLoader(ConfigLoader):  # type: ignore[misc]
         return tuple(dict.fromkeys(name.strip() for prefix, _, name in parts if prefix in prefixes and name))
 
 
-class _PasteReader(_PasteLoader):
-    """The same without any import: where a factory would be loaded there is a :class:`_Factory`.
+class PasteReader(_PasteLoader):
+    """The same without any import: where a factory would be loaded there is a :class:`Factory`.
 
     Nothing foreign runs in it, so a LookupError here is PasteDeploy's. This is where those are translated.
     """
 
-    def __init__(self, path: Path, global_conf: Mapping[str, Any], user: _PasteReader | None = None) -> None:
+    def __init__(self, path: Path, global_conf: Mapping[str, Any], user: PasteReader | None = None) -> None:
         super().__init__(path, global_conf, user)
-        self.factories: list[_Factory] = [] if user is None else user.factories
+        self.factories: list[Factory] = [] if user is None else user.factories
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
         """Return the context of a section, or of what ``use`` names."""
@@ -104,11 +104,11 @@ class _PasteReader(_PasteLoader):
         except metadata.PackageNotFoundError as error:
             raise DistributionMissing(self.filename, str(error.name)) from None
         except LookupError as error:
-            raise InvalidPasteSection(self.filename, str(name), _reason(error)) from None
+            raise InvalidPasteSection(self.filename, str(name), paste_reason(error)) from None
 
     def _noted(self, object_type: Any, use: str, protocol: str | None, global_conf: Any, local_conf: Any) -> Any:
         groups = tuple(group for groups in object_type.egg_protocols for group in groups)
-        factory = _Factory(use, groups, self.filename)
+        factory = Factory(use, groups, self.filename)
         self.factories.append(factory)
         return LoaderContext(factory, object_type, protocol, global_conf, local_conf, self)
 
@@ -123,11 +123,11 @@ class _PasteReader(_PasteLoader):
         return self._noted(object_type, f"call:{local_conf.pop(named[0])}", named[0], global_conf, local_conf)
 
 
-def _load_context(path: Path, object_type: Any, name: str, global_conf: Mapping[str, Any]) -> Any:
+def load_context(path: Path, object_type: Any, name: str, global_conf: Mapping[str, Any]) -> Any:
     """Import the factories of an application, filter or server. All that can be wrong in the file is found before."""
-    reader = _PasteReader(path, global_conf)
+    reader = PasteReader(path, global_conf)
     reader.get_context(object_type, name, global_conf)
-    modules = {factory: _factory_module(factory) for factory in reader.factories}
+    modules = {factory: factory_module(factory) for factory in reader.factories}
     try:
         return _PasteLoader(path, global_conf).get_context(object_type, name, global_conf)
     except (ModuleNotFoundError, AttributeError) as error:
@@ -137,7 +137,8 @@ def _load_context(path: Path, object_type: Any, name: str, global_conf: Mapping[
         raise
 
 
-def _factory_module(factory: _Factory) -> str:
+def factory_module(factory: Factory) -> str:
+    """Return the module of ``factory``, as far as its name tells it."""
     scheme, _, spec = factory.use.partition(":")
     if scheme.lower() == "call":
         return spec.partition(":")[0].strip()
@@ -161,7 +162,8 @@ def _is_absent(module: str, error: ModuleNotFoundError | AttributeError) -> bool
     return isinstance(error.obj, ModuleType) and error.obj.__name__ == module
 
 
-def _reason(error: LookupError) -> str:
+def paste_reason(error: LookupError) -> str:
+    """Return what an error of PasteDeploy means."""
     if isinstance(error, KeyError):
         return f"'get' asks for {error}, which is not in [DEFAULT]"
     if isinstance(error, IndexError):
