@@ -33,7 +33,7 @@ from websauna_migrate.settings.errors import (
 )
 from websauna_migrate.settings.loader import Loader
 
-PACKAGES = Path(__file__).parents[1] / "packages"
+PACKAGES = Path(__file__).parents[2] / "packages"
 
 APP = """
 [app:main]

@@ -72,6 +72,6 @@ def test_findings_are_told_as_text_and_as_json():
 
 
 def test_each_problem_has_its_reason_and_its_place_in_the_reference():
-    reference = (Path(__file__).parents[2] / "docs" / "reference" / "json.rst").read_text()
+    reference = (Path(__file__).parents[3] / "docs" / "reference" / "json.rst").read_text()
     assert set(REASONS) == set(get_args(Problem))
     assert all(f"    ``{problem}``\n" in reference for problem in REASONS)
