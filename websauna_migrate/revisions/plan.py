@@ -104,7 +104,7 @@ def make_plan(
 
     An upgrade takes along what its revisions require of others. A downgrade that would undo what an applied revision
     of another package requires is refused, unless ``cascade`` undoes that too. Raises a
-    :class:`~websauna_migrate.exceptions.RevisionError`, :class:`~websauna_migrate.revisions.errors.PlanError` or
+    :class:`~websauna_migrate.exceptions.RevisionError`, :class:`~websauna_migrate.exceptions.PlanError` or
     :class:`~websauna_migrate.exceptions.UsageError`.
     """
     now = _Database(graph, rows, _applied_nodes(graph, rows))
