@@ -22,11 +22,12 @@ from websauna_migrate.database.reflection import know_types, quiet_reflection
 from websauna_migrate.database.sql import expect_standard_strings
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.run.context import ATTRIBUTE, RunContext
-from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction
+from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction, transaction_of_caller
 from websauna_migrate.run.errors import OpenTransaction, OptionNotAllowed, WrongPackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
@@ -59,7 +60,8 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if package != run.history.package:
         raise WrongPackage(str(run.history.script_location / "env.py"), package, run.history.package)
     connection = None if context.is_offline_mode() else run.connect()
-    if connection is not None and connection.in_transaction():
+    begun_by_caller = connection is not None and run.of_caller and connection.in_transaction()
+    if connection is not None and connection.in_transaction() and not begun_by_caller:
         raise OpenTransaction(run.history.package)
     context.configure(**_options(run, connection, options))
     if connection is None:
@@ -67,14 +69,16 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     run.on_configured(context.get_context())
     if run.only_configures:
         return
-    joined = nullcontext() if connection is None else joined_transaction(connection)
+    joined: AbstractContextManager[None] = nullcontext()
+    if connection is not None:
+        joined = transaction_of_caller(connection) if begun_by_caller else joined_transaction(connection)
     with quiet_reflection(), context.begin_transaction(), joined:
         # Tables that refer to each other in a circle are known: their foreign keys are made last.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
         # Indexes over expressions are compared by ours on SQLite.
         warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
         context.run_migrations()
-    if connection is not None:
+    if connection is not None and not begun_by_caller:
         # Alembic's reads began a transaction. Revisions are committed, the table that ensure_version makes is not.
         if run.comparison is None:
             connection.commit()
@@ -91,7 +95,7 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
         know_types(connection.dialect)
     if run.comparison is not None:
         options = run.comparison.options(connection, options)
-    if run.url.get_backend_name() == "sqlite":
+    if run.url.get_backend_name() == "sqlite" and not run.of_caller:  # ours has real transactions
         options["transactional_ddl"] = True
     if connection is None:
         return options | {"url": run.url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}

@@ -235,3 +235,89 @@ def test_plain_alembic_with_an_env_py_of_another_package_is_told(lite):
     assert ran.code != 0
     assert "blog" in ran.err + ran.out
     assert "Traceback" not in ran.err
+
+
+# --- Alembic called by a program ---------------------------------------------------------------------------------
+
+CALLER = """\
+import sys
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+def main(argv):
+    ini, url, how, name, *arguments = argv
+    config = Config(ini)
+    engine = create_engine(url)
+    if how == "url":
+        config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+        getattr(command, name)(config, *arguments)
+    elif how == "engine":
+        config.attributes["connection"] = engine
+        getattr(command, name)(config, *arguments)
+    elif how == "connection":
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            getattr(command, name)(config, *arguments)
+    else:
+        with engine.connect() as connection, connection.begin() as transaction:
+            config.attributes["connection"] = connection
+            getattr(command, name)(config, *arguments)
+            assert connection.in_transaction()
+            getattr(transaction, how)()
+"""
+
+
+@pytest.fixture
+def called(here, backend):
+    """The application at its head, and a program that calls Alembic for another database."""
+    make_app(here)
+    here.autogenerate()
+    write(here.app / "caller.py", CALLER)
+    other = Workspace(here.folder, backend.new_database())
+
+    def call(how, name, *arguments):
+        url = other.url.render_as_string(hide_password=False)
+        ran = here.call("caller:main", [str(here.ini), url, how, name, *arguments])
+        assert ran.code == 0, ran
+        return ran
+
+    call.other = other
+    return call
+
+
+@pytest.mark.parametrize("how", ["connection", "engine", "url", "commit"])
+def test_the_database_that_a_program_hands_to_alembic_is_used(here, called, how):
+    before = here.tables()
+    called(how, "upgrade", "head")
+    assert called.other.tables() == before
+    called(how, "check")
+    assert called(how, "current").out == here.ok("current")
+    called(how, "downgrade", "base")
+    assert called.other.tables() == {"alembic_history_shop"}
+    assert here.tables() == before
+    assert here.ok("current")
+
+
+def test_a_transaction_that_a_program_began_is_its_own_to_end(here, called, backend):
+    called("rollback", "upgrade", "head")
+    # The driver of SQLite begins no transaction before DDL, and MariaDB ends it.
+    assert called.other.tables() == (set() if backend.name == "postgresql" else here.tables())
+
+
+def test_an_url_in_the_section_of_alembic_does_not_take_the_place_of_that_of_the_application(lite):
+    make_app(lite, settings=PLAIN + "sqlalchemy.url = sqlite:///elsewhere.db\n")
+    lite.autogenerate()
+    assert plain(lite, "current") == lite.ok("current")
+    assert not (lite.app / "elsewhere.db").exists()
+
+
+def test_a_session_is_refused_in_a_transaction_that_a_program_began(lite, tmp_path):
+    make_app(lite)
+    revise(lite.app / "alembic", "aaa1", upgrade="from websauna_migrate import data_session; data_session()")
+    write(lite.app / "caller.py", CALLER)
+    url = f"sqlite:///{tmp_path}/other.db"
+    ran = lite.call("caller:main", [str(lite.ini), url, "commit", "upgrade", "head"])
+    assert ran.code != 0
+    assert "data_session() needs a transaction of its own" in ran.err
+    assert lite.call("caller:main", [str(lite.ini), url, "connection", "upgrade", "head"]).code == 0

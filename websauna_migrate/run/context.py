@@ -31,7 +31,8 @@ class RunContext:
     ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
     not called offline, ``comparison`` is None unless the command compares the models with the database.
     ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless it ``only_configures``,
-    Alembic's own ``run_migrations()`` follows.
+    Alembic's own ``run_migrations()`` follows. A connection ``of_caller`` belongs to the program that called
+    Alembic, which ends the transaction that it has begun.
     """
 
     history: History
@@ -41,6 +42,7 @@ class RunContext:
     comparison: Comparison | None = None
     on_configured: Callable[[MigrationContext], None] = lambda migration: None
     only_configures: bool = False
+    of_caller: bool = False
 
 
 def run_context(app: Application, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:

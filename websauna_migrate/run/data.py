@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import transaction
 from sqlalchemy.orm import Session
 
 from websauna_migrate.run.errors import (
+    DataSessionInTransactionOfCaller,
     DataSessionOffline,
     DataSessionOutsideRevision,
     FailedAfterCommit,
@@ -36,8 +37,11 @@ def data_session() -> Session:
 
     :raises DataSessionOutsideRevision: no revision is running
     :raises DataSessionOffline: ``--sql`` only writes statements
+    :raises DataSessionInTransactionOfCaller: the program that called Alembic began the transaction
     """
     connection = _connection_of_revision()
+    if connection in _of_caller:
+        raise DataSessionInTransactionOfCaller
     if connection not in _joined:
         _joined[connection] = _RevisionManager(connection)
     return _joined[connection].open_session()
@@ -60,6 +64,16 @@ def joined_transaction(connection: Connection) -> Iterator[None]:
     finally:
         if _joined.pop(connection, None):
             transaction.abort()
+
+
+@contextmanager
+def transaction_of_caller(connection: Connection) -> Iterator[None]:
+    """Run revisions in a transaction that the caller of Alembic has begun, and ends as it likes: nothing joins it."""
+    _of_caller.add(connection)
+    try:
+        yield
+    finally:
+        _of_caller.discard(connection)
 
 
 def end_revision(connection: Connection) -> None:
@@ -143,6 +157,7 @@ class _RevisionManager:
 
 
 _joined: WeakKeyDictionary[Connection, _RevisionManager] = WeakKeyDictionary()
+_of_caller: WeakSet[Connection] = WeakSet()
 
 
 def _connection_of_revision() -> Connection:

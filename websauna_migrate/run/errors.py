@@ -217,6 +217,16 @@ class DataSessionOffline(RunError):
         )
 
 
+class DataSessionInTransactionOfCaller(RunError):
+    """``data_session()`` was called in a transaction that the program that called Alembic has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "websauna_migrate.data_session() needs a transaction of its own, and the program that called Alembic has "
+            "begun one on its connection; pass a connection without one in Config.attributes"
+        )
+
+
 class TransactionEndedInside(RunError):
     """A revision committed or aborted the transaction that it shares with the run."""
 

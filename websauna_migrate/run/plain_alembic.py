@@ -7,20 +7,27 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlalchemy.engine import Engine
+
 from websauna_migrate.autogenerate.comparison import Comparison
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
+from websauna_migrate.database.connection import PREFIX, connected, database_url
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import package_names
 from websauna_migrate.run.context import RunContext, run_context
 from websauna_migrate.run.errors import WrongPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alembic.config import Config
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+
+
+URL = PREFIX + "url"
 
 
 @contextmanager
@@ -38,7 +45,47 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     considered = tuple(name for name in history.packages if name in named)
     with ExitStack() as stack:
         comparison = _comparison(app, considered, history, config)
-        yield run_context(app, history, lambda: stack.enter_context(app.connected(writes=True)), comparison=comparison)
+        given = config.attributes.get("connection")
+        if given is not None:
+            yield _on_given(app, history, given, stack, comparison)
+            return
+        settings = _settings(app, config)
+        run = run_context(
+            app,
+            history,
+            lambda: stack.enter_context(connected(settings, str(app.ini.path), writes=True)),
+            comparison=comparison,
+        )
+        yield replace(run, url=database_url(settings, str(app.ini.path)))
+
+
+def _on_given(
+    app: Application, history: History, given: Connection | Engine, stack: ExitStack, comparison: Comparison | None
+) -> RunContext:
+    """Return the run on what a program put into ``Config.attributes["connection"]`` before it called Alembic."""
+
+    def connect() -> Connection:
+        return stack.enter_context(given.connect()) if isinstance(given, Engine) else given
+
+    run = run_context(app, history, connect, comparison=comparison, of_caller=True)
+    return replace(run, url=given.engine.url)
+
+
+def _settings(app: Application, config: Config) -> Mapping[str, str]:
+    """Return the settings that name the database: those of the INI, or the URL that a program set in ``config``."""
+    url = config.get_main_option(URL)
+    if url is None or url == _in_file(config):
+        return app.ini.settings
+    return {URL: url}
+
+
+def _in_file(config: Config) -> str | None:
+    """Return the URL that the file itself gives in Alembic's section, where the application does not look for one."""
+    if config.config_file_name is None:
+        return None
+    from alembic.config import Config as FileConfig
+
+    return FileConfig(config.config_file_name, ini_section=config.config_ini_section).get_main_option(URL)
 
 
 def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:
@@ -53,5 +100,7 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
     from websauna_migrate.autogenerate.renamed import Renames
 
     requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
+    # A program that calls check() asks for the operations even where there are none.
     say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")
-    return replace(comparison, requirements=requirements, on_nothing=say, renames=Renames())
+    on_nothing = say if command else None
+    return replace(comparison, requirements=requirements, on_nothing=on_nothing, renames=Renames())
