@@ -1,45 +1,93 @@
-"""The errors of websauna_migrate: imports nothing of the project.
+"""The base and the families of the errors of websauna_migrate: imports nothing of the project.
 
-Each class stands for one situation. It keeps the facts as attributes, and its message is one line that says
-what happened, where, and what to do next. Messages never hold a password: a URL goes through
-:func:`sqlalchemy.engine.URL.render_as_string` before it gets here.
+A class stands for one situation that a caller can react to, and keeps its facts as attributes. A situation that nobody
+tells apart is an error of its family, with its text where it is raised. Each says in ``what`` what happened and where,
+and in ``remedy`` what to do next; ``str()`` is both in one line. No message holds a password: a URL is rendered
+without it before it gets here. The classes of a wing are in its ``errors.py``, and can be imported from here.
 
 ::
 
-    MigrateError                     exit code 1
-    |-- UsageError                   exit code 2: the command line is wrong
-    |-- SettingsError                an INI file, an include, a setting
-    |-- RegistrationError            add_migration_package() was called with something that cannot be
-    |-- OwnershipError               a table without an owner, or with two
-    |-- RevisionError                a revision script, or a name of a revision
-    |-- PlanError                    the order of a run cannot be made
-    |-- LockError                    the lock of a run was not had
-    |-- RunError                     a run broke
-    `-- ClientError                  pg_dump, psql and the like
+    MigrateError                       exit code 1
+    |-- UsageError (ValueError)        exit code 2: the command line is wrong
+    |-- SettingsError (ValueError)     an INI file, an include, a setting, the start of the application
+    |-- RegistrationError (ValueError) add_migration_package() was called with an invalid value
+    |-- OwnershipError                 a table without an owner or with two, models that a revision cannot express
+    |-- RevisionError                  a revision script, or a name of a revision
+    |-- PlanError                      the steps of a run cannot be put in order
+    |-- LockError                      the lock of a run
+    |-- RunError (RuntimeError)        a run failed
+    `-- ClientError (OSError)          pg_dump, psql and the like
 """
 
 from __future__ import annotations
 
 import shlex
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from typing import TypeAlias
 
 #: The wings that have errors of their own, in ``errors.py``.
 _WINGS = ("settings", "packages", "revisions", "database", "dialects", "autogenerate", "run", "repair", "scripts")
 
-_COMMAND = "ws-alembic -x "
+#: What starts a command where the settings file is not known.
+PROGRAM = ("ws-alembic",)
 
 
-def command(packages: str, *arguments: str) -> str:
-    """Return the command line that runs ``arguments`` of ``ws-alembic`` for ``packages``, quoted for a shell.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of ``ws-alembic`` for ``packages``. It names no settings file: only the border knows that."""
 
-    It names no settings file; :func:`with_program` puts that in where it is known.
-    """
-    return _COMMAND + shlex.join((f"packages={packages}", *arguments))
+    packages: str
+    arguments: tuple[str, ...]
+
+    def text(self, program: Sequence[str] = PROGRAM) -> str:
+        """Return the command quoted for a shell; ``program`` is its start: ``"ws-alembic", "-c", "app.ini"``."""
+        return shlex.join((*program, "-x", f"packages={self.packages}", *self.arguments))
+
+    def __str__(self) -> str:
+        return self.text()
 
 
-def with_program(text: str, *program: str) -> str:
-    """Return ``text`` with ``program`` as the start of its commands: ``"ws-alembic", "-c", "development.ini"``."""
-    return text.replace(_COMMAND, f"{shlex.join(program)} -x ") if program else text
+#: What to do: a command, a sentence, or the parts of a sentence that has commands in it.
+Remedy: TypeAlias = str | Command | tuple[str | Command, ...]
+
+
+def command(packages: str, *arguments: str) -> Command:
+    """Return the command that runs ``arguments`` of ``ws-alembic`` for ``packages``."""
+    return Command(packages, arguments)
+
+
+def parts_of(remedy: Remedy) -> tuple[str | Command, ...]:
+    """Return the parts of ``remedy``, to put it into another one."""
+    return remedy if isinstance(remedy, tuple) else (remedy,)
+
+
+def remedy_text(remedy: Remedy, program: Sequence[str] = PROGRAM) -> str:
+    """Return ``remedy`` for a person; one that is a command can be run as it is."""
+    return escaped("".join(part if isinstance(part, str) else part.text(program) for part in parts_of(remedy)))
+
+
+def message_text(what: str, remedy: Remedy, program: Sequence[str] = PROGRAM) -> str:
+    """Return ``what`` happened and its ``remedy`` in one line."""
+    todo = remedy_text(remedy, program)
+    return escaped(what) + (f"; {'run: ' if isinstance(remedy, Command) else ''}{todo}" if todo else "")
+
+
+def escaped(text: str) -> str:
+    r"""Return ``text`` with its control characters as ``\x1b``, so that it cannot steer a terminal."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return character.encode("unicode_escape").decode() if is_control else character
+
+
+def one_line(text: object) -> str:
+    """Return a text from elsewhere in one line, with single spaces and without control characters."""
+    return escaped(" ".join(str(text).split()))
 
 
 def listed(names: tuple[str, ...]) -> str:
@@ -55,45 +103,56 @@ def summed(names: tuple[str, ...]) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what ``error`` says in one line, of an error of the database what its driver says."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    """Return the message of ``error`` in one line, of an error of the database that of its driver."""
+    return one_line(getattr(error, "orig", None) or error)
 
 
-_MAY_NOT = "let the user of sqlalchemy.url do that"
+_MAY_NOT = "grant that right to the user of sqlalchemy.url"
 _REMEDIES: dict[object, str] = {
     "42501": _MAY_NOT,  # PostgreSQL
     "3F000": "create the schema, or correct its name in the script or in the search_path of sqlalchemy.url",
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _MAY_NOT),  # MySQL and MariaDB
-    "attempt to write a readonly database": "let this user write the file and its folder",
+    "attempt to write a readonly database": "make the file and its folder writable for this user",
 }
 
 
 def remedy_for(error: BaseException) -> str | None:
-    """Return what to do about an error of the database that no script can mend, None for others."""
+    """Return what to do about an error of the database that no script can fix, None for others."""
     said = getattr(error, "orig", None)
     codes = [getattr(said, name, None) for name in ("sqlstate", "pgcode", "errno")]
     return next((_REMEDIES[code] for code in (*codes, *getattr(said, "args", ())) if code in _REMEDIES), None)
 
 
 class MigrateError(Exception):
-    """Base of all errors that websauna_migrate raises on purpose; ``str()`` is one line for a person."""
+    """Base of all errors that websauna_migrate raises on purpose.
+
+    ``what`` says what happened and where. ``remedy`` says what to do: a :class:`Command`, a sentence, or the parts of
+    one; it is empty where there is nothing to say. ``str()`` is both in one line.
+    """
 
     exit_code: int = 1
 
+    def __init__(self, what: str, remedy: Remedy = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def text(self, program: Sequence[str] = PROGRAM) -> str:
+        """Return the message with ``program`` as the start of its commands."""
+        return message_text(self.what, self.remedy, program)
+
+    def __str__(self) -> str:
+        return self.text()
+
 
 class UsageError(MigrateError, ValueError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong."""
 
     exit_code = 2
 
 
 class WrongCombination(UsageError):
     """Options that do not go together."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        self.what = what
-        self.remedy = remedy
-        super().__init__(f"{what}; {remedy}")
 
 
 class UnknownOption(UsageError):
@@ -102,19 +161,39 @@ class UnknownOption(UsageError):
     def __init__(self, option: str, choices: tuple[str, ...]) -> None:
         self.option = option
         self.choices = choices
-        super().__init__(f"{option} is not known; say {' or '.join(choices)}")
+        super().__init__(f"{option} is not known", f"say {' or '.join(choices)}")
 
 
 class SettingsError(MigrateError, ValueError):
-    """A settings file or a value in it is wrong."""
+    """A settings file or a value in it is wrong, or the application does not start from it."""
 
 
-class RevisionError(MigrateError, LookupError):
-    """A revision script is broken, or a revision is not where it should be."""
+class RegistrationError(MigrateError, ValueError):
+    """A migration package was registered with an invalid value."""
+
+
+class OwnershipError(MigrateError):
+    """A table has no owner or more than one, or a revision of its owner cannot express the model."""
+
+
+class RevisionError(MigrateError):
+    """A revision script is broken, or a name stands for no revision."""
+
+
+class PlanError(MigrateError):
+    """No order of steps satisfies what the revisions ask for."""
+
+
+class LockError(MigrateError):
+    """The lock that keeps two runs apart could not be acquired, or was lost."""
 
 
 class RunError(MigrateError, RuntimeError):
-    """A run broke on its way."""
+    """A run failed."""
+
+
+class ClientError(MigrateError, OSError):
+    """A client program of the database is missing or failed, or a dump could not be made."""
 
 
 def load_all() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RevisionError, RunError, command, listed, summed
-from websauna_migrate.packages.errors import OwnershipError
+from websauna_migrate.exceptions import OwnershipError, RevisionError, RunError, command, listed, summed
 
 
 class DottedReference(OwnershipError):
@@ -52,8 +51,8 @@ class NotUpToDate(RevisionError):
     def __init__(self, package: str) -> None:
         self.package = package
         super().__init__(
-            f"{package}: the database is not up to date with its scripts, so models cannot be compared with it; "
-            f"run: {command(package, 'upgrade')}"
+            f"{package}: the database is not up to date with its revisions, so the models cannot be compared with it",
+            command(package, "upgrade"),
         )
 
 
@@ -144,8 +143,8 @@ class ModelsDiffer(RunError):
     def __init__(self, packages: tuple[str, ...]) -> None:
         self.packages = packages
         super().__init__(
-            f"the database is not as the models of {listed(packages)} say; "
-            f"run: {command(','.join(packages), 'revision', '--autogenerate')}"
+            f"the database differs from the models of {listed(packages)}",
+            command(",".join(packages), "revision", "--autogenerate"),
         )
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from websauna_migrate.database.client import choose, dump_calls, option_file, sqlite_file
-from websauna_migrate.database.errors import ClientError, ClientFailed, OutputFailed, SnapshotFailed
+from websauna_migrate.database.errors import ClientFailed, OutputFailed, SnapshotFailed
+from websauna_migrate.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

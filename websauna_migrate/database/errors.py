@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from websauna_migrate.exceptions import MigrateError, RunError, UsageError, listed
-from websauna_migrate.packages.errors import OwnershipError
+from websauna_migrate.exceptions import ClientError, LockError, OwnershipError, RunError, UsageError, listed
 
 
 class UnknownTable(UsageError):
@@ -26,10 +25,6 @@ class NotInThisDialect(OwnershipError):
         self.dialect = dialect
         self.reason = reason
         super().__init__(f"the models cannot be written in {dialect}: {reason}; give the type a variant for {dialect}")
-
-
-class LockError(MigrateError, TimeoutError):
-    """The lock that keeps two runs apart was not had in time."""
 
 
 class LockTimeout(LockError):
@@ -102,10 +97,6 @@ class BrokenForeignKeys(RunError):
         super().__init__(f"foreign keys lead nowhere: {', '.join(keys[:3])}{more}; move or delete those rows first")
 
 
-class ClientError(MigrateError, OSError):
-    """A client program of the database is missing or failed."""
-
-
 class NoClientKnown(ClientError):
     """No client program is known for this kind of database."""
 
@@ -143,9 +134,7 @@ class ClientFailed(ClientError):
         self.program = program
         self.returncode = returncode
         self.said = said
-        self.remedy = remedy
-        parts = (f"{program} ended with exit code {returncode}", said, remedy)
-        super().__init__("; ".join(part for part in parts if part))
+        super().__init__(f"{program} ended with exit code {returncode}{f'; {said}' if said else ''}", remedy)
 
 
 class DatabaseUnnamed(ClientError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, command, listed
+from websauna_migrate.exceptions import OwnershipError, RegistrationError, RevisionError, UsageError, command, listed
 
 
 class UnknownPackage(UsageError):
@@ -24,10 +24,6 @@ class EmptySelection(UsageError):
     def __init__(self, registered: tuple[str, ...]) -> None:
         self.registered = registered
         super().__init__(f"-x packages= names no package; name some of {listed(registered)}, or say all")
-
-
-class RegistrationError(MigrateError, ValueError):
-    """A migration package was registered in a way that cannot work."""
 
 
 class InvalidPackageName(RegistrationError):
@@ -85,10 +81,6 @@ class HistoryTableTaken(RegistrationError):
             f"{first} and {second} would share the history table {history_table!r}; "
             f"rename one of the packages, or register only one of them"
         )
-
-
-class OwnershipError(MigrateError):
-    """A table has no owner, or more than one."""
 
 
 class TableWithoutOwner(OwnershipError):
@@ -169,8 +161,8 @@ class MissingScriptLocation(RevisionError):
         self.package = package
         self.folder = folder
         super().__init__(
-            f"the folder of the revisions of {package} does not exist: {folder}; "
-            f"make it with: {command(package, 'init')}"
+            f"the folder for the revisions of {package} does not exist: {folder}",
+            ("create it with: ", command(package, "init")),
         )
 
 
@@ -194,8 +186,8 @@ class MissingTemplate(RevisionError):
         self.package = package
         self.path = path
         super().__init__(
-            f"the template of the revisions of {package} does not exist: {path}; "
-            f"write it with: {command(package, 'init')}"
+            f"the template for the revisions of {package} does not exist: {path}",
+            ("create it with: ", command(package, "init")),
         )
 
 

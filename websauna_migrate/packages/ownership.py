@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Table
 
+from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.errors import (
     BrokenModels,
-    OwnershipError,
     TableDefinedTwice,
     TableWithoutOwner,
     TableWithTwoOwners,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from websauna_migrate.autogenerate.drops import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
-from websauna_migrate.exceptions import MigrateError, command
+from websauna_migrate.exceptions import Command, MigrateError, Remedy, command, parts_of
 from websauna_migrate.packages import selection
 from websauna_migrate.packages.errors import BrokenModels
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
@@ -65,7 +65,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong. ``remedy`` is a command for a shell, or a sentence.
+    """Something that is wrong. ``remedy`` is a command, or sentences.
 
     ``package`` is None where no registered package is meant.
     """
@@ -73,7 +73,7 @@ class Finding:
     problem: Problem
     package: str | None
     detail: str
-    remedy: str
+    remedy: Remedy
 
     @property
     def reason(self) -> str:
@@ -145,7 +145,7 @@ def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
         f"{history.history_table} is at {', '.join(unknown)}, which no script has: the code is older than the "
         f"database or on another branch, or a script was deleted or rewritten; {_outcome(replay)}"
     )
-    remedy = (
+    remedy: Remedy = (
         f"Get the scripts of {history.package} that have {', '.join(unknown)} (a newer version, another branch, or "
         f"the deleted file: git log --all -S {unknown[0]}); without them change the tables to what the closest "
         f"revision makes, and stamp that one with --purge."
@@ -179,19 +179,20 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
         return
     detail = f"{history.history_table} holds no revision, but there are the tables {tables}; "
     if not revisions:
-        remedy = (
+        first = (
             f"Write the first revision of {history.package} with the settings of an empty database and "
-            f"'revision --autogenerate', then run {command(history.package, 'stamp', 'heads')}"
+            f"'revision --autogenerate', then run ",
+            command(history.package, "stamp", "heads"),
         )
-        yield Finding("unstamped", history.package, f"{detail}{history.package} has no revisions yet", remedy)
+        yield Finding("unstamped", history.package, f"{detail}{history.package} has no revisions yet", first)
         return
     exact = next((match for match in replay.exact if match.revisions), None)
     closest = replay.matches[0].revisions
-    remedy = "Change the tables to what a revision makes, or choose the revision yourself and write it with stamp."
+    remedy: Remedy = "Change the tables to match a revision, or choose the revision yourself and write it with stamp."
     if closest:
         remedy = (
-            f"Change the tables to what a revision makes; or, where the differences do not matter, run "
-            f"{command(history.package, 'stamp', *closest)}"
+            "Change the tables to match a revision; or, if the differences do not matter, run ",
+            command(history.package, "stamp", *closest),
         )
     if exact is not None:
         remedy = command(history.package, "stamp", *exact.revisions)
@@ -203,7 +204,7 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
     if len(graph.heads) > 1:
         done = applied(graph, case.rows[history.package])
         heads = "; ".join(_described(graph, head, done) for head in graph.heads)
-        remedy = command(history.package, "merge", "-m", "Merge heads", *graph.heads)
+        remedy: Remedy = command(history.package, "merge", "-m", "Merge heads", *graph.heads)
         if selection.is_installed(history.version_locations[0]):
             remedy = f"Install a version of {history.package} with one head, or merge them in a source checkout of it."
         yield Finding(
@@ -260,16 +261,17 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
     except RunInterrupted:
         raise
     except MigrateError as error:
-        yield Finding("plain-alembic-version", history.package, detail, f"{error}.")
+        yield Finding("plain-alembic-version", history.package, f"{detail}; {error.what}", _sentence(error.remedy))
         return
     if adoption.changes:
-        remedy = command(history.package, "adopt", "--yes")
-        yield Finding("plain-alembic-version", history.package, f"{detail}; {adoption.why}", remedy)
+        adopt = command(history.package, "adopt", "--yes")
+        yield Finding("plain-alembic-version", history.package, f"{detail}; {adoption.why}", adopt)
         return
     remedy = (
-        f"Find out who still writes to {PLAIN}; if {history.history_table} is right, drop it with "
-        f"{command(history.package, 'adopt', '--drop-old')}; else write what it says with "
-        f"{command(history.package, 'stamp', '--purge', *rows)}"
+        f"Find out who still writes to {PLAIN}. If {history.history_table} is right, drop it with ",
+        command(history.package, "adopt", "--drop-old"),
+        "; if not, write what it holds with ",
+        command(history.package, "stamp", "--purge", *rows),
     )
     yield Finding("plain-alembic-version", history.package, detail, remedy)
 
@@ -281,7 +283,7 @@ def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
     if rows and not _known_anywhere(case, rows) and not waits:
         detail = f"the table {PLAIN} of plain Alembic is at {', '.join(rows)}, which no registered package has"
         drop = command(app.package, "adopt", "--drop-old")
-        remedy = f"Leave it to the other program that uses this database; where there is none, drop it with {drop}"
+        remedy = ("Leave it to the other program that uses this database. If there is none, drop it with ", drop)
         yield Finding("plain-alembic-version", None, detail, remedy)
 
 
@@ -317,11 +319,12 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
     if not rows and not (certain and left):
         return Finding("orphan-history", package, detail, f"Nothing is left but the table; {_by_sql(case, name)}")
     back = "say where its revisions are (script_location)" if known else "install and register it again"
-    downgrade = command(package, "downgrade", "base") if package else "'downgrade base' of it"
+    downgrade = command(package, "downgrade", "base") if package else "its 'downgrade base'"
     own = _by_sql(case, *left, name) if certain else f"drop those that were its own, then {_by_sql(case, name)}"
     remedy = (
-        f"To keep {whose}, {back}. To remove it, do the same, and take it out after {downgrade}; "
-        f"or, when its data is not needed, {own}"
+        f"To keep {whose}, {back}. To remove it, do the same, and take it out after ",
+        downgrade,
+        f"; or, if its data is not needed, {own}",
     )
     return Finding("orphan-history", package, detail, remedy)
 
@@ -388,7 +391,7 @@ def _ownerless_tables(case: _Case) -> Iterator[Finding]:
     for problem in case.app.ownership.problems:
         remedy = "Register the package of its model, or set Table.info['package'] to a registered one."
         if isinstance(problem, BrokenModels):
-            remedy = "Mend the model that is named there."
+            remedy = "Fix the model that is named there."
         yield Finding("ownerless-table", None, str(problem), remedy)
 
 
@@ -397,12 +400,18 @@ def _unmet_requirements(
 ) -> Iterator[Finding]:
     for report in case.app.plan(case.rows, ()).reports:
         if report.problem == "unmet-requirement" and report.package in packages:
-            detail, _, remedy = report.detail.rpartition("; ")
-            remedy = f"{remedy[:1].upper()}{remedy[1:]}."
+            remedy = _sentence(report.remedy)
             if report.missing is not None:
-                # Where its tables are there, an upgrade would create them again, and fail.
+                # If its tables are there, an upgrade would try to create them again, and fail.
                 history = case.app.history(report.missing.package)
                 first = (*_overlapping(case, history), *unrecorded(history))
-                upgrade = command(report.missing.package, "upgrade", report.missing.revision)
-                remedy = first[0].remedy if first else upgrade
-            yield Finding("unmet-requirement", report.package, detail, remedy)
+                remedy = first[0].remedy if first else remedy
+            yield Finding("unmet-requirement", report.package, report.detail, remedy)
+
+
+def _sentence(remedy: Remedy) -> Remedy:
+    """Return the remedy of an error, which follows a semicolon there, as one that stands alone."""
+    first, *more = parts_of(remedy)
+    if isinstance(first, Command):
+        return remedy
+    return (first[:1].upper() + first[1:], *more, *(() if more else (".",)))

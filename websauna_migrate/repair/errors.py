@@ -51,8 +51,8 @@ class AlreadyAdopted(RunError):
         self.rows = rows
         self.wanted = wanted
         super().__init__(
-            f"{package}: the table {history_table} is at {listed(rows)}, not at {', '.join(wanted) or 'base'}; "
-            f"to write it all the same: {command(package, 'stamp', '--purge', *(wanted or ('base',)))}"
+            f"{package}: the table {history_table} is at {listed(rows)}, not at {', '.join(wanted) or 'base'}",
+            ("to overwrite it, run: ", command(package, "stamp", "--purge", *(wanted or ("base",)))),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, command, listed, reason_of
+from websauna_migrate.exceptions import PlanError, Remedy, RevisionError, UsageError, command, listed, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,10 +132,10 @@ class UnknownRevision(RevisionError):
         self.symbol = symbol
         self.packages = packages
         self.elsewhere = elsewhere
-        remedy = f"look with: {command(','.join(packages), 'history')}"
+        remedy: Remedy = ("list the revisions with: ", command(",".join(packages), "history"))
         if elsewhere:
-            remedy = f"name its package: -x packages={elsewhere[0]}"
-        super().__init__(f"no revision {symbol!r} in {listed(packages)}; {remedy}")
+            remedy = f"{elsewhere[0]} has it: pass -x packages={elsewhere[0]}"
+        super().__init__(f"no revision {symbol!r} in {listed(packages)}", remedy)
 
 
 class AmbiguousRevision(RevisionError):
@@ -208,7 +208,7 @@ class RequirementError(RevisionError):
     """``requires`` or ``run_before`` of a revision names something that is not there."""
 
     reason: ClassVar[str]
-    remedy: ClassVar[str]
+    advice: ClassVar[str]
 
     def __init__(self, asking: tuple[str, str], header: str, asked: tuple[str, str], path: Path) -> None:
         self.asking = asking
@@ -217,7 +217,7 @@ class RequirementError(RevisionError):
         self.path = path
         verb = {"requires": "requires", "run_before": "is to run before"}[header]
         super().__init__(
-            f"{asking[0]} {asking[1]} {verb} {asked[0]} {asked[1]}, {self.reason}; {self.remedy}, or correct {path}"
+            f"{asking[0]} {asking[1]} {verb} {asked[0]} {asked[1]}, {self.reason}", f"{self.advice}, or correct {path}"
         )
 
 
@@ -225,21 +225,21 @@ class UnregisteredRequirement(RequirementError):
     """The package that is asked for is not registered, or has no history of its own."""
 
     reason = "a package that is not registered with revisions of its own"
-    remedy = "register the package"
+    advice = "register the package"
 
 
 class UnknownRequirement(RequirementError):
     """The package that is asked for has no such revision."""
 
     reason = "a revision which that package does not have"
-    remedy = "install the version of the package that has it"
+    advice = "install the version of the package that has it"
 
 
 class AmbiguousRequirement(RequirementError):
     """Several revisions of the package begin with the text asked for."""
 
     reason = "which several revisions there begin with"
-    remedy = "write the whole id"
+    advice = "write the whole id"
 
 
 class UnknownAppliedRevision(RevisionError):
@@ -251,8 +251,8 @@ class UnknownAppliedRevision(RevisionError):
         self.history_table = history_table
         super().__init__(
             f"{package}: the database is at revision {revision} (table {history_table}), which no script has: "
-            f"the code is older than the database or on another branch, or the script was deleted or rewritten; "
-            f"look closer with: {command(package, 'doctor')}"
+            f"the code is older than the database or on another branch, or the script was deleted or rewritten",
+            command(package, "doctor"),
         )
 
 
@@ -264,24 +264,19 @@ class OverlappingRevisions(RevisionError):
         self.rows = rows
         self.heads = heads
         super().__init__(
-            f"{package}: the database is said to be at {listed(rows)}, but some of these come before others; "
-            f"run: {command(package, 'stamp', '--purge', *heads)}"
+            f"{package}: the history table lists {listed(rows)}, but some of these are ancestors of others",
+            command(package, "stamp", "--purge", *heads),
         )
 
 
 class RebaseRefused(RevisionError):
     """``rebase`` cannot put a revision after another one."""
 
-    def __init__(self, package: str, revision: str, reason: str, remedy: str) -> None:
+    def __init__(self, package: str, revision: str, reason: str, remedy: Remedy) -> None:
         self.package = package
         self.revision = revision
         self.reason = reason
-        self.remedy = remedy
-        super().__init__(f"{package} {revision} was not rebased: {reason}; {remedy}")
-
-
-class PlanError(MigrateError):
-    """No order of steps satisfies what the revisions ask for."""
+        super().__init__(f"{package} {revision} was not rebased: {reason}", remedy)
 
 
 class RequirementCycle(PlanError):
@@ -313,7 +308,8 @@ class RevisionNotApplied(PlanError):
         self.package = package
         self.symbol = symbol
         super().__init__(
-            f"{package}: cannot downgrade to {symbol!r}, it is not applied; look with: {command(package, 'current')}"
+            f"{package}: cannot downgrade to {symbol!r}, it is not applied",
+            ("see what is applied with: ", command(package, "current")),
         )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.exceptions import RevisionError, WrongCombination, command
+from websauna_migrate.exceptions import PROGRAM, Remedy, RevisionError, WrongCombination, command, message_text
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import history_table_name
 from websauna_migrate.revisions.errors import (
@@ -48,16 +48,21 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that is not as it should be and does not stop the run. ``detail`` is one line for a person.
+    """Something that is wrong and does not stop the run: ``detail`` says what, ``remedy`` what to do.
 
-    ``missing`` is the revision that would mend it if it were applied, where there is one.
+    ``missing`` is the revision that would fix it if it were applied, where there is one.
     """
 
     problem: Problem
     package: str
     revision: str
     detail: str
+    remedy: Remedy = ""
     missing: Node | None = None
+
+    def text(self, program: Sequence[str] = PROGRAM) -> str:
+        """Return the report in one line, with ``program`` as the start of its commands."""
+        return message_text(self.detail, self.remedy, program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +321,7 @@ def _heads_after(graph: Graph, touched: Iterable[Node], done: Iterable[Node]) ->
 def _reports(now: _Database) -> Iterator[Report]:
     unknown = [error for package in now.graph.histories for error in unknown_rows(*now.of(package))]
     for error in unknown:
-        yield Report("unknown-revision", error.package, error.revision, str(error))
+        yield Report("unknown-revision", error.package, error.revision, error.what, error.remedy)
     # What is applied of a history with an unknown revision, nobody knows.
     yield from _unmet_requirements(now, {error.package for error in unknown})
     for edge in sorted(cycle_edges(now.graph, now.done)):
@@ -329,12 +334,13 @@ def _reports(now: _Database) -> Iterator[Report]:
 def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[Report]:
     for node in sorted(now.done):
         for error in now.graph.broken.get(node, ()):
-            yield Report("unmet-requirement", *node, f"applied already: {error}")
+            yield Report("unmet-requirement", *node, f"applied already: {error.what}", error.remedy)
         for other in now.missing_for(node):
             if other.package not in unclear:
-                remedy = f"run: {command(other.package, 'upgrade', other.revision)}"
-                detail = f"{node} is applied, but not {other}, which it requires; {remedy}"
-                yield Report("unmet-requirement", *node, detail, other)
+                detail = f"{node} is applied, but {other}, which it requires, is not"
+                yield Report(
+                    "unmet-requirement", *node, detail, command(other.package, "upgrade", other.revision), other
+                )
 
 
 def _late(now: _Database, sequence: Iterable[Node]) -> Iterator[Report]:

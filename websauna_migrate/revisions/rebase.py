@@ -37,10 +37,10 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     target = None if onto == "base" else _one(history, onto, revision)
     if script.id in applied(history, known_rows(history, rows)):
         back = command(history.package, "downgrade", script.down[0] if script.down else "base")
-        raise RebaseRefused(history.package, script.id, "this database has applied it", f"undo it there first: {back}")
+        raise RebaseRefused(history.package, script.id, "this database has applied it", ("undo it there first: ", back))
     if len(script.down) > 1:
         anew = command(history.package, "merge", "heads")
-        raise RebaseRefused(history.package, script.id, "it is a merge", f"write a new one with: {anew}")
+        raise RebaseRefused(history.package, script.id, "it is a merge", ("write a new one with: ", anew))
     if target in closure([script.id], history.after.__getitem__):
         reason = f"{target} itself comes after it" if target != script.id else "it cannot follow itself"
         raise RebaseRefused(history.package, script.id, reason, "name a revision that does not")

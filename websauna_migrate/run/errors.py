@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import MigrateError, RunError, command, listed, reason_of, remedy_for, summed
+from websauna_migrate.exceptions import MigrateError, Remedy, RunError, command, listed, reason_of, remedy_for, summed
 
 
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
@@ -72,11 +72,11 @@ class ConnectionLost(RunError):
 class RunStopped(RunError):
     """A run did not go on to its next revision; ``error`` tells why."""
 
-    def __init__(self, error: BaseException, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
+    def __init__(self, error: MigrateError, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
         self.error = error
         self.applied = applied
         self.left = left
-        super().__init__(f"{error}; {_done_and_left(applied, left)}")
+        super().__init__(f"{error.what}; {_done_and_left(applied, left)}", error.remedy)
 
 
 class RunInterrupted(RunError):
@@ -102,8 +102,9 @@ class HeadsDiffer(RunError):
         self.expected = expected
         self.found = found
         super().__init__(
-            f"{package}: the table {history_table} holds {listed(found)} after the run and not {listed(expected)}; "
-            f"see whether another program writes to it, then look at: {command(package, 'status')}"
+            f"{package}: after the run the table {history_table} holds {listed(found)}, expected {listed(expected)}; "
+            f"another program may have written to it",
+            command(package, "status"),
         )
 
 
@@ -258,6 +259,8 @@ class OfflineStepFailed(RunError):
         self.direction = direction
         self.path = path
         self.error = error
-        known = isinstance(error, MigrateError)
-        said = str(error) if known else f"{type(error).__name__}: {reason_of(error)}; see {path}"
-        super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {said}")
+        what = f"{type(error).__name__}: {reason_of(error)}"
+        remedy: Remedy = f"see {path}"
+        if isinstance(error, MigrateError):
+            what, remedy = error.what, error.remedy
+        super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {what}", remedy)

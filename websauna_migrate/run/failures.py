@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.errors import LockError
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import LockError, MigrateError
 from websauna_migrate.revisions.contents import uses_autocommit_block
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.run.errors import (
@@ -99,7 +98,7 @@ def explained(
         return RunInterrupted(ran, left, stays=stays)
     if lost:
         return ConnectionLost(error, ran, left, stays=stays)
-    if committed or isinstance(error, LockError):
+    if isinstance(error, FailedAfterCommit | LockError):
         return RunStopped(error, ran, left)
     if _is_refused_block(error):
         return NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))

@@ -17,18 +17,19 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.exceptions import MigrateError, WrongCombination, with_program
+from websauna_migrate.exceptions import PROGRAM, MigrateError, WrongCombination, escaped, one_line
 from websauna_migrate.packages.selection import package_names, x_option
 from websauna_migrate.run.errors import RunInterrupted
 from websauna_migrate.scripts.errors import NoSettingsFile, ResultNotWritten, StatementFailed
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TextIO
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.lock import LockHolder
+    from websauna_migrate.revisions.plan import Report
 
 FAILED = 1
 USAGE = 2
@@ -177,10 +178,12 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
         thread.join(_CANCEL_SECONDS)
 
 
-def message(error: BaseException) -> str:
-    """Return ``error`` as one line for a person."""
-    text = " ".join(str(error).split())
-    if isinstance(error, MigrateError) or type(error).__module__.startswith("alembic."):
+def message(error: BaseException, program: Sequence[str] = PROGRAM) -> str:
+    """Return ``error`` as one line for a person, with ``program`` as the start of its commands."""
+    if isinstance(error, MigrateError):
+        return error.text(program)
+    text = one_line(error)
+    if type(error).__module__.startswith("alembic."):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -273,7 +276,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 def say(options: Namespace, line: str) -> None:
     """Print a line about the work to stderr, unless ``-q`` says otherwise."""
     if not options.quiet:
-        tell(line)
+        tell(escaped(line))
 
 
 def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
@@ -293,16 +296,12 @@ def fail(options: Namespace, error: BaseException) -> None:
     """Print the line of an error to stderr."""
     if getattr(error, "orig", None) is not None:  # SQLAlchemy's, which adds the statement and a link
         error = StatementFailed(", ".join(_settings_files(options)), error)
-    tell(f"FAILED: {runnable(options, message(error))}")
+    tell(f"FAILED: {message(error, program(options))}")
 
 
-def warn(options: Namespace, text: object) -> None:
+def warn(options: Namespace, problem: MigrateError | Report) -> None:
     """Print a warning to stderr."""
-    tell(runnable(options, _warning(text)))
-
-
-def _warning(text: object) -> str:
-    return f"WARNING: {' '.join(str(text).split())}"
+    tell(f"WARNING: {problem.text(program(options))}")
 
 
 def _shown_warning(
@@ -312,13 +311,13 @@ def _shown_warning(
     libraries = [sys.modules.get(name) for name in ("websauna_migrate", "alembic", "sqlalchemy")]
     folders = [Path(library.__file__).parent for library in libraries if library is not None and library.__file__]
     if any(Path(filename).is_relative_to(folder) for folder in folders):
-        return f"{_warning(message)}\n"
+        return f"WARNING: {one_line(message)}\n"
     return usual(message, category, filename, *place)
 
 
-def runnable(options: Namespace, text: str) -> str:
-    """Return ``text`` with the settings file, as it was given, in the commands that it names."""
+def program(options: Namespace) -> tuple[str, ...]:
+    """Return how a command starts that uses the settings file as it was given."""
     named, section = _settings_files(options), vars(options).get("name", _SECTION)
     if len(named) != 1:
-        return text
-    return with_program(text, "ws-alembic", "-c", *named, *(("-n", section) if section != _SECTION else ()))
+        return PROGRAM
+    return (*PROGRAM, "-c", *named, *(("-n", section) if section != _SECTION else ()))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.errors import ClientError
-from websauna_migrate.exceptions import RevisionError, RunError, UsageError, command, reason_of, remedy_for
+from websauna_migrate.exceptions import ClientError, RevisionError, RunError, UsageError, command, reason_of, remedy_for
 
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
@@ -31,7 +30,7 @@ class NotOnHeads(RevisionError):
 
     def __init__(self, package: str) -> None:
         self.package = package
-        super().__init__(f"{package}: the database is not on all head revisions; run: {command(package, 'upgrade')}")
+        super().__init__(f"{package}: the database is not on all head revisions", command(package, "upgrade"))
 
 
 class StatementFailed(RunError):
@@ -68,4 +67,4 @@ class BackupFailed(ClientError):
 
     def __init__(self, error: MigrateError) -> None:
         self.error = error
-        super().__init__(f"no backup was made, so nothing was upgraded: {error}")
+        super().__init__(f"the backup failed, nothing was upgraded: {error.what}", error.remedy)

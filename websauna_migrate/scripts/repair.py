@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import WrongCombination, command
@@ -19,7 +18,7 @@ from websauna_migrate.scripts.common import (
     application,
     ended_by_signals,
     is_yes,
-    runnable,
+    program,
     say,
     say_who_holds,
     show,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.repair.doctor import Finding
 
 
 def doctor(options: Namespace) -> int:
@@ -43,11 +41,11 @@ def doctor(options: Namespace) -> int:
     app, packages = application(options)
     # What a script prints while it is replayed is no result of ours.
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
-        findings = [_runnable(options, finding) for finding in examine(app, packages)]
+        findings = examine(app, packages)
     if options.format == "json":
-        show_json(findings_json(findings))
+        show_json(findings_json(findings, program(options)))
     else:
-        show(findings_text(findings))
+        show(findings_text(findings, program(options)))
     return FAILED if findings else 0
 
 
@@ -78,7 +76,7 @@ def adopt(options: Namespace) -> int:
     old = adoption.source
     if old is not None and old.only_rows and adoption.drop is None:
         drop = command(history.package, "adopt", *(("--from", options.source) if options.source else ()), "--drop-old")
-        say(options, runnable(options, f"{old.name} stays; where nothing else uses it, drop it with: {drop}"))
+        say(options, f"{old.name} was kept; if nothing else uses it, drop it with: {drop.text(program(options))}")
     return 0
 
 
@@ -131,11 +129,6 @@ def add_rebase_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``rebase``."""
     parser.add_argument("revision", metavar="REV", help="the revision whose script is rewritten")
     parser.add_argument("onto", metavar="ONTO", help="the revision that it is to follow, or base")
-
-
-def _runnable(options: Namespace, finding: Finding) -> Finding:
-    detail, remedy = (runnable(options, text) for text in (finding.detail, finding.remedy))
-    return replace(finding, detail=detail, remedy=remedy)
 
 
 def _ask(command: str) -> None:

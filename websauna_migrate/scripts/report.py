@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from websauna_migrate.exceptions import PROGRAM, escaped, remedy_text
 from websauna_migrate.ordering import closure
 
 if TYPE_CHECKING:
@@ -99,28 +100,28 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
     return table(("package", "from", "to", "revisions", "seconds"), rows, colour=colour)
 
 
-def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """Return what ``doctor`` found as plain values."""
+def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM) -> list[dict[str, Any]]:
+    """Return what ``doctor`` found as plain values, with ``program`` as the start of its commands."""
     return [
         {
             "problem": finding.problem,
             "package": finding.package,
             "detail": finding.detail,
-            "remedy": finding.remedy,
+            "remedy": remedy_text(finding.remedy, program),
         }
         for finding in findings
     ]
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
-    """Return what ``doctor`` found: for each what it is, why it matters, and what mends it."""
+def findings_text(findings: Sequence[Finding], program: Sequence[str] = PROGRAM) -> str:
+    """Return what ``doctor`` found: for each what it is, why it matters, and what fixes it."""
     if not findings:
         return "Nothing is wrong.\n"
     return "\n".join(
         f"{finding.problem}{f' in {finding.package}' if finding.package else ''}\n"
-        f"  what: {finding.detail}\n"
+        f"  what: {escaped(finding.detail)}\n"
         f"  why:  {finding.reason}\n"
-        f"  mend: {finding.remedy}\n"
+        f"  fix:  {remedy_text(finding.remedy, program)}\n"
         for finding in findings
     )
 

@@ -335,7 +335,7 @@ def _print_part(selected: Sequence[Selected], one: Selected, lines: Any) -> None
 
 def _warn_of_reports(options: Namespace, plan: Plan) -> None:
     for report in plan.reports:
-        warn(options, report.detail)
+        warn(options, report)
 
 
 def _add_global_options(parser: ArgumentParser) -> None:

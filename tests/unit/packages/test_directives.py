@@ -9,13 +9,13 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, declarative_base
 
 from websauna_migrate import get_migration_packages
+from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.packages.directives import CATEGORY
 from websauna_migrate.packages.errors import (
     HistoryTableTaken,
     InvalidMetadata,
     InvalidPackageName,
     InvalidScriptLocation,
-    RegistrationError,
 )
 from websauna_migrate.packages.package import MigrationPackage
 
