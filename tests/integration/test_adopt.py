@@ -112,7 +112,7 @@ def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides
     assert "alembic_version is at old9, which no script has; the tables in the database are those of bbb2" in ran.err
     assert history(lite) == ["bbb2"]
     drop = f"drop it with: ws-alembic -c {lite.ini} -x packages=shop adopt --drop-old\n"
-    assert ran.err.endswith(f"alembic_version stays; where nothing else uses it, {drop}")
+    assert ran.err.endswith(f"alembic_version was kept; if nothing else uses it, {drop}")
     (found,) = findings(lite)
     assert (found["problem"], found["package"]) == ("plain-alembic-version", None)
     assert found["remedy"].endswith(f"drop it with ws-alembic -c {lite.ini} -x packages=shop adopt --drop-old")
@@ -167,7 +167,7 @@ def test_a_history_that_says_something_else_is_not_overwritten(lite):
     plain(lite, "aaa1")
     lite.ok("stamp", "bbb2")
     said = lite.fails("adopt", "--from", "alembic_version", "--yes")
-    assert said.endswith(f"to write it all the same: ws-alembic -c {lite.ini} -x packages=shop stamp --purge aaa1")
+    assert said.endswith(f"to overwrite it, run: ws-alembic -c {lite.ini} -x packages=shop stamp --purge aaa1")
     assert history(lite) == ["bbb2"]
 
 

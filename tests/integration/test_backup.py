@@ -76,7 +76,7 @@ def test_a_dump_that_fails_stops_before_anything_ran(shop, backend, tmp_path):
     (tmp_path / "before.sql").write_text("of yesterday")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     said = shop.fails("-q", "upgrade", "--backup", str(tmp_path / "before.sql"), env={"PATH": path})
-    assert said.startswith("no backup was made, so nothing was upgraded: ")
+    assert said.startswith("the backup failed, nothing was upgraded: ")
     assert "ended with exit code 7; error: no more" in said
     assert (tmp_path / "before.sql").read_text() == "of yesterday"
     assert shop.tables() == {"before_all"}

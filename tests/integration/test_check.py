@@ -68,7 +68,7 @@ def test_every_difference_is_listed_below_its_package(three):
         "  add index thing: ix_thing_name (name)",
     ):
         assert lines.index(line) > lines.index("shop:"), ran.out
-    assert ran.err.splitlines()[-1].startswith("FAILED: the database is not as the models of ")
+    assert ran.err.splitlines()[-1].startswith("FAILED: the database differs from the models of ")
 
 
 def test_differences_are_json_for_programs(three):

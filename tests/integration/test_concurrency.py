@@ -139,7 +139,7 @@ def test_a_revision_applied_by_another_tool_in_the_middle_of_a_run_is_found_out(
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "the table alembic_history_red holds meddled, zzz after the run and not meddled" in done.stderr
+    assert "the table alembic_history_red holds meddled, zzz, expected meddled" in done.stderr
 
 
 def test_what_only_reads_does_not_wait_for_the_lock(postgresql, tmp_path, start, run):

@@ -100,7 +100,7 @@ def test_every_command_tells_of_an_unknown_revision_before_it_does_anything(lite
         assert "older than the database" in said
         assert "another branch" in said
         assert "deleted or rewritten" in said
-        assert said.endswith(f"look closer with: ws-alembic -c {lite.ini} -x packages=shop doctor")
+        assert said.endswith(f"; run: ws-alembic -c {lite.ini} -x packages=shop doctor")
     ran = lite.run("status")
     assert ran.code == 0
     assert "WARNING: shop: the database is at revision zzz9" in ran.err
@@ -446,16 +446,16 @@ def test_doctor_follows_the_selected_packages(lite):
     assert [found["package"] for found in findings(lite, *ALL)] == ["acme.notes", "shop"]
 
 
-def test_the_text_tells_what_it_is_why_it_matters_and_what_mends_it(lite):
+def test_the_text_tells_what_it_is_why_it_matters_and_what_to_do(lite):
     lite.ok("upgrade")
     lite.execute("DELETE FROM alembic_history_shop")
     ran = lite.run("doctor")
     assert (ran.code, ran.err) == (1, "")
-    title, what, why, mend = ran.out.splitlines()
+    title, what, why, fix = ran.out.splitlines()
     assert title == "unstamped in shop"
     assert what.startswith("  what: alembic_history_shop holds no revision")
     assert why == "  why:  an upgrade would create the tables that are there already, and fail"
-    assert mend == f"  mend: ws-alembic -c {lite.ini} -x packages=shop stamp bbb2"
+    assert fix == f"  fix:  ws-alembic -c {lite.ini} -x packages=shop stamp bbb2"
 
 
 # --- looking changes nothing -------------------------------------------------------------------------------------

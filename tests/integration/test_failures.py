@@ -187,7 +187,7 @@ def test_a_failing_second_history_leaves_no_file_of_the_first(shop):
 
 def test_a_folder_for_revisions_that_does_not_exist_is_told_with_the_command(shop):
     said = shop.fails(*AUTOGENERATE)
-    assert said.endswith(f"make it with: ws-alembic -c {shop.ini} -x packages=shop init")
+    assert said.endswith(f"create it with: ws-alembic -c {shop.ini} -x packages=shop init")
     assert not shop.scripts()
 
 
@@ -296,7 +296,7 @@ def test_a_template_of_revisions_that_is_missing_beside_env_py_is_told_with_the_
     said = shop.fails(*AUTOGENERATE)
     assert said == (
         f"the template of the revisions of shop does not exist: {shop.app}/alembic/script.py.mako; "
-        f"write it with: ws-alembic -c {shop.ini} -x packages=shop init"
+        f"create it with: ws-alembic -c {shop.ini} -x packages=shop init"
     )
     shop.ok("init")
     assert (shop.app / "alembic" / "script.py.mako").is_file()

@@ -285,7 +285,7 @@ def test_a_package_in_site_packages_that_is_behind_keeps_no_revision_of_others_b
     here.ok(*ALL, "revision", "--autogenerate", "-m", "mine")
     (script,) = here.app.rglob("*_mine.py")
     assert "note" not in script.read_text()
-    assert here.fails(*ALL, "check").startswith("notes: the database is not up to date with its scripts, ")
+    assert here.fails(*ALL, "check").startswith("notes: the database is not up to date with its revisions, ")
 
 
 def test_init_writes_nothing_into_site_packages(here):

@@ -51,7 +51,7 @@ def test_an_application_goes_from_models_to_tables_and_back(here):
     ran = here.run("check")
     assert ran.code == 1
     assert ran.out.startswith("shop:\n  add table note\n")
-    assert ran.err.splitlines()[-1].startswith("FAILED: the database is not as the models of shop say; ")
+    assert ran.err.splitlines()[-1].startswith("FAILED: the database differs from the models of shop; ")
     here.autogenerate()
     assert here.tables() == {"thing", "note", "alembic_history_shop"}
     here.ok("check")

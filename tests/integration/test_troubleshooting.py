@@ -162,7 +162,7 @@ def run(workspace: Workspace, line: str, expected: str) -> None:
     program, *argv = shlex.split(line)
     assert program == "ws-alembic"
     ran = workspace.call(WS_ALEMBIC, argv)
-    assert ran.code == (1 if "FAILED" in expected or " mend: " in expected else 0), (line, ran)
+    assert ran.code == (1 if "FAILED" in expected or " fix:  " in expected else 0), (line, ran)
     words = (re.escape(word).replace(re.escape("..."), ".*") for word in expected.split())
     assert re.fullmatch(r"\s*".join(words), (ran.out + ran.err).strip(), re.DOTALL), (line, ran)
 

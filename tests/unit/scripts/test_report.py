@@ -123,10 +123,10 @@ def test_a_summary_has_a_row_for_each_history_touched():
     assert lines[-1].split() == ["shop", "base", "a1", "2", "0.13"]
 
 
-def test_findings_tell_what_why_and_what_mends():
+def test_findings_tell_what_why_and_what_to_do():
     found = Finding("orphan-history", "shop", "what is wrong", "do that")
     text = findings_text([found])
-    assert text == (f"orphan-history in shop\n  what: what is wrong\n  why:  {found.reason}\n  mend: do that\n")
+    assert text == (f"orphan-history in shop\n  what: what is wrong\n  why:  {found.reason}\n  fix:  do that\n")
     assert findings_text([]) == "Nothing is wrong.\n"
 
 
