@@ -19,8 +19,8 @@ from sqlalchemy.exc import SAWarning
 
 import websauna_migrate.dialects.sqlite  # noqa: F401 - Alembic then uses its batch mode
 from websauna_migrate.database.reflection import know_types, quiet_reflection
-from websauna_migrate.database.sql import expect_standard_strings
 from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.private import expect_standard_strings
 from websauna_migrate.run.context import ATTRIBUTE, RunContext
 from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction, transaction_of_caller
 from websauna_migrate.run.errors import OpenTransaction, OptionNotAllowed, WrongPackage

@@ -30,11 +30,11 @@ from websauna_migrate.dialects.spelling import (
     as_stored,
     check_constraints,
     default_text,
-    is_of_type,
     type_text,
 )
 from websauna_migrate.dialects.temporary import makes_temporary_tables
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import is_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,9 +26,10 @@ from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
-from websauna_migrate.dialects.spelling import is_of_type, stored_name
+from websauna_migrate.dialects.spelling import stored_name
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import is_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection

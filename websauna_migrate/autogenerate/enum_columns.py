@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +11,15 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.renamed import inspect_renamed
 from websauna_migrate.autogenerate.script_ops import EnumOp, Refuse, alterations, column_of
-from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text
-from websauna_migrate.dialects.spelling import check_constraints, is_of_type, stored_name
+from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text, texts_in, without_escapes
+from websauna_migrate.dialects.spelling import check_constraints, stored_name
 from websauna_migrate.packages.package import ColumnName, TableName
+from websauna_migrate.private import is_of_type
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect, Inspector
 
     from websauna_migrate.autogenerate.enum_facts import Models
-
-
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-
-_ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
-
-_LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 
 
 def refuse_rows(user: User, lost: tuple[str, ...], kept: tuple[str, ...], dialect: Dialect) -> Refuse:
@@ -64,11 +57,7 @@ def _unescaped(type_: Any) -> Any:
 
     if type(type_) is not ENUM or not any("\\" in value for value in type_.enums):
         return type_
-    return ENUM(*map(_without_escapes, type_.enums), charset=type_.charset, collation=type_.collation)
-
-
-def _without_escapes(text: str) -> str:
-    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text)
+    return ENUM(*map(without_escapes, type_.enums), charset=type_.charset, collation=type_.collation)
 
 
 def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
@@ -85,7 +74,7 @@ def change_checks(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connecti
         for column in table.columns:
             name, values = _check_of(column, dialect)
             stored = _stored_check(inspector, key, name) if name else None
-            found = _listed(stored, dialect) if stored else ()
+            found = tuple(texts_in(stored, dialect.name)) if stored else ()
             if name and stored and set(found) != set(values):
                 place = ColumnName(key.shown(dialect.default_schema_name), column.name)
                 old, new = (_values_sql(column.name, listed, dialect) for listed in (found, values))
@@ -119,12 +108,6 @@ def _check_change(table: TableName, name: str, old: str, new: str) -> ops.Modify
     changes: list[Any] = [ops.DropConstraintOp.from_constraint(before)]
     changes.append(ops.CreateCheckConstraintOp.from_constraint(after))
     return ops.ModifyTableOps(table.name, changes, schema=table.schema)
-
-
-def _listed(check: str, dialect: Dialect) -> tuple[str, ...]:
-    """Return the texts in the SQL of a ``CHECK`` as the database shows it."""
-    texts = tuple(text.replace("''", "'") for text in _LITERAL.findall(check))
-    return tuple(map(_without_escapes, texts)) if dialect.name in ("mysql", "mariadb") else texts
 
 
 def _values_sql(column: str, values: Sequence[str], dialect: Dialect) -> str:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import sqlalchemy as sa
 
-from websauna_migrate.database.sql import plain_dialect
+from websauna_migrate.database.sql import plain_dialect, tokens, unquoted
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
     from sqlalchemy.engine.reflection import Inspector
 
-
-_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\w+""")
 
 _FACTS = ("columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "check_constraints")
 
@@ -177,12 +174,11 @@ class _RenamedInspector:
 def renamed_sql(sql: str, names: Mapping[str, str], dialect: Dialect) -> str:
     """Return ``sql`` where the identifiers ``names`` are other ones; texts in quotes stay."""
 
-    def replaced(match: re.Match[str]) -> str:
-        token = match[0]
-        name = token[1:-1] if token[0] in '"`' else token
+    def renamed(token: str) -> str:
+        name = unquoted(token)
         return quoted_name(names[name], dialect) if token[0] != "'" and name in names else token
 
-    return _TOKEN.sub(replaced, sql)
+    return "".join(map(renamed, tokens(sql, dialect.name)))
 
 
 def quoted_name(name: str, dialect: Dialect) -> str:

@@ -23,6 +23,7 @@ from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import as_stored, type_text
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import use_inspector
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation, MigrationScript, UpgradeOps
@@ -244,7 +245,7 @@ def _compare_again(upgrade: UpgradeOps, migration: MigrationContext, renames: Re
     migration.opts[RENAMES] = renames
     context = AutogenContext(migration)
     hook = migration.impl.autogen_column_reflect
-    vars(context)["inspector"] = inspect_renamed(_bound(migration), renames, hook)  # or else it makes one
+    use_inspector(context, inspect_renamed(_bound(migration), renames, hook))
     upgrade.ops.clear()
     context.comparators.dispatch("autogenerate", qualifier=migration.dialect.name)(context, upgrade)
 

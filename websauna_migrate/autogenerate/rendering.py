@@ -25,9 +25,10 @@ from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
 from websauna_migrate.autogenerate.errors import TemplateLacks
 from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect
+from websauna_migrate.private import split_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
@@ -115,7 +116,7 @@ def render_sql_as_meant(migration: MigrationContext) -> None:
 
 
 def _type(type_: TypeEngine[Any], scope: _Scope) -> Code:
-    base, variants = _split_variants(_stored_by_name(type_, scope.dialect) or type_)
+    base, variants = split_variants(_stored_by_name(type_, scope.dialect) or type_)
     parts = [_plain_type(base, scope)]
     for dialect, variant in sorted(variants.items()):
         code = _plain_type(_stored_by_name(variant, scope.dialect) or variant, scope)
@@ -298,16 +299,6 @@ def _ddl(type_: TypeEngine[Any], dialect: Dialect) -> str:
         return type_.compile(dialect)
     except Exception:  # of another database, or one that tells the reason when a column is made of it
         return repr(type_)
-
-
-def _split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str, TypeEngine[Any]]]:
-    """Return ``type_`` without its variants, and those. SQLAlchemy has no public list of them."""
-    variants: Mapping[str, TypeEngine[Any]] = type_._variant_mapping
-    if not variants:
-        return type_, {}
-    base = copy.copy(type_)
-    base._variant_mapping = type(variants)()  # type: ignore[assignment]
-    return base, variants
 
 
 def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.autogenerate import comparators
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from websauna_migrate.dialects.spelling import check_constraints, default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import has_loose_comparators
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -52,9 +52,11 @@ class Shown:
 
 def may_leave_out(user: Mapping[str, Any]) -> bool:
     """Tell whether only known comparators are at work, with the ``user`` of the options."""
-    # Alembic has no public way to ask whether somebody registered a comparator outside of a plugin.
-    others = any(comparators._registry.values())
-    return not others and "autogenerate_plugins" not in user and not any(callable(user.get(hook)) for hook in _HOOKS)
+    return (
+        not has_loose_comparators()
+        and "autogenerate_plugins" not in user
+        and not any(callable(user.get(hook)) for hook in _HOOKS)
+    )
 
 
 def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[str | None]) -> PriorityDispatchResult:

@@ -16,10 +16,10 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
 
 from websauna_migrate.database.errors import NotInThisDialect, UnknownTable
-from websauna_migrate.database.sql import expect_standard_strings
 from websauna_migrate.packages.metadata import merged_metadata
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.selection import closest
+from websauna_migrate.private import expect_standard_strings
 from websauna_migrate.settings.errors import InvalidDatabaseUrl
 
 if TYPE_CHECKING:

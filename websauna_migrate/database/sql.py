@@ -1,4 +1,8 @@
-"""SQL as text: quoted names and values, statements with their values in them, colons that are no parameters."""
+"""SQL as text.
+
+Quoted names and values, statements with their values in them, colons that are no parameters, and the tokens of SQL
+that a database shows.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import Dialect
+
+# Texts, names in quotes, comments, words, white space, and any other character by itself.
+_TOKEN = r"""%s | "(?:[^"]|"")*" | `(?:[^`]|``)*` | %s --[^\n]* | /\*.*?\*/ | \w+ | \s+ | ."""
+_TEXT, _TEXT_WITH_BACKSLASHES = r"'(?:[^']|'')*'", r"'(?:[^'\\]|''|\\.)*'"
+_NAME_IN_BRACKETS = r"\[[^\]]*\] |"
+_TOKENS = {
+    name: re.compile(_TOKEN % (text, in_brackets), re.VERBOSE | re.DOTALL)
+    for name, text, in_brackets in (
+        ("postgresql", _TEXT, ""),
+        ("sqlite", _TEXT, _NAME_IN_BRACKETS),
+        ("mysql", _TEXT_WITH_BACKSLASHES, ""),
+        ("mariadb", _TEXT_WITH_BACKSLASHES, ""),
+    )
+}
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
 
 
 def quoted_table(name: TableName, dialect: Dialect) -> str:
@@ -43,13 +63,27 @@ def escape_colons(sql: str) -> str:
     return _BIND.sub(r"\\:", sql)
 
 
-def expect_standard_strings(dialect: Any) -> None:
-    """Let ``dialect``, which has not asked a server, take a backslash for itself, as PostgreSQL does since 9.1.
+def tokens(sql: str, dialect: str) -> list[str]:
+    """Return the tokens of ``sql`` in the language of the database ``dialect``; joined they are ``sql`` again."""
+    return _TOKENS.get(dialect, _TOKENS["postgresql"]).findall(sql)
 
-    SQLAlchemy 2.0 doubles it until it has asked, and has no public way to tell it.
-    """
-    if dialect.name == "postgresql":
-        dialect._backslash_escapes = False
+
+def unquoted(token: str) -> str:
+    """Return what is written between the quotes of ``token``, or ``token`` where it has none."""
+    if token[0] in "\"`'":
+        return token[1:-1].replace(token[0] * 2, token[0])
+    return token[1:-1] if token[0] == "[" else token
+
+
+def texts_in(sql: str, dialect: str) -> list[str]:
+    """Return the values of the literals of text in ``sql``."""
+    found = [unquoted(token) for token in tokens(sql, dialect) if token[0] == "'"]
+    return [without_escapes(text) for text in found] if dialect in ("mysql", "mariadb") else found
+
+
+def without_escapes(text: str) -> str:
+    """Return the value of ``text``, in which MariaDB and MySQL wrote some characters with a backslash."""
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text)
 
 
 def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from websauna_migrate.database.sql import literal_sql
+from websauna_migrate.database.sql import literal_sql, tokens
 from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.ownership import table_name
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _RULES = ("onupdate", "ondelete", "deferrable", "initially")
 
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
-
-_LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 _CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
 
@@ -53,11 +52,6 @@ def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
     update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
     deferred = str(options.get("initially") or "").lower() == "deferred"
     return update, delete, deferred, deferred or bool(options.get("deferrable"))
-
-
-def is_of_type(check: CheckConstraint) -> bool:
-    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
-    return bool(getattr(check, "_type_bound", False))
 
 
 def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
@@ -108,17 +102,13 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
         text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
     cast = _CAST_LITERAL.fullmatch(text.strip())
     text = cast[1] if cast else text.strip()
-    while text.startswith("(") and _closes_at_end(text):
+    while text.startswith("(") and _closes_at_end(text, dialect.name):
         text = text[1:-1].strip()
     return None if text.upper() == "NULL" else text
 
 
-def _closes_at_end(text: str) -> bool:
+def _closes_at_end(text: str, dialect: str) -> bool:
     """Tell whether the parenthesis that opens ``text`` is closed by its last character."""
-    depth = 0
-    plain = _LITERAL.sub(lambda match: "_" * len(match[0]), text)
-    for position, character in enumerate(plain):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return position == len(plain) - 1
-    return False
+    parts = tokens(text, dialect)
+    depths = list(accumulate((part == "(") - (part == ")") for part in parts))
+    return 0 in depths and depths.index(0) == len(parts) - 1

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from websauna_migrate.database.sql import tokens, unquoted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-
-_TOKEN = re.compile(
-    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] | --[^\n]* | /\*.*?\*/ | \w+ | \s+ | .""",
-    re.VERBOSE | re.DOTALL,
-)
 
 _FEATURES = {
     *("AS", "AUTOINCREMENT", "CHECK", "COLLATE", "DEFERRABLE", "REFERENCES", "STRICT", "UNIQUE"),
@@ -45,11 +41,11 @@ def _unnamed(constraint: sa.Constraint) -> Iterator[str]:
 
 def names_in(sql: str) -> set[str]:
     """Return the words and quoted names in ``sql``."""
-    return {_unquoted(token) for part in _parts(sql) for token in part}
+    return {unquoted(token) for part in _parts(sql) for token in part}
 
 
 def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
-    words = [_unquoted(token) for token in part if not token.isspace()]
+    words = [unquoted(token) for token in part if not token.isspace()]
     if words[0].upper() not in _CONSTRAINTS:
         return words[0] in gone
     return (words[0].upper() == "CONSTRAINT" and words[1] in dropped) or not gone.isdisjoint(words)
@@ -58,7 +54,7 @@ def _goes(part: Sequence[str], gone: Set[str], dropped: Set[str]) -> bool:
 def naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
     """Return the ``statements`` that name one of the ``columns``."""
     names = {name.lower() for name in columns}
-    return [sql for sql in statements if not names.isdisjoint(_unquoted(t).lower() for t in _TOKEN.findall(sql))]
+    return [sql for sql in statements if not names.isdisjoint(unquoted(t).lower() for t in tokens(sql, "sqlite"))]
 
 
 def _said(part: Sequence[str]) -> Iterator[str]:
@@ -97,7 +93,7 @@ def declared_collations(sql: str) -> dict[str, str]:
         words = [token for token in part if not token.isspace()]
         upper = [word.upper() for word in words]
         if "COLLATE" in upper and upper[0] not in _CONSTRAINTS:
-            found[_unquoted(words[0])] = _unquoted(words[upper.index("COLLATE") + 1])
+            found[unquoted(words[0])] = unquoted(words[upper.index("COLLATE") + 1])
     return found
 
 
@@ -110,13 +106,13 @@ def computed_expressions(sql: str) -> dict[str, str]:
         for position, token in enumerate(part):
             depth += (token == "(") - (token == ")")
             if depth == 0 and token.upper() == "AS" and words[0].upper() not in _CONSTRAINTS:
-                found[_unquoted(words[0])] = "".join(_first_group(part[position:])[0]).strip()
+                found[unquoted(words[0])] = "".join(_first_group(part[position:])[0]).strip()
     return found
 
 
 def _parts(sql: str) -> list[list[str]]:
     """Return the columns and constraints in the SQL of a table, and last what it says of the table, as tokens."""
-    inside, after = _first_group([token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))])
+    inside, after = _first_group([token for token in tokens(sql, "sqlite") if not token.startswith(("--", "/*"))])
     depth = 0
     parts: list[list[str]] = [[]]
     for token in inside:
@@ -137,9 +133,3 @@ def _first_group(tokens: Sequence[str]) -> tuple[Sequence[str], list[str]]:
         if depth == 0:
             return tokens[start + 1 : position], list(tokens[position + 1 :])
     return (), []
-
-
-def _unquoted(token: str) -> str:
-    if token[0] in "\"`'":
-        return token[1:-1].replace(token[0] * 2, token[0])
-    return token[1:-1] if token[0] == "[" else token

@@ -24,6 +24,7 @@ from websauna_migrate.packages.errors import (
     UnregisteredOwner,
 )
 from websauna_migrate.packages.package import TableName, holds, referred_name
+from websauna_migrate.private import all_mappers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -151,13 +152,11 @@ def _mappers(*, configured: bool) -> list[Mapper[object]]:
     """Return the mappers of all registries, those of a Core-only application being none."""
     if "sqlalchemy.orm" not in sys.modules:
         return []
-    from sqlalchemy.orm import configure_mappers, mapperlib
+    from sqlalchemy.orm import configure_mappers
 
     if configured:
         configure_mappers()  # before the registries are asked: an AbstractConcreteBase is unmapped until then
-    # SQLAlchemy has no public list of the registries, and a MetaData does not know its own.
-    registries = mapperlib._all_registries()
-    return sorted((m for registry in registries for m in registry.mappers), key=_class_name)
+    return sorted(all_mappers(), key=_class_name)
 
 
 def _class_name(mapper: Mapper[object]) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import differing_rows, history_table
 from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import OfflineStepFailed
 from websauna_migrate.run.failures import UNDOES_DDL, refuse_own_transactions
-from websauna_migrate.run.steps import begin_own, run_script
+from websauna_migrate.run.steps import run_script
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -103,7 +104,7 @@ def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[d
 
 def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> None:
     migration = environment.migration
-    with nullcontext() if inside else begin_own(migration):
+    with nullcontext() if inside else begin_transaction(migration):
         if environment.begins_with(step) and migration.bind is not None:
             environment.table.create(migration.bind)
         migration.impl.static_output(f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}")

@@ -6,10 +6,11 @@ import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate.database.history_table import create_missing, read_heads, row_changes
 from websauna_migrate.database.sqlite_keys import keys_unenforced
+from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, HistoryRowGone, OpenTransaction, TransactionEndedInside
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
@@ -192,7 +193,7 @@ def _tell_callbacks(environment: Environment, step: PlanStep) -> None:
 def _begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
     from websauna_migrate.run.data import joined_transaction
 
-    with begin_own(migration), joined_transaction(connection):
+    with begin_transaction(migration), joined_transaction(connection):
         yield
 
 
@@ -202,14 +203,6 @@ def _begin_together(connection: Connection) -> Iterator[None]:
 
     with connection.begin(), joined_transaction(connection):
         yield
-
-
-def begin_own(migration: MigrationContext) -> AbstractContextManager[Any]:
-    """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
-
-    The argument is not public: the public call begins no transaction where DDL commits by itself.
-    """
-    return migration.begin_transaction(_per_migration=True)
 
 
 def _verify(app: Application, plan: Plan, connection: Connection) -> None:

@@ -90,12 +90,6 @@ def test_the_check_of_a_type_has_the_name_that_the_convention_gives_it(connectio
     assert flag.type.name == "flag"
 
 
-def test_sqlalchemy_still_marks_the_check_of_a_type():
-    metadata = table(sa.Column("f", sa.Boolean(create_constraint=True, name="flag")))
-    marks = [c._type_bound for c in metadata.tables["t"].constraints if isinstance(c, sa.CheckConstraint)]
-    assert marks == [True], "it is marked otherwise now; see is_of_type()"
-
-
 def test_an_index_over_an_expression_is_created_on_sqlite(connection):
     metadata = table(sa.Column("a", sa.String(5)))
     sa.Index("ix_lower", sa.func.lower(metadata.tables["t"].c.a))

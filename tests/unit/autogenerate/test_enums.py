@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from websauna_migrate.autogenerate.enum_columns import _without_escapes
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import _added
 from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note, Refuse, rendered_statement
@@ -66,7 +65,3 @@ def test_the_package_of_the_first_column_owns_an_enum():
     ownership = Ownership(dict(zip(keys, tables, strict=True)), dict(zip(keys, ("first", "second"), strict=True)))
     enum = Models(ownership, ("second",), keys).enums(DIALECT)[MOOD]
     assert (enum.owner, enum.values, len(enum.users)) == ("first", ("a", "b"), 2)
-
-
-def test_what_mariadb_shows_is_read_as_it_was_meant():
-    assert _without_escapes(r"it\'s a back\\slash\n") == "it's a back\\slash\n"

@@ -1,0 +1,117 @@
+"""Each private name of SQLAlchemy and Alembic still means what we take it for, and none is used anywhere else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import comparators
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.orm import registry
+
+import websauna_migrate
+from websauna_migrate import private
+
+PACKAGE = Path(websauna_migrate.__file__).parent
+FOREIGN = [
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "private.py" and not {"cookiecutter-template", "scaffold"} & set(path.parts)
+]
+# The methods of a NamedTuple are public.
+PUBLIC = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def private_names(tree: ast.AST) -> list[str]:
+    """Return the private attributes and arguments that ``tree`` uses of what is not its own."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not (
+            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        ):
+            found.append(node.attr)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(("alembic", "sqlalchemy")):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call):
+            found += [keyword.arg or "" for keyword in node.keywords]
+    return [name for name in found if re.match(r"_(?!_)", name) and name not in PUBLIC]
+
+
+@pytest.mark.parametrize("path", FOREIGN, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_private_name_of_others_is_used_in_one_module_only(path):
+    assert private_names(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_private_name_is_seen():
+    assert private_names(ast.parse("a._b; f(_c=1); self._d; g()._e; t._replace(x=1); a.__dict__")) == ["_b", "_c", "_e"]
+    assert private_names(ast.parse("from alembic.ddl.impl import _impls")) == ["_impls"]
+
+
+def test_the_mappers_of_every_registry_are_found():
+    mapped = registry()
+    table = sa.Table("private_thing", mapped.metadata, sa.Column("id", sa.Integer, primary_key=True))
+    thing = type("Thing", (), {})
+    mapper = mapped.map_imperatively(thing, table)
+    try:
+        assert mapper in private.all_mappers()
+    finally:
+        mapped.dispose()
+
+
+def test_sqlalchemy_writes_a_backslash_as_it_is_told():
+    def written(dialect):
+        return str(sa.literal("a\\b").compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+    told = postgresql.dialect()
+    private.expect_standard_strings(told)
+    assert written(told) == "'a\\b'"
+
+
+def test_a_type_is_split_from_its_variants():
+    whole = sa.JSON().with_variant(sa.Text(), "sqlite").with_variant(mysql.LONGTEXT(), "mysql")
+    base, variants = private.split_variants(whole)
+    assert {name: type(variant) for name, variant in variants.items()} == {"sqlite": sa.Text, "mysql": mysql.LONGTEXT}
+    assert private.split_variants(base) == (base, {})
+    assert private.split_variants(whole)[1], "the original was changed"
+
+
+def test_the_check_of_a_type_is_told_from_others():
+    by_hand = sa.CheckConstraint("f", name="by_hand")
+    flag = sa.Column("f", sa.Boolean(create_constraint=True, name="flag"))
+    table = sa.Table("t", sa.MetaData(), flag, by_hand)
+    checks = {check.name: private.is_of_type(check) for check in table.constraints if check.name}
+    assert checks == {"flag": True, "by_hand": False}
+
+
+def test_a_comparator_outside_of_a_plugin_is_seen(monkeypatch):
+    assert not private.has_loose_comparators()
+    monkeypatch.setattr(comparators, "_registry", comparators.branch()._registry)
+    comparators.dispatch_for("table")(lambda *_arguments: None)
+    assert private.has_loose_comparators()
+
+
+@pytest.fixture
+def migration():
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        yield MigrationContext.configure(connection)
+    engine.dispose()
+
+
+def test_alembic_reads_through_the_inspector_that_it_is_given(migration):
+    context = AutogenContext(migration)
+    inspector = sa.inspect(migration.connection)
+    private.use_inspector(context, inspector)
+    assert context.inspector is inspector
+
+
+def test_a_transaction_of_a_step_is_one_that_an_autocommit_block_can_leave(migration):
+    with private.begin_transaction(migration):
+        migration.connection.exec_driver_sql("CREATE TABLE t (a)")
+        with migration.autocommit_block():
+            migration.connection.exec_driver_sql("VACUUM")

@@ -1,0 +1,76 @@
+"""Every private name of SQLAlchemy and Alembic that this package uses, each behind a function that says why.
+
+At the bottom of the house: it imports nothing of the project. ``tests/unit/test_private.py`` fails when one of the
+names moves, and tells when a public one has come.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from contextlib import AbstractContextManager
+
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import CheckConstraint
+    from sqlalchemy.engine import Dialect, Inspector
+    from sqlalchemy.orm import Mapper
+    from sqlalchemy.types import TypeEngine
+
+
+def all_mappers() -> Collection[Mapper[object]]:
+    """Return the mappers of all registries. SQLAlchemy has no public list, and a ``MetaData`` does not know its own."""
+    from sqlalchemy.orm import mapperlib
+
+    return [mapper for registry in mapperlib._all_registries() for mapper in registry.mappers]
+
+
+def expect_standard_strings(dialect: Dialect) -> None:
+    """Let ``dialect``, which has not asked a server, read a backslash as PostgreSQL does since 9.1: as any character.
+
+    SQLAlchemy doubles it until it has asked.
+    """
+    if dialect.name == "postgresql":
+        postgresql: Any = dialect
+        postgresql._backslash_escapes = False
+
+
+def split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str, TypeEngine[Any]]]:
+    """Return ``type_`` without its variants, and those by dialect. SQLAlchemy has no public list of them."""
+    variants = type_._variant_mapping
+    if not variants:
+        return type_, {}
+    base = copy.copy(type_)
+    base._variant_mapping = type(variants)()
+    return base, variants
+
+
+def is_of_type(check: CheckConstraint) -> bool:
+    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
+    return bool(getattr(check, "_type_bound", False))
+
+
+def has_loose_comparators() -> bool:
+    """Tell whether a comparator was registered outside of a plugin. Alembic's public interface does not show it."""
+    from alembic.autogenerate import comparators
+
+    return any(comparators._registry.values())
+
+
+def use_inspector(context: AutogenContext, inspector: Inspector) -> None:
+    """Let ``context`` read the database through ``inspector``. Alembic makes one when it is first asked, and keeps it.
+
+    The name is public, but that Alembic keeps the value under it in the instance is not.
+    """
+    vars(context)["inspector"] = inspector
+
+
+def begin_transaction(migration: MigrationContext) -> AbstractContextManager[Any]:
+    """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
+
+    The public call begins no transaction where DDL commits by itself.
+    """
+    return migration.begin_transaction(_per_migration=True)
