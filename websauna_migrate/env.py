@@ -17,7 +17,7 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
-import websauna_migrate.dialects.sqlite  # noqa: F401 - Alembic then uses its batch mode
+from websauna_migrate.autogenerate.install import install
 from websauna_migrate.database.reflection import know_types, quiet_reflection
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.private import expect_standard_strings
@@ -45,6 +45,7 @@ def run_alembic(package: str, **options: Any) -> None:
 
     :raises MigrateError: an option is ours to set, or ``package`` is not the one that is run
     """
+    install()
     refused = OURS.intersection(options)
     if refused:
         raise OptionNotAllowed(package, sorted(refused))

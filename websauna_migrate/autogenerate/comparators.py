@@ -5,7 +5,6 @@ much otherwise. Here a text that is not the same at once is given to the databas
 makes of it is compared: the database is the judge of its own spelling.
 
 The comparators are a plugin of Alembic, which replaces what it does for types and defaults and adds what it lacks.
-Importing the module also makes Alembic read the defaults of PostgreSQL as they are.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import alembic.autogenerate  # noqa: F401 - its comparators are registered first, and so are asked first
 import sqlalchemy as sa
 from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp
-from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult, warn
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, ModifyTableOps
+    from alembic.runtime.plugins import Plugin
     from sqlalchemy import Column, Table
 
     from websauna_migrate.autogenerate.renamed import Renames
@@ -283,8 +281,8 @@ def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str,
     return {row.name: renames.sql(stored, row.sql, dialect) if renames else row.sql for row in rows}
 
 
-def _register() -> None:
-    plugin = Plugin(PLUGIN)
+def setup(plugin: Plugin) -> None:
+    """Register the comparators with ``plugin``, the one of the name :data:`PLUGIN`."""
     plugin.add_autogenerate_comparator(compare_type, "column", "types")
     defaults = ("column", "server_default")
     plugin.add_autogenerate_comparator(compare_server_default, *defaults)
@@ -296,6 +294,3 @@ def _register() -> None:
     plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
-
-
-_register()

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.operations.ops import ExecuteSQLOp
@@ -52,7 +51,6 @@ class Comment(ops.MigrateOperation):
         self.text = text
 
 
-@renderers.dispatch_for(RenameTable)
 def render_rename(context: AutogenContext, op: RenameTable) -> str:
     """Return the call of ``op.rename_table()``."""
     schema = f", schema={op.schema!r}" if op.schema else ""
@@ -60,8 +58,8 @@ def render_rename(context: AutogenContext, op: RenameTable) -> str:
     return f"{prefix}rename_table({str(op.table_name)!r}, {str(op.new_table_name)!r}{schema})"
 
 
-@renderers.dispatch_for(Comment)
-def _render_comment(context: AutogenContext, op: Comment) -> str:
+def render_comment(context: AutogenContext, op: Comment) -> str:
+    """Return the line of the comment."""
     return f"# {op.text}"
 
 
@@ -130,8 +128,8 @@ class EnumOp(ops.MigrateOperation):
         return self.diff
 
 
-@renderers.dispatch_for(EnumOp)
-def _render(context: AutogenContext, op: EnumOp) -> list[str]:
+def render_enum_change(context: AutogenContext, op: EnumOp) -> list[str]:
+    """Return the statements of this direction as code."""
     prefix = context.opts["alembic_module_prefix"] or ""
     sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
     return [rendered_statement(statement, prefix, sqlalchemy) for statement in op.statements]
@@ -193,8 +191,8 @@ class Refusal(ops.MigrateOperation):
         self.columns = tuple(columns)
 
 
-@renderers.dispatch_for(Refusal)
-def _render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
+def render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
+    """Return the statement that stops the script."""
     reason = f"SQLAlchemy does not know the type of {', '.join(op.columns)}"
     remedy = "write it below in place of NullType, and take this line away"
     return [f"raise NotImplementedError({f'{reason}: {remedy}'!r})"]

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +28,7 @@ from websauna_migrate.private import has_loose_comparators
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import UpgradeOps
+    from alembic.runtime.plugins import Plugin
     from sqlalchemy import Column, Constraint, Index, Table
     from sqlalchemy.engine import Dialect, Inspector
 
@@ -207,10 +207,7 @@ def _has_options(found: Mapping[str, Any]) -> bool:
     return any(found.get("dialect_options", {}).values()) or bool(found.get("include_columns"))
 
 
-def _register() -> None:
-    plugin = Plugin(PLUGIN)
+def setup(plugin: Plugin) -> None:
+    """Register :func:`find_unchanged` with ``plugin``, the one of the name :data:`PLUGIN`."""
     first = DispatchPriority.FIRST
     plugin.add_autogenerate_comparator(find_unchanged, "schema", "unchanged", qualifier="postgresql", priority=first)
-
-
-_register()

@@ -10,10 +10,6 @@ from websauna_migrate.dialects.indexes import ComparingIndexes
 class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
     """Alembic's operations on MySQL, with the server as the judge of indexes."""
 
-    __dialect__ = "mysql"
-
 
 class ComparingMariaDBImpl(ComparingIndexes, MariaDBImpl):
     """The same on MariaDB."""
-
-    __dialect__ = "mariadb"

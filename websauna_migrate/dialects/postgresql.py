@@ -33,8 +33,6 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
     SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
     """
 
-    __dialect__ = "postgresql"
-
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
         """Correct the default of a column that was read, and leave out that of a ``SERIAL``."""
         if "nextval(" not in (column_info.get("default") or ""):
@@ -42,7 +40,7 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
         names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
         assert self.connection is not None
         found = self.connection.execute(_DEFAULT_THAT_COUNTS, names).first()
-        if found is None:  # it was read before, and is shown under another name: see websauna_migrate.renames
+        if found is None:  # it was read before, and a renamed inspector shows it under another name
             return
         column_info["default"], is_owned = found
         if is_owned and isinstance(column_info["type"], sa.Integer):

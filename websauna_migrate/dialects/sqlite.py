@@ -4,8 +4,6 @@ Batch mode reflects a table, creates it under another name, copies the rows and 
 does not reflect is lost without a word: triggers, indexes over expressions, the order and collation of an index,
 CHECK constraints without a name, AUTOINCREMENT, collations. Here it is taken from the SQL that SQLite keeps of each
 object; what cannot be kept stops the revision.
-
-Importing the module makes Alembic use this class for SQLite.
 """
 
 from __future__ import annotations
@@ -64,8 +62,6 @@ class _Stored:
 
 class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     """Alembic's operations on SQLite, with a batch mode that loses nothing."""
-
-    __dialect__ = "sqlite"
 
     _prepared: BatchOperationsImpl | None = None
     _put_aside: Mapping[str, str] = {}

@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from websauna_migrate.autogenerate.comparators import PLUGIN, plugins
+from websauna_migrate.autogenerate.install import install
 from websauna_migrate.dialects.spelling import default_text, type_text
 
 POSTGRESQL, SQLITE, MYSQL = postgresql.dialect(), sqlite.dialect(), mysql.dialect()
@@ -73,6 +74,7 @@ def connection():
 
 
 def differences(connection, metadata, **options):
+    install()
     options = {"compare_type": True, "compare_server_default": True, "autogenerate_plugins": plugins({}), **options}
     return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 

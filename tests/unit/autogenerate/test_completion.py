@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from websauna_migrate.autogenerate.comparison import Comparison
 from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.errors import UnrenderableType
+from websauna_migrate.autogenerate.install import install
 from websauna_migrate.autogenerate.rendering import make_render_item
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.packages.package import TableName
@@ -28,6 +29,7 @@ def completed(connection, metadata):
     """Return the code of the revision that brings the database to ``metadata``, upward and downward."""
     tables = frozenset(TableName(table.schema, table.name) for table in metadata.tables.values())
     options = Comparison([metadata], tables).options(connection, {})
+    install()
     migration = MigrationContext.configure(connection, opts=options)
     script = produce_migrations(migration, metadata)
     complete(script, migration, tables)

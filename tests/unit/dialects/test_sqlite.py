@@ -10,8 +10,10 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-import websauna_migrate.dialects.sqlite  # noqa: F401 - what is tested
 from websauna_migrate.dialects.errors import LostInBatch
+from websauna_migrate.dialects.install import install_implementations
+
+install_implementations()
 
 TABLE = """
 CREATE TABLE "t" (

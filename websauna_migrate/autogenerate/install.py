@@ -1,0 +1,42 @@
+"""The one place where this package changes what Alembic does: called by ``run_alembic``, never by an import."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from alembic.autogenerate import renderers
+from alembic.runtime.plugins import Plugin
+
+from websauna_migrate.autogenerate import comparators, unchanged
+from websauna_migrate.autogenerate.script_ops import (
+    Comment,
+    EnumOp,
+    Refusal,
+    RenameTable,
+    render_comment,
+    render_enum_change,
+    render_refusal,
+    render_rename,
+)
+from websauna_migrate.dialects.install import install_implementations
+
+_RENDERERS = (
+    (RenameTable, render_rename),
+    (Comment, render_comment),
+    (EnumOp, render_enum_change),
+    (Refusal, render_refusal),
+)
+
+
+@cache
+def install() -> None:
+    """Give Alembic our implementations, renderers and comparators, once in a process: its registries are global.
+
+    Comparators are at work only where the options of a comparison name them, renderers only for operations of ours.
+    """
+    install_implementations()
+    for operation, render in _RENDERERS:
+        renderers.dispatch_for(operation)(render)
+    # Alembic's own comparators were registered by the import above: of one priority, the first ones are asked first.
+    for plugin in (comparators, unchanged):
+        plugin.setup(Plugin(plugin.PLUGIN))
