@@ -1,4 +1,4 @@
-"""Tables of others, beside which a package compares its own."""
+"""Creates tables that belong to no package, to measure a comparison in a database with many other tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _TABLE = "CREATE TABLE other{number} (id INTEGER PRIMARY KEY, name VARCHAR(50) U
 
 
 def crowded(database: Callable[[], str], others: int) -> str:
-    """Return the URL of a new ``database`` with ``others`` tables in it, each with a foreign key to the one before."""
+    """Return the URL of a new ``database`` with ``others`` tables, each with a foreign key to the preceding table."""
     url = database()
     engine = create_engine(url)
-    for start in range(0, others, 500):  # a transaction may hold only so many locks
+    for start in range(0, others, 500):  # the number of locks per transaction is limited
         with engine.begin() as connection:
             for number in range(start, min(start + 500, others)):
                 reference = f" REFERENCES other{number - 1}" if number else ""

@@ -1,4 +1,4 @@
-"""Run the processes of both sides in turn, and take their time and memory."""
+"""Runs the processes of all sides in turn, and measures their time and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from projects import URL
 
 @dataclass(frozen=True)
 class Work:
-    """What one side does: ``commands`` one after the other, on the database that ``database`` gives for each run."""
+    """The ``commands`` of one side, run in order on the database that ``database`` returns for each round."""
 
     commands: Sequence[Sequence[str]]
     database: Callable[[], str]
@@ -24,14 +24,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """The median of the times, and the most memory that a process had."""
+    """The median of the times in seconds, and the maximum memory of a process in MiB."""
 
     seconds: float
     mebibytes: float
 
 
 def measured(works: Mapping[str, Work], rounds: int) -> dict[str, Result]:
-    """Run all ``works`` in turn, ``rounds`` times, and return what each took."""
+    """Run all ``works`` in turn, ``rounds`` times, and return the result of each."""
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
@@ -51,7 +51,7 @@ def run_once(work: Work) -> str:
 
 
 def successes(work: Work, processes: int, rounds: int) -> int:
-    """Start ``processes`` at once on one database, ``rounds`` times, and return how many succeeded."""
+    """Start ``processes`` concurrently on one database, ``rounds`` times, and return how many succeeded."""
     argv = work.commands[0]
     good = 0
     with ThreadPoolExecutor(processes) as pool:
@@ -72,11 +72,11 @@ def _timed(work: Work) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, list(argv))
-        memory = max(memory, usage.ru_maxrss / 1024)  # Linux gives kibibytes
+        memory = max(memory, usage.ru_maxrss / 1024)  # KiB on Linux
     return time.perf_counter() - start, memory
 
 
 def _environment(work: Work, url: str) -> dict[str, str]:
-    # With PYTHONDONTWRITEBYTECODE a checkout, ours, would be compiled at each start, and what pip installed would not.
+    # With PYTHONDONTWRITEBYTECODE, an editable install would be compiled in each run, unlike an installed package.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONPATH": work.path, URL: url}

@@ -1,7 +1,8 @@
-"""The same packages, models and revisions as projects of each peer, written into a folder.
+"""Writes projects with the same packages, models and revisions for each peer.
 
-Some revisions create a table with an index, the others add a column to it. The first table of a package refers
-to that of the package before it, except for stillhead, which allows no foreign keys between its modules.
+Some revisions create a table with an index, the others add a column to this table. The first table of a package has a
+foreign key to the first table of the preceding package, except for stillhead, which does not support foreign keys
+between its modules.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ URL = "DATABASE_URL"  # the environment variable that every project reads
 
 @dataclass(frozen=True)
 class Size:
-    """How many packages, each with how many revisions, of which one ``every`` so many makes a table.
+    """The number of packages, and of revisions per package; one of ``every`` revisions creates a table.
 
-    Without ``models`` only the first table has one: what reads nothing but histories pays for no others.
+    Without ``models``, only the first table has a model, so that commands that only read histories do not spend time
+    on importing models.
     """
 
     packages: int
@@ -39,7 +41,7 @@ class Size:
 def write_packages(folder: Path, size: Size) -> None:
     """Write the packages with models and revisions, and the Pyramid application ``bench`` that registers them.
 
-    The application includes what Pyramid's own cookiecutter does for SQLAlchemy and Jinja2.
+    The application includes the same add-ons as Pyramid's own cookiecutter with SQLAlchemy and Jinja2.
     """
     before = None
     for name in size.names:
@@ -56,7 +58,7 @@ def write_packages(folder: Path, size: Size) -> None:
 
 
 def write_wide(folder: Path, tables: int, schemas: int) -> Size:
-    """Write one package with so many tables in so many schemas, all made by its only revision; return its size."""
+    """Write one package with ``tables`` in ``schemas``, all created by its only revision, and return its size."""
     size = Size(1, 1)
     write_packages(folder, size)
     (name,) = size.names
@@ -73,7 +75,7 @@ def our_command(folder: Path, *args: str) -> list[str]:
 
 
 def only_imports(size: Size) -> list[list[str]]:
-    """Return the command line of a program that loads the models by Pyramid's configurator, and connects."""
+    """Return the command line of a program that loads the models with Pyramid's configurator and connects."""
     program = (
         "import os\nfrom pyramid.config import Configurator\nfrom sqlalchemy import create_engine, pool\n"
         f"config = Configurator()\nfor name in {size.names}:\n    config.maybe_dotted(name + '.models')\n"
@@ -83,7 +85,7 @@ def only_imports(size: Size) -> list[list[str]]:
 
 
 def write_alembic(folder: Path, size: Size, env: str) -> None:
-    """Write a plain Alembic environment for each package, with ``env.py`` as one of :data:`ENVS`."""
+    """Write a plain Alembic environment for each package; ``env`` is a key of :data:`ENVS`."""
     for name in size.names:
         home = folder / env / name
         home.mkdir(parents=True)
@@ -94,13 +96,13 @@ def write_alembic(folder: Path, size: Size, env: str) -> None:
 
 
 def alembic_commands(folder: Path, size: Size, env: str, *args: str) -> list[list[str]]:
-    """Return the command lines of plain Alembic, one for each package."""
+    """Return the command lines of plain Alembic, one per package."""
     program = str(SCRIPTS / "alembic")
     return [[program, "-q", "-c", str(folder / env / name / "alembic.ini"), *args] for name in size.names]
 
 
 def alembic_in_one_process(folder: Path, size: Size, env: str) -> list[str]:
-    """Return the command line of a program that upgrades all packages with plain Alembic."""
+    """Return the command line of a program that upgrades all packages with plain Alembic in one process."""
     inis = [str(folder / env / name / "alembic.ini") for name in size.names]
     program = (
         "import sys; from alembic import command, config\n"
@@ -110,7 +112,7 @@ def alembic_in_one_process(folder: Path, size: Size, env: str) -> list[str]:
 
 
 def write_stillhead(folder: Path, size: Size) -> list[str]:
-    """Write the packages as modules of stillhead, and return the command line that upgrades them all."""
+    """Write the packages as modules of stillhead, and return the command line that upgrades all of them."""
     home = folder / "stillhead"
     for name in size.names:
         versions = home / name / "versions"
@@ -124,7 +126,7 @@ def write_stillhead(folder: Path, size: Size) -> list[str]:
 
 
 def write_django(folder: Path, size: Size) -> list[str]:
-    """Write the packages as applications of Django, and return the command line that migrates them all."""
+    """Write the packages as Django applications, and return the command line that migrates all of them."""
     home = folder / "django"
     before = None
     for name in size.names:
@@ -345,7 +347,7 @@ _PLAIN_ENV = textwrap.dedent("""
             context.run_migrations()
     """)
 
-# How an env.py comes by its models: it imports them, or it starts the Pyramid application, as Pyramid's docs have it.
+# How env.py gets the models: it imports them, or it starts the Pyramid application, as Pyramid's documentation shows.
 ENVS = {
     "plain": _PLAIN_ENV.replace("{{models}}", "from {name}.models import Base\nmetadata = Base.metadata"),
     "boots": _PLAIN_ENV.replace(

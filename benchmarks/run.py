@@ -1,24 +1,24 @@
-"""Measure ws-alembic beside its peers, and print one table of ratios::
+"""Measures ws-alembic and its peers, and prints a table of ratios::
 
-    python benchmarks/run.py            # the sizes of the goals, some fifteen minutes
-    python benchmarks/run.py --quick    # small sizes, about a minute
-    python benchmarks/run.py no-op      # only the cases whose names have that in them
+    python benchmarks/run.py            # the sizes of the goals, about fifteen minutes
+    python benchmarks/run.py --quick    # small sizes, about one minute
+    python benchmarks/run.py no-op      # only the cases with "no-op" in their name
 
-Both sides of a ratio run in turn, so that a noisy machine is noisy for both; a time is the median of its runs, from
-the start of the first process to the end of the last. Believe the ratios, not the seconds. A peer that is not
-installed is left out: ``pip install websauna_migrate[benchmark]`` brings them all.
+Both sides of a ratio run in turn, so that a noisy machine affects both. A time is the median of its rounds, measured
+from the start of the first process to the end of the last. Use the ratios, not the absolute times. A peer that is not
+installed is skipped; ``pip install websauna_migrate[benchmark]`` installs all peers.
 
-The peers, and what they do in the same time:
+The peers:
 
-* ``alembic``: plain Alembic, whose ``env.py`` starts the same Pyramid application for its models, as Pyramid's own
-  documentation has it; ``processes`` are one a package, ``one process`` calls ``alembic.command`` for each.
-* ``alembic, no application``: its ``env.py`` only imports the models; ours starts the application all the same.
-* ``stillhead``, ``django``: all packages in one process and no Pyramid; stillhead knows no foreign keys between them.
-* ``only imports``: a process that lets Pyramid load the same models, and connects; nothing that asks an application
-  for its models is quicker.
-* ``ours, one transaction``: the same with ``-x transaction=all``, so that the difference is what the commits cost.
+* ``alembic``: plain Alembic. Its ``env.py`` starts the same Pyramid application to get the models, as Pyramid's
+  documentation shows. ``processes`` is one process per package, ``one process`` calls ``alembic.command`` for each.
+* ``alembic, no application``: ``env.py`` only imports the models. ``ws-alembic`` still starts the application.
+* ``stillhead``, ``django``: all packages in one process, without Pyramid. stillhead has no foreign keys between them.
+* ``only imports``: a process that loads the same models with Pyramid and connects. This is the lower limit for every
+  tool that gets the models from an application.
+* ``ours, one transaction``: ``ws-alembic`` with ``-x transaction=all``. The difference is the cost of the commits.
 
-PostgreSQL is a private server without fsync, as in the tests; SQLite is a file in the temporary folder.
+PostgreSQL is a private server without fsync, as in the tests. SQLite is a file in the temporary folder.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from keeper import Keeper
 from servers import PostgreSQL
 
-PROCESSES = 8  # at once, as many times as there are rounds
+PROCESSES = 8  # concurrent, in each round
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much work the cases are."""
+    """The amount of work in the cases."""
 
     many: Size
     one: Sequence[int]
@@ -75,7 +75,7 @@ QUICK = Sizes(Size(3, 4), (100,), 2, 100, 50)
 
 @dataclass(frozen=True)
 class Case:
-    """One line of work and who does it: ours first. ``goals`` are the largest ratios ours/peer that we allow."""
+    """The works to compare, ours first. ``goals`` are the maximum ratios ours/peer, by peer."""
 
     works: dict[str, Work]
     goals: dict[str, float] = field(default_factory=dict)
@@ -83,20 +83,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where projects and databases come from."""
+    """Creates folders for projects, and databases."""
 
     folder: Path
     server: PostgreSQL
     numbers: Iterator[int] = field(default_factory=count)
 
     def new_folder(self) -> Path:
-        """Make a folder for the projects of one case."""
+        """Create a folder for the projects of one case."""
         folder = self.folder / f"project{next(self.numbers)}"
         folder.mkdir()
         return folder
 
     def sqlite(self) -> str:
-        """Return the URL of a file that is not there yet."""
+        """Return the URL of a file that does not exist yet."""
         return f"sqlite:///{self.folder}/{next(self.numbers)}.db"
 
     def copy_of(self, url: str) -> str:
@@ -111,11 +111,11 @@ class Bench:
 
 
 def main() -> None:
-    """Run the cases and print what came out."""
+    """Run the cases and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="run only the cases with one of these in their names")
+    parser.add_argument("names", nargs="*", help="run only the cases whose name contains one of these")
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument("--rounds", type=int, help="how often each side runs")
+    parser.add_argument("--rounds", type=int, help="number of runs of each side")
     options = parser.parse_args()
     sizes = QUICK if options.quick else FULL
     keeper = Keeper()
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
-    """Return the cases by name; calling one writes its projects."""
+    """Return the cases by name. Calling a case writes its projects."""
     found: dict[str, Callable[[], Case]] = {
         "current, one package": partial(_one_package, bench, "current"),
         "no-op upgrade, one package": partial(_one_package, bench, "upgrade", "head"),
@@ -204,7 +204,7 @@ def _long(bench: Bench, size: Size, *args: str) -> Case:
     case = _from_base(bench, size, "sqlite")
     commands = {"ours": [our_command(Path(case.works["ours"].path), *args)]}
     commands["alembic, no application"] = alembic_commands(Path(case.works["ours"].path), size, "plain", *args)
-    # One of both is enough to make the database: the revisions are the same, and so would be the time.
+    # One side is enough to create the database, because both have the same revisions.
     url = run_once(case.works["ours"])
     stamp = alembic_commands(Path(case.works["ours"].path), size, "plain", "stamp", "head")
     run_once(Work(stamp, lambda: url, case.works["ours"].path))
@@ -267,7 +267,7 @@ def _wide(bench: Bench, tables: int, schemas: int) -> Case:
 
 
 def _on_the_result(before: Work, commands: Sequence[Sequence[str]]) -> Work:
-    """Return the work of ``commands`` on the database that ``before`` makes, once."""
+    """Return the work of ``commands`` on the database that ``before`` creates once."""
     url = run_once(before)
     return Work(commands, lambda: url, before.path)
 
@@ -290,7 +290,7 @@ def _print_row(name: str, peer: str, ours: Result, theirs: Result, goal: float |
 
 def _print_at_once(bench: Bench, rounds: int) -> None:
     case = _from_base(bench, Size(1, 10), "postgresql")
-    print(f"\n{PROCESSES} processes upgrade a fresh PostgreSQL database at once, {rounds} times; so many succeed:")
+    print(f"\n{PROCESSES} concurrent processes upgrade an empty PostgreSQL database; successes in {rounds} rounds:")
     for name, work in case.works.items():
         print(f"  {name}: {successes(work, PROCESSES, rounds)} of {PROCESSES * rounds}", flush=True)
 
