@@ -126,8 +126,9 @@ def remedy_for(error: BaseException) -> str | None:
 class MigrateError(Exception):
     """Base of all errors that websauna_migrate raises on purpose.
 
-    ``what`` says what happened and where. ``remedy`` says what to do: a :class:`Command`, a sentence, or the parts of
-    one; it is empty where there is nothing to say. ``str()`` is both in one line.
+    ``what`` says what happened and where. ``remedy`` says what to do: a
+    :class:`~websauna_migrate.exceptions.Command`, a sentence, or the parts of one; it is empty where there is nothing
+    to say. ``str()`` is both in one line.
     """
 
     exit_code: int = 1
