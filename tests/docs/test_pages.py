@@ -33,6 +33,7 @@ import pytest
 
 from websauna_migrate.scripts import ws_alembic, ws_create_table, ws_db_shell, ws_dump_db
 from websauna_migrate.scripts.command_line import CommandLine
+from websauna_migrate.scripts.subcommands import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -414,7 +415,7 @@ def test_a_line_that_runs_a_script_is_one_that_the_script_understands(page: str)
         argv = shlex.split(re.split(r" [|>&<] ?", arguments)[0], comments=True)
         if script != "ws-alembic":
             PARSERS[script]().parse_intermixed_args(argv[: argv.index("--")] if "--" in argv else argv)
-        elif ws_alembic.command_of(argv) in ws_alembic.COMMANDS:
+        elif ws_alembic.command_of(argv) in OURS:
             ws_alembic.build_parser().parse_args(argv)
         else:
             CommandLine().parse(argv)

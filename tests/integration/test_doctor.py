@@ -43,7 +43,7 @@ def postgres(tmp_path: Path, postgresql: Backend) -> Workspace:
 
 def test_an_empty_database_has_nothing_wrong(here):
     assert findings(here, *ALL) == []
-    assert here.ok("doctor") == "Nothing is wrong.\n"
+    assert here.ok("doctor") == "No problems found.\n"
 
 
 def test_an_upgraded_database_has_nothing_wrong(here):
@@ -369,7 +369,7 @@ def test_a_package_that_is_no_longer_installed_is_found_with_the_tables_that_nob
 def test_downgrade_base_tells_what_it_drops_with_the_number_of_rows(here):
     ran = with_notes(here).run("-x", "packages=acme.notes", "downgrade", "base")
     assert ran.code == 0
-    assert "this drops memo with 2 row(s)" in ran.err
+    assert "this drops table memo with 2 row(s)" in ran.err
     assert here.tables() == {"thing", "note", "alembic_history_shop", "alembic_history_acme_notes"}
     here.add_app("shop", THING + NOTE)
     (found,) = findings(here)

@@ -270,7 +270,7 @@ def test_a_foreign_key_to_a_table_with_a_dot_in_its_name_stops_only_what_would_w
     revise(shop.app / "alembic", "aaa1", None, "op.create_table('my.thing', sa.Column('id', sa.Integer))")
     shop.ok("upgrade")
     assert shop.ok("current") == "aaa1 (head)\n"
-    assert shop.ok("doctor") == "Nothing is wrong.\n"
+    assert shop.ok("doctor") == "No problems found.\n"
     shop.ok("init")
     told = "a foreign key of table 'ref' leads to 'my.thing', and a revision cannot tell the dot in that name"
     for command in (AUTOGENERATE, ("check",)):

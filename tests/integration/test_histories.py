@@ -397,7 +397,7 @@ def test_a_schema_before_others_in_the_search_path_has_a_history_of_its_own(tmp_
     assert json.loads(here.ok("status", "--format", "json"))[0]["state"] == "pending"
     assert here.ok("current") == ""
     assert "bbb2" not in here.ok("current", "-v")
-    assert here.ok("doctor") == "Nothing is wrong.\n"
+    assert here.ok("doctor") == "No problems found.\n"
     here.ok("upgrade", "aaa1")
     assert here.ok("current") == "aaa1\n"
     here.ok("upgrade", "head", script=ALEMBIC)

@@ -65,7 +65,7 @@ def test_no_file_is_written_when_nothing_changed(here):
     before = here.files()
     ran = here.run("revision", "--autogenerate", "-m", "nothing")
     assert (ran.code, ran.out) == (0, "")
-    assert "shop: nothing changed, no revision was written" in ran.err
+    assert "shop: no changes, no revision was written" in ran.err
     assert here.files() == before
 
 

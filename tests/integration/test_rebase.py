@@ -40,7 +40,7 @@ def test_a_revision_that_nobody_applied_is_put_after_the_other_head(here):
     path.chmod(0o640)
     before = path.read_text()
     ran = here.run("rebase", "ddd4", "ccc3")
-    assert (ran.code, ran.out, ran.err) == (0, "", f"shop: ddd4 follows ccc3 now ({path})\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", f"shop: the down revision of ddd4 is now ccc3 ({path})\n")
     assert path.read_text() == before.replace("down_revision = 'bbb2'", "down_revision = 'ccc3'")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert sorted(file.name for file in path.parent.iterdir()) == ["aaa1.py", "bbb2.py", "ccc3.py", "ddd4.py"]

@@ -46,7 +46,7 @@ ALL = ("-x", "packages=all")
 YES, NO, CTRL_C, CTRL_D = "y\n", "n\n", "\x03", "\x04"
 
 
-QUESTION = re.compile(r"(\S+: was [^?]*\?) \[y/n\] \(n\): ")
+QUESTION = re.compile(r"(\S+: was [^?]*\?) \[y/N\] ")
 
 
 @dataclass

@@ -25,6 +25,15 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 
 @dataclass(frozen=True, slots=True)
+class XOptions:
+    """The ``-x`` options of websauna_migrate. ``packages`` is None where ``-x packages=`` is absent."""
+
+    packages: tuple[str, ...] | None = None
+    one_transaction: bool = False
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Selected:
     """A history that a command runs for, and which of its packages the command considers."""
 
@@ -46,38 +55,49 @@ def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Sel
     return tuple(s for s in selected if s.packages)
 
 
-def package_names(x_arguments: Iterable[str], registered: Collection[str], current: str) -> tuple[str, ...]:
-    """Return the packages that ``-x packages=`` names; without it ``current``, the current package.
+def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
+    """Return the options of websauna_migrate among ``x_arguments``, the values of all ``-x`` options.
 
-    ``x_arguments`` are the values of all ``-x`` options.
+    Other names are left to the ``env.py`` of the user. Of an option that is given twice the last value counts, but
+    ``packages`` adds up.
+
+    :raises UnknownOption: an option has a value that it does not accept
+    """
+    packages: list[str] | None = None
+    transaction, cascade = "each", "no"
+    for name, _, value in (argument.partition("=") for argument in x_arguments):
+        if name == "packages":
+            packages = [*(packages or ()), *(part.strip() for part in value.split(",") if part.strip())]
+        elif name == "transaction":
+            transaction = _one_of(name, value, ("all", "each"))
+        elif name == "cascade":
+            cascade = _one_of(name, value, ("yes", "no"))
+    given = None if packages is None else tuple(dict.fromkeys(packages))
+    return XOptions(given, one_transaction=transaction == "all", cascade=cascade == "yes")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise UnknownOption(f"-x {name}={value}", tuple(f"-x {name}={choice}" for choice in choices))
+    return value
+
+
+def package_names(named: Sequence[str] | None, registered: Collection[str], current: str) -> tuple[str, ...]:
+    """Return the packages that a command considers.
+
+    ``named`` is the value of ``-x packages=``. Without it that is ``current``, the current package.
 
     :raises UnknownPackage: one of them is not registered
     :raises EmptySelection: the option names none
     """
-    values = [value for key, _, value in (x.partition("=") for x in x_arguments) if key == "packages"]
-    if not values:
+    if named is None:
         return (current,)
-    names = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
-    if not names:
+    if not named:
         raise EmptySelection(tuple(registered))
-    for name in names:
+    for name in named:
         if name not in registered and name != ALL:
             raise UnknownPackage(name, tuple(registered), closest(name, registered))
-    return tuple(registered) if ALL in names else names
-
-
-def x_option(x_arguments: Iterable[str], name: str, allowed: Sequence[str]) -> str | None:
-    """Return the value of ``-x name=value``, the last one given, None where there is none.
-
-    :raises UnknownOption: the value is none of ``allowed``
-    """
-    value = None
-    for key, _, given in (x.partition("=") for x in x_arguments):
-        if key == name:
-            value = given
-            if value not in allowed:
-                raise UnknownOption(f"-x {name}={value}", tuple(f"-x {name}={choice}" for choice in allowed))
-    return value
+    return tuple(registered) if ALL in named else tuple(named)
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:

@@ -14,7 +14,7 @@ from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import PREFIX, connected, database_url
 from websauna_migrate.packages.package import History
-from websauna_migrate.packages.selection import package_names
+from websauna_migrate.packages.selection import package_names, parse_x_options
 from websauna_migrate.run.context import RunContext, run_context
 from websauna_migrate.run.errors import WrongPackage
 
@@ -40,8 +40,8 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     history = next((h for h in app.histories if h.package == package), None)
     if history is None:
         raise WrongPackage(str(app.ini.path), package, ", ".join(h.package for h in app.histories))
-    x_arguments = getattr(config.cmd_opts, "x", None) or ()
-    named = package_names(x_arguments, app.packages, package)
+    x = parse_x_options(getattr(config.cmd_opts, "x", None) or ())
+    named = package_names(x.packages, app.packages, package)
     considered = tuple(name for name in history.packages if name in named)
     with ExitStack() as stack:
         comparison = _comparison(app, considered, history, config)
@@ -101,6 +101,6 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
 
     requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
     # A program that calls check() asks for the operations even where there are none.
-    say = partial(config.print_stdout, f"{history.package}: nothing changed, no revision was written")
+    say = partial(config.print_stdout, f"{history.package}: no changes, no revision was written")
     on_nothing = say if command else None
     return replace(comparison, requirements=requirements, on_nothing=on_nothing, renames=Renames())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import MigrateError, WrongCombination
 from websauna_migrate.run.errors import RunInterrupted
-from websauna_migrate.scripts.common import ended_by_signals, say, tell
 from websauna_migrate.scripts.errors import BackupFailed
+from websauna_migrate.scripts.printing import say, tell
+from websauna_migrate.scripts.signals import ended_by_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def back_up(options: Namespace, app: Application, plan: Plan) -> None:
-    """Dump the database of ``app`` to the file of ``--backup``, where ``plan`` is going to change something.
+    """Dump the database of ``app`` to the file of ``--backup``, if ``plan`` has steps.
 
     :raises BackupFailed: the dump is not complete; a file that was there before is kept
-    :raises RunInterrupted: somebody stopped it
+    :raises RunInterrupted: a signal stopped the dump
     """
     if options.backup is None or not plan.steps:
         return

@@ -1,4 +1,4 @@
-"""What a run says about itself: a moving line on a terminal, plain lines elsewhere, a table at its end."""
+"""The progress of a run: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from websauna_migrate.scripts.common import tell
+from websauna_migrate.scripts.printing import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Yield what shows each :class:`~websauna_migrate.run.steps.Progress` on stderr, or nothing when ``quiet``."""
+    """Yield a function that shows each progress of a run on stderr, or nothing when ``quiet``."""
     with ExitStack() as stack:
         if quiet:
             yield lambda progress: None
         elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            yield _moving_line(stack)
+            yield _progress_bar(stack)
         else:
             yield _say
 
 
-def _moving_line(stack: ExitStack) -> Callable[[Progress], None]:
-    """Return what moves a line on the terminal, which appears with the first step and goes with ``stack``."""
+def _progress_bar(stack: ExitStack) -> Callable[[Progress], None]:
+    """Return a function that moves a progress bar, shown from the first step until ``stack`` is closed."""
 
     @cache
     def line(total: int) -> tuple[Any, Any]:

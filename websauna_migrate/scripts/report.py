@@ -1,4 +1,4 @@
-"""Results as text and as JSON. Returns what is to be printed, and prints nothing itself."""
+"""Results as text and as JSON. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.plan import HistoryState, Plan
 
-_WIDTH = 1_000_000  # more than any table has: rich never folds
+_WIDTH = 1_000_000  # wider than any table: rich never wraps a line
 _COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}
 
 
 def as_json(value: object, *, ascii: bool = False) -> str:
-    """Return ``value`` as JSON for people and programs, or in ``ascii``, which every stream takes."""
+    """Return ``value`` as indented JSON; with ``ascii`` every stream can encode it."""
     return json.dumps(value, indent=2, ensure_ascii=ascii) + "\n"
 
 
@@ -90,7 +90,7 @@ def status_text(histories: Iterable[History], states: Mapping[str, HistoryState]
 
 
 def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> str:
-    """Return one row per history that ``plan`` touched; ``seconds`` are those that its revisions took."""
+    """Return one row per history that ``plan`` changed; ``seconds`` is the run time of its revisions."""
     counts = Counter(step.package for step in plan.steps)
     rows = (
         (package, _rows(plan.heads_before[package]), _rows(plan.heads_after[package]), str(count), f"{took:.2f}")
@@ -101,7 +101,7 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
 
 
 def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM) -> list[dict[str, Any]]:
-    """Return what ``doctor`` found as plain values, with ``program`` as the start of its commands."""
+    """Return the findings of ``doctor`` as plain values, with ``program`` as the start of commands."""
     return [
         {
             "problem": finding.problem,
@@ -114,9 +114,9 @@ def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM)
 
 
 def findings_text(findings: Sequence[Finding], program: Sequence[str] = PROGRAM) -> str:
-    """Return what ``doctor`` found: for each what it is, why it matters, and what fixes it."""
+    """Return the findings of ``doctor``: for each what it is, why it matters, and how to fix it."""
     if not findings:
-        return "Nothing is wrong.\n"
+        return "No problems found.\n"
     return "\n".join(
         f"{finding.problem}{f' in {finding.package}' if finding.package else ''}\n"
         f"  what: {escaped(finding.detail)}\n"
@@ -127,7 +127,7 @@ def findings_text(findings: Sequence[Finding], program: Sequence[str] = PROGRAM)
 
 
 def current_lines(graph: HistoryGraph, applied: set[str]) -> Iterator[str]:
-    """Yield the applied revisions that no applied one follows, as ``alembic current`` prints them."""
+    """Yield the applied revisions without an applied successor, as ``alembic current`` prints them."""
     for revision in sorted(applied):
         if applied.isdisjoint(graph.children[revision]):
             yield revision + _head_mark(graph, revision) + _tree_marks(graph, revision)
@@ -141,7 +141,7 @@ def head_lines(graph: HistoryGraph) -> Iterator[str]:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colour: bool) -> str:
-    """Return a table as wide as its content needs, with colours or as plain text; what is a ``str`` stays as it is."""
+    """Return a table as wide as its content, with colours or as plain text; a ``str`` is shown unchanged."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

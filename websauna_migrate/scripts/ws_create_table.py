@@ -6,7 +6,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from websauna_migrate.scripts.common import application, run_script, standard_streams
+from websauna_migrate.scripts.border import run_script
+from websauna_migrate.scripts.loading import load
+from websauna_migrate.scripts.streams import standard_streams
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,9 +30,9 @@ def build_parser() -> ArgumentParser:
         "ws-create-table",
         description="Print the SQL that creates the tables of the registered models. Does not connect to the database.",
     )
-    parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
+    parser.add_argument("settings_file", metavar="INI", help="the settings file of the application")
     parser.add_argument(
-        "tables", nargs="*", default=[], metavar="TABLE", help="only these; default: all of the package"
+        "tables", nargs="*", default=[], metavar="TABLE", help="only these tables; default: all tables of the package"
     )
     parser.add_argument("-x", action="append", metavar="packages=NAMES", help="packages=all, packages=a,b")
     parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
@@ -42,10 +44,10 @@ def create_table(options: Namespace) -> int:
     """Print the SQL of the tables that ``options`` name."""
     from websauna_migrate.database.ddl import create_statements, find_tables
 
-    app, packages = application(options, needs_owners=True)
-    tables = find_tables(app.ownership, packages, options.tables)
-    origin = str(app.ini.path)
+    loaded = load(options, needs_owners=True)
+    app = loaded.app
+    tables = find_tables(app.ownership, loaded.packages, options.tables)
     if tables:
-        for statement in create_statements(app.ownership, tables, app.url, origin):
+        for statement in create_statements(app.ownership, tables, app.url, str(app.ini.path)):
             print(f"{statement}\n")
     return 0

@@ -8,7 +8,8 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from websauna_migrate.scripts.common import run_script, standard_streams
+from websauna_migrate.scripts.border import run_script
+from websauna_migrate.scripts.streams import standard_streams
 from websauna_migrate.scripts.ws_dump_db import split_arguments
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run ``ws-db-shell`` with ``argv``; only an error returns, for the client takes the place of the process."""
+    """Run ``ws-db-shell`` with ``argv``; only an error returns, because the client replaces the process."""
     own, arguments = split_arguments(argv)
     options = build_parser().parse_args(own)
     return run_script(lambda: become_client(options, arguments), options)
@@ -34,17 +35,17 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         "ws-db-shell",
         usage="%(prog)s [-h] [--client NAME] [--raiseerr] INI [-- ARGS ...]",
-        description="Open a shell on the database of an application: pgcli or psql, mycli or mariadb or mysql, "
-        "litecli or sqlite3, the first that is installed. What follows -- goes to it.",
+        description="Open a shell on the database of an application with the first client that is installed: pgcli or "
+        "psql, mycli or mariadb or mysql, litecli or sqlite3. Arguments after -- are passed to the client.",
     )
-    parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
-    parser.add_argument("--client", metavar="NAME", help="use this client, of those named above")
+    parser.add_argument("settings_file", metavar="INI", help="the settings file of the application")
+    parser.add_argument("--client", metavar="NAME", help="use this one of the clients named above")
     parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
     return parser
 
 
 def become_client(options: Namespace, arguments: Sequence[str]) -> int:
-    """Replace this process by the client: terminal, signals and exit code are its own from here on."""
+    """Replace this process by the client: it then has the terminal, the signals and the exit code."""
     from websauna_migrate.database.client import choose, option_file, shell_calls
     from websauna_migrate.database.connection import database_url
     from websauna_migrate.settings.app import read_app
@@ -53,6 +54,6 @@ def become_client(options: Namespace, arguments: Sequence[str]) -> int:
     call = choose(shell_calls(database_url(app.settings, str(app.path)), arguments), options.client)
     with option_file(call) as (argv, _):
         sys.stdout.flush()
-        # Python ignores it, and a program would inherit that.
+        # Python ignores SIGPIPE, and the client would inherit that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvpe(call.program, argv, {**os.environ, **call.environment})

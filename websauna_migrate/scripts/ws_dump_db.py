@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from websauna_migrate.database.errors import ClientFailed
 from websauna_migrate.exceptions import WrongCombination
-from websauna_migrate.scripts.common import run_script, standard_streams, tell
+from websauna_migrate.scripts.border import run_script
+from websauna_migrate.scripts.printing import tell
+from websauna_migrate.scripts.streams import standard_streams
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,12 +40,12 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         "ws-dump-db",
         usage="%(prog)s [-h] [--output FILE] [--raiseerr] INI [-- ARGS ...]",
-        description="Print the database of an application as SQL. What follows -- goes to the program that does it: "
-        "pg_dump, mariadb-dump or mysqldump. SQLite needs none.",
+        description="Print the database of an application as SQL. Arguments after -- are passed to the dump program: "
+        "pg_dump, mariadb-dump or mysqldump. SQLite needs no program.",
     )
-    parser.add_argument("settings_file", metavar="INI", help="the application's settings file")
+    parser.add_argument("settings_file", metavar="INI", help="the settings file of the application")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to FILE, which changes only when the dump is complete"
+        "--output", type=Path, metavar="FILE", help="write to FILE, which is replaced only when the dump is complete"
     )
     parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
     return parser
@@ -56,7 +58,7 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
-    """Write the dump where ``options`` say. The exit code is that of the program."""
+    """Write the dump to the target of ``options``. The exit code is that of the dump program."""
     from websauna_migrate.database.client import sqlite_file
     from websauna_migrate.database.connection import database_url
     from websauna_migrate.database.dump import dump
@@ -65,7 +67,7 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     app = read_app(options.settings_file)
     url = database_url(app.settings, str(app.path))
     if arguments and url.get_backend_name() == "sqlite":
-        raise WrongCombination("SQLite is dumped without a program", "leave out -- and what follows")
+        raise WrongCombination("SQLite is dumped without a program", "leave out -- and the arguments after it")
     target = options.output
     if target and target.exists() and url.get_backend_name() == "sqlite" and target.samefile(sqlite_file(url)):
         raise WrongCombination(f"{target} is the database itself", "name another file with --output")
@@ -83,7 +85,7 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
 def _write(pieces: Generator[bytes], output: Path | None) -> None:
     from websauna_migrate.database.dump import write_all, write_whole
 
-    # The dump itself would tear the line apart.
+    # The dump on the same terminal would break the progress line.
     mixed = output is None and sys.stdout.isatty()
     with _progress(pieces, shown=sys.stderr.isatty() and not mixed) as counted:
         if output is None:
@@ -95,7 +97,7 @@ def _write(pieces: Generator[bytes], output: Path | None) -> None:
 
 @contextmanager
 def _progress(pieces: Iterable[bytes], *, shown: bool) -> Iterator[Iterable[bytes]]:
-    """Yield ``pieces``, and show meanwhile how many bytes they were and how long it took, if that is to be shown."""
+    """Yield ``pieces``; when ``shown``, with a progress line of the bytes and the time so far."""
     if not shown:
         yield pieces
         return
@@ -115,7 +117,7 @@ def _counted(pieces: Iterable[bytes], progress: Progress, task: TaskID) -> Itera
 
 
 def _end_by_signals() -> None:
-    """Let a signal that ends this process end the program first, and remove what is half done."""
+    """Turn signals into SystemExit, so that the dump program is ended and an incomplete file is removed."""
 
     def end(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)

@@ -13,12 +13,13 @@ from websauna_migrate.packages.errors import EmptySelection, UnknownPackage
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import (
     Selected,
+    XOptions,
     closest,
     current_package,
     package_names,
+    parse_x_options,
     project_folder,
     select,
-    x_option,
 )
 
 REGISTERED = ("shop", "notes", "tags")
@@ -40,7 +41,7 @@ NOTES = History("notes", ("notes",), Path("/notes"), (Path("/notes/versions"),),
     ],
 )
 def test_the_option_names_packages(given_, meant):
-    assert package_names(given_, REGISTERED, "shop") == meant
+    assert package_names(parse_x_options(given_).packages, REGISTERED, "shop") == meant
 
 
 @pytest.mark.parametrize("packages", [["note"], "note", ["shop", "note"]])
@@ -55,19 +56,19 @@ def test_one_name_is_a_selection_and_no_part_of_another_name():
 
 def test_an_unknown_package_is_an_error_with_the_registered_and_the_closest():
     with pytest.raises(UnknownPackage) as caught:
-        package_names(["packages=note"], REGISTERED, "shop")
+        package_names(["note"], REGISTERED, "shop")
     assert (caught.value.package, caught.value.registered, caught.value.closest) == ("note", REGISTERED, "notes")
     assert caught.value.exit_code == 2
     with pytest.raises(UnknownPackage, match="note"):
-        package_names(["packages=all,note"], REGISTERED, "shop")
+        package_names(["all", "note"], REGISTERED, "shop")
     with pytest.raises(UnknownPackage, match=r"registered are: shop, notes, tags$"):
-        package_names(["packages=xyz"], REGISTERED, "shop")
+        package_names(["xyz"], REGISTERED, "shop")
 
 
 @pytest.mark.parametrize("empty", ["packages=", "packages", "packages=,", "packages= "])
 def test_an_option_that_names_none_is_an_error(empty):
     with pytest.raises(EmptySelection):
-        package_names([empty], REGISTERED, "shop")
+        package_names(parse_x_options([empty]).packages, REGISTERED, "shop")
 
 
 def test_packages_are_grouped_by_history_in_its_order():
@@ -83,12 +84,29 @@ def test_what_is_selected_is_what_is_named(names):
     assert all(one.packages for one in selected)
 
 
-def test_an_option_has_one_of_its_values():
-    assert x_option(["transaction=all"], "transaction", ("all", "each")) == "all"
-    assert x_option(["transaction=all", "transaction=each"], "transaction", ("all", "each")) == "each"
-    assert x_option(["packages=all"], "transaction", ("all", "each")) is None
-    with pytest.raises(UnknownOption, match=r"say -x transaction=all or -x transaction=each$"):
-        x_option(["transaction=some"], "transaction", ("all", "each"))
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], XOptions()),
+        (["other=1", "tenant"], XOptions()),
+        (["packages=a, b", "packages=c"], XOptions(packages=("a", "b", "c"))),
+        (["transaction=all"], XOptions(one_transaction=True)),
+        (["transaction=all", "transaction=each"], XOptions()),
+        (["cascade=yes", "transaction=all"], XOptions(one_transaction=True, cascade=True)),
+        (["cascade=yes", "cascade=no"], XOptions()),
+    ],
+)
+def test_x_options_are_one_value(arguments, options):
+    assert parse_x_options(arguments) == options
+
+
+@pytest.mark.parametrize("option", ["transaction=some", "transaction", "cascade=maybe", "cascade="])
+def test_a_value_that_an_x_option_does_not_accept_is_an_error_with_those_that_it_does(option):
+    with pytest.raises(UnknownOption) as caught:
+        parse_x_options([option])
+    name = option.partition("=")[0]
+    assert len(caught.value.choices) == 2
+    assert all(choice.startswith(f"-x {name}=") and choice in str(caught.value) for choice in caught.value.choices)
 
 
 def test_the_closest_name_is_one_that_was_probably_meant():

@@ -66,7 +66,7 @@ def test_findings_are_told_as_text_and_as_json():
         "detail": "no row",
         "remedy": "ws-alembic stamp head",
     }
-    assert findings_text([]) == "Nothing is wrong.\n"
+    assert findings_text([]) == "No problems found.\n"
     assert findings_text(findings).startswith("ownerless-table\n  what: table 'x' is nobody's\n  why:  no package")
     assert "unstamped in shop\n" in findings_text(findings)
 

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from websauna_migrate.run.errors import RunInterrupted
-from websauna_migrate.scripts import common
-from websauna_migrate.scripts.common import ended_by_signals
+from websauna_migrate.scripts import signals
+from websauna_migrate.scripts.signals import ended_by_signals
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_a_cancel_that_fails_does_no_harm():
 
 
 def test_a_cancel_that_outlasts_the_run_ends_quietly(monkeypatch):
-    monkeypatch.setattr(common, "_CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr(signals, "_CANCEL_SECONDS", 0.01)
     threads, goes_on = [], threading.Event()
 
     def cancel():

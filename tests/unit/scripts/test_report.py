@@ -127,7 +127,7 @@ def test_findings_tell_what_why_and_what_to_do():
     found = Finding("orphan-history", "shop", "what is wrong", "do that")
     text = findings_text([found])
     assert text == (f"orphan-history in shop\n  what: what is wrong\n  why:  {found.reason}\n  fix:  do that\n")
-    assert findings_text([]) == "Nothing is wrong.\n"
+    assert findings_text([]) == "No problems found.\n"
 
 
 def test_no_line_of_a_table_ends_with_spaces_or_is_wrapped():

@@ -1,0 +1,93 @@
+"""The comparisons of ``check`` and ``revision --autogenerate`` over several histories."""
+
+from __future__ import annotations
+
+import functools
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from sqlalchemy.engine import Connection
+
+from websauna_migrate.autogenerate.comparison import Comparison
+from websauna_migrate.autogenerate.errors import NoAnswer, NotUpToDate
+from websauna_migrate.autogenerate.renamed import Renames
+from websauna_migrate.autogenerate.requirements import Requirements
+from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.packages.selection import Selected, is_installed
+from websauna_migrate.revisions.plan import known_rows
+from websauna_migrate.scripts.asking import ask, can_read_and_answer
+from websauna_migrate.scripts.loading import Loaded
+from websauna_migrate.scripts.printing import tell
+
+
+def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) -> None:
+    """Make sure that all revisions are applied: models are compared with what the revisions made.
+
+    An installed package, for which nothing is written, counts only for a command that does not write.
+
+    :raises NotUpToDate: a revision is not applied
+    """
+    compared = [one for one in loaded.selected if not (writes and is_installed(one.history.script_location))]
+    graph = loaded.app.graph()
+    rows = read_heads(connection, [one.history for one in compared])
+    for one in compared:
+        history = graph.histories[one.history.package]
+        if set(known_rows(history, rows[history.package])) != set(history.heads):
+            raise NotUpToDate(history.package)
+
+
+def comparisons(loaded: Loaded) -> Iterator[tuple[Selected, Comparison]]:
+    """Yield each history with the comparison of its packages."""
+    for one in loaded.selected:
+        yield one, loaded.app.comparison(one.packages, one.history)
+
+
+def new_comparisons(
+    loaded: Loaded, options: Namespace, on_loss: Callable[[str], None]
+) -> Iterator[tuple[Selected, Comparison]]:
+    """Yield each history with the comparison for a new revision, and again those with foreign keys that had to wait.
+
+    ``on_loss`` gets a line for each table and column that a revision drops.
+    """
+    app = loaded.app
+    histories = {history.package: history for history in app.histories}
+    asks = can_read_and_answer() and not options.no_input
+    renames = Renames()
+    waiting: list[tuple[Selected, Comparison]] = []
+    for number, (one, comparison) in enumerate(list(comparisons(loaded))):
+        package = one.history.package
+        coming = frozenset(later.history.package for later in loaded.selected[number + 1 :])
+        requirements = Requirements(one.history, histories, app.ownership, coming)
+        yield (
+            one,
+            replace(
+                comparison,
+                requirements=requirements,
+                renames=renames,
+                ask=functools.partial(_ask, package) if asks else None,
+                on_nothing=functools.partial(tell, f"{package}: no changes, no revision was written"),
+                on_loss=functools.partial(_name_loss, package, on_loss),
+            ),
+        )
+        if requirements.put_off:
+            second = replace(requirements, coming=frozenset(), put_off=[])
+            waiting.append((one, replace(comparison, requirements=second, given=tuple(requirements.put_off))))
+    yield from waiting
+
+
+def for_second_revision(options: Namespace) -> Namespace:
+    """Return the options for a revision with the foreign keys that had to wait for those of other packages."""
+    message = f"{options.message or 'autogenerate'}, foreign keys"
+    return Namespace(**{**vars(options), "message": message, "autogenerate": False, "rev_id": None, "head": "head"})
+
+
+def _ask(package: str, question: str) -> bool:
+    try:
+        return ask(f"{package}: {question}")
+    except EOFError as error:
+        raise NoAnswer(package, question) from error
+
+
+def _name_loss(package: str, on_loss: Callable[[str], None], line: str) -> None:
+    on_loss(f"{package}: {line}")

@@ -1,0 +1,85 @@
+"""From the options of a command line to the application, and to the packages that the command is about."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.packages.selection import Selected, package_names, parse_x_options, select
+from websauna_migrate.scripts.errors import NoSettingsFile
+from websauna_migrate.scripts.printing import settings_files, show_warnings_as_lines, warn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.selection import XOptions
+
+_GARBAGE = 200_000  # objects until the first collection: a long history is read without one
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The application of ``-c``, the ``-x`` options, and the histories that ``-x packages=`` selects."""
+
+    app: Application
+    x: XOptions
+    selected: tuple[Selected, ...]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages that the command considers, in the order of their histories."""
+        return tuple(name for one in self.selected for name in one.packages)
+
+
+def load(options: Namespace, *, needs_owners: bool = False, complete: bool = True) -> Loaded:
+    """Load the application of ``-c`` and select the packages of ``-x packages=``.
+
+    A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other.
+    With ``complete=False`` the models are read only as far as the order of the histories needs it.
+    """
+    x = parse_x_options(options.x or ())
+    _prepare_warnings()
+    from websauna_migrate.bootstrap import load_application
+
+    with redirect_stdout(sys.stderr):  # what an application prints while it starts is not a result
+        app = load_application(settings_file(options), options.name, complete=complete)
+    _collect_garbage_again()
+    selected = select(app.histories, package_names(x.packages, app.packages, app.current_package()))
+    if needs_owners:
+        app.ownership.require()
+    for problem in app.ownership.problems:
+        warn(options, problem)
+    return Loaded(app, x, selected)
+
+
+def settings_file(options: Namespace) -> str:
+    """Return the settings file that ``-c`` names, else the environment variable ``ALEMBIC_CONFIG``.
+
+    :raises NoSettingsFile: there is none
+    :raises WrongCombination: there are several
+    """
+    named = settings_files(options)
+    if not named:
+        raise NoSettingsFile
+    if len(named) > 1:
+        raise WrongCombination("-c is given more than once", "name one settings file; it may include others")
+    return named[0]
+
+
+def _prepare_warnings() -> None:
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # raised by Pyramid's own imports
+    show_warnings_as_lines()
+
+
+def _collect_garbage_again() -> None:
+    """Undo the ``gc.disable()`` of ``ws-alembic``, without a collection of what was loaded."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.set_threshold(_GARBAGE)
+        gc.enable()

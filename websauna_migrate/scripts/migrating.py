@@ -1,0 +1,117 @@
+"""The commands that write history tables: ``upgrade``, ``downgrade``, ``stamp`` and ``ensure_version``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.scripts.backup import back_up
+from websauna_migrate.scripts.printing import say, say_who_holds, tell
+from websauna_migrate.scripts.progress import shown_progress
+from websauna_migrate.scripts.repairing import confirm_removal
+from websauna_migrate.scripts.showing import warn_of_reports
+from websauna_migrate.scripts.signals import ended_by_signals
+from websauna_migrate.scripts.streams import Output
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from websauna_migrate.revisions.plan import Plan
+    from websauna_migrate.revisions.scripts import Direction
+    from websauna_migrate.run.steps import Progress
+    from websauna_migrate.scripts.loading import Loaded
+
+
+def upgrade(options: Namespace, loaded: Loaded) -> int:
+    """Run the upgrades of revisions."""
+    return _migrate(options, loaded, "up")
+
+
+def downgrade(options: Namespace, loaded: Loaded) -> int:
+    """Run the downgrades of revisions."""
+    return _migrate(options, loaded, "down")
+
+
+def stamp(options: Namespace, loaded: Loaded) -> int:
+    """Write revisions into the history tables without running them."""
+    from websauna_migrate.run.offline import write_stamp_sql
+    from websauna_migrate.run.stamp import stamp as write_rows
+
+    if options.sql and options.purge:
+        raise WrongCombination("--sql does not read the rows that --purge deletes", "leave out one of them")
+    app, packages = loaded.app, loaded.packages
+    if options.sql:
+        write_stamp_sql(app, packages, options.revisions, sys.stdout)
+        return 0
+    heads = write_rows(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
+    for package, rows in heads.items():
+        say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
+    return 0
+
+
+def ensure_version(options: Namespace, loaded: Loaded) -> int:
+    """Create the history tables that do not exist yet."""
+    from websauna_migrate.run.offline import write_ensure_version_sql
+    from websauna_migrate.run.stamp import ensure_version as create_history_tables
+
+    if options.sql:
+        write_ensure_version_sql(loaded.app, loaded.packages, sys.stdout)
+    else:
+        create_history_tables(loaded.app, loaded.packages, on_wait=say_who_holds(options))
+    return 0
+
+
+def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
+    from websauna_migrate.run.executor import migrate
+
+    if options.sql and options.backup:
+        raise WrongCombination("--sql changes no database, so there is nothing to back up", "leave out --backup")
+    run_options: dict[str, Any] = {
+        "direction": direction,
+        "cascade": loaded.x.cascade,
+        "one_transaction": loaded.x.one_transaction,
+        "cmd_opts": options,
+    }
+    if options.sql:
+        _print_sql(options, loaded, run_options)
+        return 0
+    if direction == "down" and options.revision == "base":
+        confirm_removal(options, loaded)
+
+    def on_plan(plan: Plan) -> None:
+        warn_of_reports(options, plan)
+        back_up(options, loaded.app, plan)
+
+    _run(options, partial(migrate, loaded.app, loaded.packages, options.revision, on_plan=on_plan, **run_options))
+    return 0
+
+
+def _print_sql(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> None:
+    from websauna_migrate.run.offline import write_sql
+
+    output = Output()
+    with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is not SQL
+        write_sql(loaded.app, loaded.packages, options.revision, output, **run_options)
+    print(output.getvalue(), end="")
+
+
+def _run(options: Namespace, migrate: Callable[..., Plan]) -> None:
+    seconds: dict[str, float] = {}
+
+    def on_progress(progress: Progress) -> None:
+        seconds[progress.step.package] = seconds.get(progress.step.package, 0) + progress.seconds
+        show_progress(progress)
+
+    # What a revision prints is not a result.
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
+        done = migrate(on_wait=say_who_holds(options), on_progress=on_progress, interruptible=ended_by_signals)
+    if not done.steps:
+        say(options, "nothing to do")
+    elif not options.quiet:
+        from websauna_migrate.scripts.report import summary_text
+
+        tell(summary_text(done, seconds, colour=sys.stderr.isatty()).rstrip())

@@ -1,0 +1,47 @@
+"""``init``: the script location of a package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.packages.errors import InstalledHistory
+from websauna_migrate.packages.selection import is_installed
+from websauna_migrate.scripts.printing import say, tell, warn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from websauna_migrate.scripts.loading import Loaded
+
+
+def init(options: Namespace, loaded: Loaded) -> int:
+    """Create the script locations of the selected packages."""
+    if options.directory and len(loaded.packages) > 1:
+        raise WrongCombination("one folder cannot hold the revisions of several packages", "name one with -x packages=")
+    for name in loaded.packages:
+        usual = loaded.app.place_for_revisions(name)
+        folder = Path(options.directory).absolute() if options.directory else usual
+        if is_installed(folder):
+            _refuse_installed(options, loaded, InstalledHistory(name, str(folder)))
+        else:
+            _write(options, name, folder, usual)
+    return 0
+
+
+def _refuse_installed(options: Namespace, loaded: Loaded, error: InstalledHistory) -> None:
+    """Raise ``error``, or warn where there are other packages to go on with."""
+    if len(loaded.packages) == 1:
+        raise error
+    warn(options, error)
+
+
+def _write(options: Namespace, package: str, folder: Path, usual: Path) -> None:
+    from websauna_migrate.packages.histories import write_scaffold
+
+    for path in write_scaffold(folder, package):
+        say(options, f"wrote {path}")
+    if folder != usual:
+        setting = f"websauna_migrate.script_location.{package} = {folder}"
+        tell(f"add this line to the [app:...] section of the INI: {setting}")

@@ -1,0 +1,57 @@
+"""The files that ``revision`` and ``merge`` write."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from websauna_migrate.autogenerate.script_check import check_script
+from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, MissingTemplate, UnwritableHistory
+from websauna_migrate.packages.selection import Selected, is_installed
+from websauna_migrate.scripts.printing import warn
+
+
+def may_write(one: Selected, options: Namespace) -> bool:
+    """Make sure that a revision can be written for ``one``; warn and return False where it is an installed package.
+
+    :raises RevisionError: the folder or the template is missing, or the folder is not writable
+    """
+    history = one.history
+    folder = history.version_locations[0]
+    if not history.script_location.is_dir():
+        raise MissingScriptLocation(history.package, str(history.script_location))
+    if is_installed(folder):
+        warn(options, InstalledHistory(history.package, str(history.script_location)))
+        return False
+    template = history.script_location / "script.py.mako"
+    if (history.script_location / "env.py").is_file() and not template.is_file():
+        raise MissingTemplate(history.package, str(template))
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell
+            return True
+    except OSError as error:
+        raise UnwritableHistory(history.package, str(folder), error.strerror or str(error)) from error
+
+
+@contextlib.contextmanager
+def all_or_none(selected: Sequence[Selected]) -> Iterator[None]:
+    """Check the scripts that the block wrote, and remove all of them if it or the check failed."""
+    before = set(_scripts(selected))
+    try:
+        yield
+        for path in sorted(set(_scripts(selected)) - before):
+            check_script(path)
+    except BaseException:
+        for path in set(_scripts(selected)) - before:
+            path.unlink()
+        raise
+
+
+def _scripts(selected: Sequence[Selected]) -> Iterator[Path]:
+    for one in selected:
+        for folder in one.history.version_locations:
+            yield from folder.glob("**/*.py")

@@ -1,0 +1,107 @@
+"""The commands that repair a history: ``doctor``, ``adopt``, ``rebase``, and the confirmation of ``downgrade base``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import WrongCombination, command
+from websauna_migrate.repair.errors import AdoptionOfSeveral
+from websauna_migrate.scripts.asking import can_answer, confirm
+from websauna_migrate.scripts.border import FAILED
+from websauna_migrate.scripts.printing import program, say, say_who_holds, show, show_json, tell
+from websauna_migrate.scripts.signals import ended_by_signals
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from websauna_migrate.repair.adoption import Adoption
+    from websauna_migrate.scripts.loading import Loaded
+
+
+def doctor(options: Namespace, loaded: Loaded) -> int:
+    """Find problems in scripts, models and database; exit with 1 when there is one."""
+    from websauna_migrate.repair.doctor import examine
+    from websauna_migrate.scripts.report import findings_json, findings_text
+
+    # What a script prints while it is replayed is not a result.
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
+        findings = examine(loaded.app, loaded.packages)
+    if options.format == "json":
+        show_json(findings_json(findings, program(options)))
+    else:
+        show(findings_text(findings, program(options)))
+    return FAILED if findings else 0
+
+
+def adopt(options: Namespace, loaded: Loaded) -> int:
+    """Write the revision of an existing database into the history table; ask for confirmation first."""
+    from websauna_migrate.repair.adoption import carry_out, propose
+
+    if len(loaded.selected) > 1:
+        raise AdoptionOfSeveral(tuple(one.history.package for one in loaded.selected))
+    app, history = loaded.app, loaded.selected[0].history
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
+        adoption = propose(app, history, source=options.source, revision=options.revision, drop_old=options.drop_old)
+    if not adoption.changes:
+        say(options, f"{history.package}: nothing to adopt, {adoption.why}")
+        return 0
+    if not (options.yes and options.quiet):
+        _tell_changes(history.package, adoption)
+    confirm("adopt", yes=options.yes)
+    carry_out(app, adoption, say_who_holds(options))
+    say(options, f"{history.package}: adopted at {', '.join(adoption.rows) or 'base'}")
+    _say_what_stays(options, history.package, adoption)
+    return 0
+
+
+def rebase(options: Namespace, loaded: Loaded) -> int:
+    """Rewrite ``down_revision`` in the script of a revision that is not applied."""
+    from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.revisions import rebase
+    from websauna_migrate.revisions.plan import packages_meant
+
+    app = loaded.app
+    graph = app.graph()
+    package, *others = packages_meant(graph, [one.history.package for one in loaded.selected], options.revision)
+    if others:
+        raise WrongCombination(f"rebase {options.revision} is for one history", f"select it with -x packages={package}")
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, [app.history(package)])[package]
+    script, onto = rebase.rebase(graph.histories[package], options.revision, options.onto, rows)
+    say(options, f"{package}: the down revision of {script.id} is now {onto or 'base'} ({script.path})")
+    return 0
+
+
+def confirm_removal(options: Namespace, loaded: Loaded) -> None:
+    """List what ``downgrade base`` would drop and, on a terminal, ask; without a terminal the command goes on.
+
+    :raises NotConfirmed: the answer was not yes
+    """
+    from websauna_migrate.repair.doctor import tables_to_lose
+
+    losses = tables_to_lose(loaded.app, loaded.packages, cascade=loaded.x.cascade)
+    for table, rows in losses:
+        say(options, f"this drops table {table} with {rows} row(s)")
+    if losses and can_answer():
+        confirm("downgrade", yes=options.yes)
+
+
+def _tell_changes(package: str, adoption: Adoption) -> None:
+    tell(f"{package}: {adoption.why}. These changes will be made:")
+    for change in adoption.changes:
+        tell(f"  {change}")
+
+
+def _say_what_stays(options: Namespace, package: str, adoption: Adoption) -> None:
+    """Name the version table that was adopted and still exists, and the command that drops it."""
+    old = adoption.source
+    if old is None or not old.only_rows or adoption.drop is not None:
+        return
+    drop = command(package, "adopt", *(("--from", options.source) if options.source else ()), "--drop-old")
+    say(options, f"{old.name} was kept; if nothing else uses it, drop it with: {drop.text(program(options))}")
+
+
+def _nothing() -> None:
+    """Cancel no statement: a replay runs only short ones."""

@@ -1,0 +1,105 @@
+"""The commands that only read: ``current``, ``heads``, ``status`` and ``plan``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from websauna_migrate.scripts.border import FAILED
+from websauna_migrate.scripts.errors import NotOnHeads
+from websauna_migrate.scripts.printing import fail, show, show_json, warn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from websauna_migrate.packages.selection import Selected
+    from websauna_migrate.revisions.plan import Plan
+    from websauna_migrate.scripts.loading import Loaded
+
+_GOOD_STATES = ("up to date", "no revisions")
+
+
+def current(options: Namespace, loaded: Loaded) -> int:
+    """Show the applied revisions of each history."""
+    from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.revisions.history import applied
+    from websauna_migrate.revisions.plan import known_rows
+    from websauna_migrate.scripts.report import current_lines
+
+    graph = loaded.app.graph()
+    with loaded.app.connected(writes=False) as connection:
+        rows = read_heads(connection, [one.history for one in loaded.selected])
+    code = 0
+    for one in loaded.selected:
+        history = graph.histories[one.history.package]
+        heads = known_rows(history, rows[one.history.package])
+        if options.check_heads and set(heads) != set(history.heads):
+            fail(options, NotOnHeads(one.history.package))
+            code = FAILED
+        _show_part(loaded, one, current_lines(history, applied(history, heads)))
+    return code
+
+
+def heads(options: Namespace, loaded: Loaded) -> int:
+    """Show the heads of each history among its scripts."""
+    from websauna_migrate.scripts.report import head_lines
+
+    graph = loaded.app.graph()
+    for one in loaded.selected:
+        _show_part(loaded, one, head_lines(graph.histories[one.history.package]))
+    return 0
+
+
+def status(options: Namespace, loaded: Loaded) -> int:
+    """Show the state of each history."""
+    from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.revisions.plan import history_state, wrong_rows
+    from websauna_migrate.scripts.report import status_json, status_text
+
+    histories = [one.history for one in loaded.selected]
+    graph = loaded.app.graph()
+    with loaded.app.connected(writes=False) as connection:
+        rows = read_heads(connection, histories)
+    for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
+        warn(options, error)
+    states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
+    if options.format == "json":
+        show_json(status_json(histories, states))
+    else:
+        show(status_text(histories, states, colour=sys.stdout.isatty()))
+    good = all(state.state in _GOOD_STATES for state in states.values())
+    return 0 if good or not options.check else FAILED
+
+
+def plan(options: Namespace, loaded: Loaded) -> int:
+    """Show the steps of an upgrade or a downgrade."""
+    from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.scripts.report import plan_json, plan_text
+
+    with loaded.app.connected(writes=False) as connection:
+        rows = read_heads(connection, loaded.app.histories)
+    target = ("base" if options.down else "heads") if options.revision is None else options.revision
+    steps = loaded.app.plan(
+        rows, loaded.packages, target, direction="down" if options.down else "up", cascade=loaded.x.cascade
+    )
+    warn_of_reports(options, steps)
+    if options.format == "json":
+        show_json(plan_json(steps))
+    else:
+        show(plan_text(steps, colour=sys.stdout.isatty()))
+    return 0
+
+
+def warn_of_reports(options: Namespace, plan: Plan) -> None:
+    """Print what ``plan`` found on its way as warnings."""
+    for report in plan.reports:
+        warn(options, report)
+
+
+def _show_part(loaded: Loaded, one: Selected, lines: Iterable[str]) -> None:
+    """Print ``lines`` about ``one``, with a heading where there are several histories."""
+    if len(loaded.selected) > 1:
+        show(f"{one.history.package}:\n")
+    for line in lines:
+        show(f"{line}\n")

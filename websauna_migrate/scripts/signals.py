@@ -1,0 +1,74 @@
+"""What Ctrl-C and SIGTERM do while a run is under way."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from websauna_migrate.run.errors import RunInterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+_SIGNALLED = 128  # plus the number of the signal, as in a shell
+INTERRUPTED = _SIGNALLED + signal.SIGINT
+_CANCEL_SECONDS = 5
+
+
+@contextmanager
+def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C and SIGTERM while the block runs, also inside a statement of the database.
+
+    ``cancel`` ends that statement. It is called in a thread, because a driver that waits in C keeps the signal from
+    Python until the statement has ended. A signal that is ignored, as Ctrl-C under ``nohup``, stays ignored.
+    """
+    caught: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        caught.append(number)
+        if len(caught) == 1:  # a second signal must not stop the rollback or its message
+            raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    with _on_signal(handled, cancel):
+        for number in handled:
+            signal.signal(number, stop)
+        try:
+            yield
+        except (RunInterrupted, KeyboardInterrupt) as error:
+            vars(error)["exit_code"] = _SIGNALLED + (caught or [signal.SIGINT])[0]
+            raise
+        finally:
+            # The process ends after a signal: another one must not keep it from reporting how.
+            for number in handled:
+                signal.signal(number, signal.SIG_IGN if caught else before[number])
+
+
+@contextmanager
+def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[None]:
+    """Call ``call`` once, in a thread, as soon as the process gets one of the signals."""
+    called: list[bool] = []
+
+    def watch() -> None:
+        with reader:  # closed by its only reader, which alone knows when it has read the last byte
+            while received := reader.recv(1):
+                if received[0] in numbers and not called:
+                    called.append(True)
+                    with suppress(Exception):  # the statement may have ended, or the connection may be closed
+                        call()
+
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()
+        thread.join(_CANCEL_SECONDS)

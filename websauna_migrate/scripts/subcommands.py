@@ -1,0 +1,162 @@
+"""The subcommands of ``ws-alembic`` in one table: what each does, and who runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from websauna_migrate.scripts import arguments
+from websauna_migrate.scripts.migrating import downgrade, ensure_version, stamp, upgrade
+from websauna_migrate.scripts.new_history import init
+from websauna_migrate.scripts.repairing import adopt, doctor, rebase
+from websauna_migrate.scripts.showing import current, heads, plan, status
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from websauna_migrate.scripts.loading import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subcommand:
+    """What one subcommand does.
+
+    ``run`` runs it for all selected histories. Without one it is Alembic's function, which runs once for each history.
+    """
+
+    name: str
+    run: Callable[[Namespace, Loaded], int] | None = None
+    help: str | None = None
+    """One sentence for ``--help``; None keeps that of Alembic."""
+    add_arguments: Callable[[ArgumentParser], None] = arguments.no_arguments
+    """Adds the arguments: all of them where there is a ``run``, else those that Alembic's parser lacks."""
+    alembic_options: tuple[str, ...] = ()
+    """With one of these options Alembic's function runs in place of ``run``."""
+    needs_application: bool = True
+    needs_models: bool = False
+    """The models are read completely, not only as far as the order of the histories needs it."""
+    compares: bool = False
+    """The models are compared with the database; where there is an option ``--autogenerate``, only with that."""
+    reads_heads: bool = False
+    """The history tables are read in any case, not only where an argument names the current revision."""
+    runs_env: bool = False
+    """Alembic runs ``env.py`` in any case, not only for a comparison."""
+    one_revision: bool = False
+    """An argument names a revision that only one of several histories may have."""
+    writes_files: bool = False
+    writes_database: bool = False
+
+    def runner(self, options: Namespace) -> Callable[[Namespace, Loaded], int] | None:
+        """Return ``run``, or None where ``options`` ask for what only Alembic's function does."""
+        return None if any(vars(options).get(name) for name in self.alembic_options) else self.run
+
+    def compares_with(self, options: Namespace) -> bool:
+        """Tell whether the models are compared with the database under ``options``."""
+        return self.compares and bool(getattr(options, "autogenerate", True))
+
+
+_SUBCOMMANDS = (
+    Subcommand(
+        name="upgrade",
+        run=upgrade,
+        help="Upgrade to a later version.",
+        add_arguments=arguments.add_upgrade_arguments,
+        writes_database=True,
+    ),
+    Subcommand(
+        name="downgrade",
+        run=downgrade,
+        help="Revert to a previous version.",
+        add_arguments=arguments.add_downgrade_arguments,
+        writes_database=True,
+    ),
+    Subcommand(
+        name="stamp",
+        run=stamp,
+        help="Write revisions into the history tables without running them.",
+        add_arguments=arguments.add_stamp_arguments,
+        writes_database=True,
+    ),
+    Subcommand(
+        name="ensure_version",
+        run=ensure_version,
+        help="Create the history tables that do not exist yet.",
+        add_arguments=arguments.add_ensure_version_arguments,
+        writes_database=True,
+    ),
+    Subcommand(
+        name="current",
+        run=current,
+        help="Show the current revision of each history in the database.",
+        add_arguments=arguments.add_current_arguments,
+        alembic_options=("verbose",),
+        reads_heads=True,
+        runs_env=True,
+    ),
+    Subcommand(
+        name="heads",
+        run=heads,
+        help="Show the heads of each history.",
+        add_arguments=arguments.add_heads_arguments,
+        alembic_options=("verbose", "resolve_dependencies"),
+    ),
+    Subcommand(
+        name="status",
+        run=status,
+        help="Show the state of each history; with --check, exit with 1 unless all are up to date.",
+        add_arguments=arguments.add_status_arguments,
+    ),
+    Subcommand(
+        name="plan",
+        run=plan,
+        help="Show in order the steps that upgrade, or with --down downgrade, would run. Changes nothing.",
+        add_arguments=arguments.add_plan_arguments,
+    ),
+    Subcommand(
+        name="doctor",
+        run=doctor,
+        help="Find problems in scripts, models and database. Changes nothing; exits with 1 when it finds a problem.",
+        add_arguments=arguments.add_format,
+        needs_models=True,
+    ),
+    Subcommand(
+        name="adopt",
+        run=adopt,
+        help="Write the revision of an existing database into the history table. Asks for confirmation.",
+        add_arguments=arguments.add_adopt_arguments,
+        needs_models=True,
+        writes_database=True,
+    ),
+    Subcommand(
+        name="rebase",
+        run=rebase,
+        help="Give a revision that is not applied another down revision: rewrites down_revision in its script.",
+        add_arguments=arguments.add_rebase_arguments,
+        needs_models=True,
+        writes_files=True,
+    ),
+    Subcommand(
+        name="init",
+        run=init,
+        help="Create the script location of the current package: env.py, script.py.mako and versions/.",
+        add_arguments=arguments.add_init_arguments,
+        writes_files=True,
+    ),
+    Subcommand(name="branches"),
+    Subcommand(name="check", add_arguments=arguments.add_format, compares=True),
+    Subcommand(name="edit", one_revision=True),
+    Subcommand(name="history", one_revision=True),
+    Subcommand(name="list_templates", needs_application=False),
+    Subcommand(name="merge", one_revision=True, writes_files=True),
+    Subcommand(name="revision", add_arguments=arguments.add_no_input, compares=True, writes_files=True),
+    Subcommand(name="show", one_revision=True),
+)
+
+TABLE = {subcommand.name: subcommand for subcommand in _SUBCOMMANDS}
+OURS = {subcommand.name: subcommand for subcommand in _SUBCOMMANDS if subcommand.run is not None}
+
+
+def subcommand_of(name: str) -> Subcommand:
+    """Return the subcommand ``name``; one that only a newer Alembic has may write into the database."""
+    return TABLE.get(name) or Subcommand(name=name, writes_database=True)
