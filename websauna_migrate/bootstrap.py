@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
 from websauna_migrate.database.connection import connected, database_url, parse_url
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import MigrateError, SettingsError, listed, reason_of
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
     DEFAULT_FOLDER,
@@ -35,15 +35,12 @@ from websauna_migrate.settings.app import AppSettings, app_factory_module, load_
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
     ApplicationDidNotStart,
-    InvalidInitializer,
-    InvalidNumber,
     QueriedWhileStarting,
     SectionMissing,
-    UnknownApplication,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pyramid.registry import Registry
     from sqlalchemy import MetaData
@@ -204,9 +201,14 @@ def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str 
     try:
         initializer = DottedNameResolver(None).resolve(dotted_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidInitializer(str(ini.path), dotted_name, f"cannot be imported: {error}", TO_IMPORT) from error
+        raise SettingsError(
+            f"{ini.path}: websauna.init = {dotted_name} cannot be imported: {error}", TO_IMPORT
+        ) from error
     if not (isinstance(initializer, type) and issubclass(initializer, Initializer)):
-        raise InvalidInitializer(str(ini.path), dotted_name, "is no such class")
+        raise SettingsError(
+            f"{ini.path}: websauna.init = {dotted_name} is not a class",
+            "name a subclass of websauna_migrate.Initializer",
+        )
     return initializer(dict(ini.global_config), ini.settings).register_models(), initializer.__module__
 
 
@@ -216,7 +218,7 @@ def _start_all(ini: AppSettings) -> tuple[Registry, str | None]:
     load_app(ini.config_uri)
     registry = global_registries.last
     if registry is None:
-        raise UnknownApplication(str(ini.path), ())
+        raise _unknown_application(ini, ())
     return registry, app_factory_module(ini.config_uri)
 
 
@@ -229,7 +231,7 @@ def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
     if isinstance(error, MigrateError):
         return error
     if isinstance(error, DBAPIError) and _names_missing_table(error):
-        return QueriedWhileStarting(str(ini.path), " ".join(str(error.orig).split()))
+        return QueriedWhileStarting(str(ini.path), reason_of(error))
     return ApplicationDidNotStart(str(ini.path), error)
 
 
@@ -248,7 +250,7 @@ def _seconds(ini: AppSettings, name: str, default: float) -> float:
     except ValueError:
         seconds = -1
     if not seconds >= 0:
-        raise InvalidNumber(str(ini.path), name, value, "a number of seconds, 0 or more")
+        raise SettingsError(f"{ini.path}: {name} = {value} is not valid", "write a number of seconds, 0 or more")
     return seconds
 
 
@@ -256,12 +258,19 @@ def _app_package(ini: AppSettings, registered: Mapping[str, MigrationPackage], m
     named = ini.settings.get(APP)
     if named:
         if named not in registered and not package_folders(named):
-            raise UnknownApplication(str(ini.path), tuple(registered))
+            raise _unknown_application(ini, registered)
         return str(named)
     found = owning_package(registered, module) if module else None
     if found is None and module is None:
-        raise UnknownApplication(str(ini.path), tuple(registered))
+        raise _unknown_application(ini, registered)
     return found or _package_of(str(module))
+
+
+def _unknown_application(ini: AppSettings, registered: Iterable[str]) -> SettingsError:
+    return SettingsError(
+        f"{ini.path}: cannot tell which package is the application (registered: {listed(tuple(registered))})",
+        f"set {APP} to its dotted name",
+    )
 
 
 def _package_of(module: str) -> str:

@@ -19,11 +19,11 @@ from sqlalchemy.exc import SAWarning
 
 from websauna_migrate.autogenerate.install import install
 from websauna_migrate.database.reflection import know_types, quiet_reflection
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import MigrateError, RunError
 from websauna_migrate.private import expect_standard_strings
 from websauna_migrate.run.context import ATTRIBUTE, RunContext
 from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction, transaction_of_caller
-from websauna_migrate.run.errors import OpenTransaction, OptionNotAllowed, WrongPackage
+from websauna_migrate.run.errors import OpenTransaction, WrongPackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +48,10 @@ def run_alembic(package: str, **options: Any) -> None:
     install()
     refused = OURS.intersection(options)
     if refused:
-        raise OptionNotAllowed(package, sorted(refused))
+        raise RunError(
+            f"env.py of {package}: run_alembic() does not take {', '.join(sorted(refused))}",
+            "leave it out: the settings file and add_migration_package() set it",
+        )
     run = context.config.attributes.get(ATTRIBUTE)
     if run is not None:
         _run(run, package, options)

@@ -31,6 +31,28 @@ from typing import TypeAlias
 #: The wings that have errors of their own, in ``errors.py``.
 _WINGS = ("settings", "packages", "revisions", "database", "dialects", "autogenerate", "run", "repair", "scripts")
 
+#: Classes of 0.1.0.dev0 that are errors of their family now; their names can be imported until 0.2.
+_FOLDED = {
+    "UsageError": "AdoptionOfSeveral EmptySelection NoSettingsFile NobodyToAsk RelativeStepOverSeveral UnknownClient "
+    "UnknownOption UnknownTable WrongCombination",
+    "SettingsError": "AppIsComposite IncludeCycle IncludedPackageMissing InvalidConfigUri InvalidInitializer "
+    "InvalidInterpolation InvalidNumber UnknownApplication UnknownIncludeScheme UnsetVariable UseCycle",
+    "InvalidPasteSection": "DistributionMissing EntryPointMissing FactoryMissing",
+    "RegistrationError": "HistoryTableTaken InvalidMetadata InvalidPackageName ScriptLocationTaken",
+    "OwnershipError": "DottedReference EnumInUse EnumTaken UnregisteredOwner",
+    "RevisionError": "DroppedTooEarly MissingTemplate NotOnHeads RebaseRefused RequiredTypeMissing "
+    "RevisionNotOnBranch StepTooFar TemplateLacks",
+    "InvalidRevision": "DuplicateBranchLabel DuplicateRevision InvalidRevisionHeader MissingParent "
+    "MissingRevisionHeader RevisionCycle",
+    "AmbiguousRevision": "AmbiguousStep RevisionInSeveralHistories SeveralHeads",
+    "RequirementError": "AmbiguousRequirement UnknownRequirement UnregisteredRequirement",
+    "PlanError": "RevisionNotApplied",
+    "RunError": "ChangedMeanwhile DataSessionInTransactionOfCaller DataSessionOffline DataSessionOutsideRevision "
+    "HistoryRowGone NoAnswer NoVersionTable NotConfirmed NotDroppable OptionNotAllowed",
+    "NotInOneTransaction": "NoTransactionalDdl",
+    "ClientError": "DatabaseUnnamed NoClientKnown OutputFailed SnapshotFailed",
+}
+
 #: What starts a command where the settings file is not known.
 PROGRAM = ("ws-alembic",)
 
@@ -107,6 +129,12 @@ def reason_of(error: BaseException) -> str:
     return one_line(getattr(error, "orig", None) or error)
 
 
+def cause_of(error: BaseException) -> str:
+    """Return the class and the message of ``error`` in one line."""
+    reason = reason_of(error)
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+
+
 _MAY_NOT = "grant that right to the user of sqlalchemy.url"
 _REMEDIES: dict[object, str] = {
     "42501": _MAY_NOT,  # PostgreSQL
@@ -152,19 +180,6 @@ class UsageError(MigrateError, ValueError):
     exit_code = 2
 
 
-class WrongCombination(UsageError):
-    """Options that do not go together."""
-
-
-class UnknownOption(UsageError):
-    """An option has a value that it does not know."""
-
-    def __init__(self, option: str, choices: tuple[str, ...]) -> None:
-        self.option = option
-        self.choices = choices
-        super().__init__(f"{option} is not known", f"say {' or '.join(choices)}")
-
-
 class SettingsError(MigrateError, ValueError):
     """A settings file or a value in it is wrong, or the application does not start from it."""
 
@@ -205,6 +220,9 @@ def load_all() -> None:
 
 def __getattr__(name: str) -> type[MigrateError]:
     """Return the error ``name`` of a wing: all of them can be imported from here, and none is loaded before that."""
+    home = next((family for family, folded in _FOLDED.items() if name in folded.split()), None)
+    if home is not None:
+        return globals().get(home) or __getattr__(home)
     if not name.startswith("_"):
         for wing in _WINGS:
             found = getattr(import_module(f"websauna_migrate.{wing}.errors"), name, None)

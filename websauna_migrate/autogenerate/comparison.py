@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
 
-from websauna_migrate.autogenerate.errors import DottedReference
+from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.metadata import target_metadata
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName, referred_name
@@ -181,7 +181,11 @@ def _refuse_dotted_references(tables: Iterable[Table]) -> None:
     for table in tables:
         for target in sorted(referred_name(key).name for key in table.foreign_keys):
             if "." in target:
-                raise DottedReference(table.name, target)
+                raise OwnershipError(
+                    f"a foreign key of table {table.name!r} refers to {target!r}, and a revision cannot tell the dot "
+                    f"in that name from that of a schema",
+                    "rename the table, or write the revision and its foreign key by hand, in SQL",
+                )
 
 
 def _is_empty(script: MigrationScript) -> bool:

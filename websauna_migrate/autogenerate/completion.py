@@ -27,6 +27,7 @@ from websauna_migrate.autogenerate.script_ops import Refusal, Sql
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import stored_name
+from websauna_migrate.exceptions import reason_of
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import is_of_type
@@ -314,7 +315,7 @@ def _require_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, migrati
         try:
             place.type.compile(migration.dialect)
         except Exception as error:  # SQLAlchemy breaks in many ways over a type of another database
-            raise _unrenderable(place, " ".join(str(error).split())) from error
+            raise _unrenderable(place, reason_of(error)) from error
     unknown = []
     for place in _places(downgrade):
         text = _require_written(place, migration)

@@ -27,7 +27,6 @@ from websauna_migrate.autogenerate.enum_facts import (
     stored_as_type,
     stored_type_name,
 )
-from websauna_migrate.autogenerate.errors import EnumInUse, EnumTaken
 from websauna_migrate.autogenerate.requirements import UsedType
 from websauna_migrate.autogenerate.script_ops import (
     Do,
@@ -46,6 +45,7 @@ from websauna_migrate.database.sql import (
     quoted_text,
 )
 from websauna_migrate.dialects.spelling import check_constraints, default_text, type_text
+from websauna_migrate.exceptions import OwnershipError, summed
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 
 if TYPE_CHECKING:
@@ -146,7 +146,11 @@ def _renamed(
 def _require_ours(name: TypeName, was: StoredEnum, enum: ModelEnum) -> None:
     strangers = set(was.others) - {str(column) for column in columns_of(enum.users)}
     if strangers and not was.users:
-        raise EnumTaken(str(name), was.values, enum.values, tuple(sorted(strangers)))
+        raise OwnershipError(
+            f"the database has a type {str(name)!r} with the values {_shown(was.values)}, "
+            f"which {summed(tuple(sorted(strangers)))} use",
+            "give the enum of the models another name",
+        )
 
 
 def _created(name: TypeName, values: tuple[str, ...], dialect: Dialect) -> EnumOp:
@@ -199,7 +203,11 @@ def _changed(
         return EnumOp(diff, statements, undo or _remade(name, enum.values, was.values, was.users, (), dialect))
     if was.others:
         lost = tuple(value for value in was.values if value not in enum.values)
-        raise EnumInUse(str(name), lost, was.others)
+        raise OwnershipError(
+            f"the type {str(name)!r} cannot {f'lose {_shown(lost)}' if lost else 'change the order of its values'}: "
+            f"{summed(was.others)} use it too, and they belong to other packages",
+            "keep the values, or give the columns a type of another name",
+        )
     leaving = [user for user in was.users if user.column not in columns_of(staying)]
     upgrade = _remade(name, was.values, enum.values, staying, leaving, dialect)
     downgrade = _remade(name, enum.values, was.values, was.users, (), dialect)

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Constraint, ForeignKeyConstraint, Index, Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
+from websauna_migrate.exceptions import one_line
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 
@@ -102,4 +103,4 @@ def _shown(value: Any, dialect: Dialect) -> str:
     if isinstance(value, TypeEngine):
         with suppress(SQLAlchemyError):  # some are of another database
             value = value.compile(dialect=dialect)
-    return " ".join(str(getattr(value, "arg", value)).split())
+    return one_line(getattr(value, "arg", value))

@@ -23,8 +23,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
-from websauna_migrate.autogenerate.errors import TemplateLacks
 from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect
+from websauna_migrate.exceptions import RevisionError, cause_of
 from websauna_migrate.private import split_variants
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
             exec(statement, namespace)
         value = eval(code.text, namespace)
     except Exception as error:
-        raise CannotBeWritten(f"{code.text} does not run: {one_line(error)}") from error
+        raise CannotBeWritten(f"{code.text} does not run: {cause_of(error)}") from error
     same = type(value) is type(type_) and _ddl(value, scope.dialect) == _ddl(type_, scope.dialect)
     if not same or (isinstance(type_, sa.Enum) and _of_enum(value) != _of_enum(type_)):
         raise CannotBeWritten(f"{code.text} gives another type; give its class a __repr__ that tells all it needs")
@@ -317,11 +317,14 @@ def _stored_by_name(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]
 def require_in_template(name: str, value: object, migration: MigrationContext) -> None:
     """Make sure that the template of the script writes the header ``name``, where it has a ``value``.
 
-    :raises TemplateLacks: it does not, so that the value would be lost
+    :raises RevisionError: it does not, so that the value would be lost
     """
     path = _template(migration)
     if value and path is not None and not any(line.startswith(name) for line in _lines(path)):
-        raise TemplateLacks(str(path), name, repr(value))
+        raise RevisionError(
+            f"{path} has no line for {name!r}, which the revision needs: {value!r}; nothing was written",
+            f'add the line {name} = ${{repr(context.get("{name}", {{}}))}}',
+        )
 
 
 def _imports_of_template(context: AutogenContext) -> frozenset[str]:
@@ -344,11 +347,3 @@ def _default_text(default: object) -> str | bool:
     """Write a default that is plain text as it is: Alembic would take its quotes for those of SQL."""
     text = default.arg if isinstance(default, sa.DefaultClause) else default
     return repr(text) if isinstance(text, str) else False
-
-
-# --- the script that was written -------------------------------------------------------------------------------
-
-
-def one_line(error: BaseException) -> str:
-    """Return the class of ``error`` and what it says, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

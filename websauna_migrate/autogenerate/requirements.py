@@ -17,7 +17,8 @@ from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
 from websauna_migrate.autogenerate.drops import give_name
-from websauna_migrate.autogenerate.errors import DroppedTooEarly, RequiredTableMissing, RequiredTypeMissing
+from websauna_migrate.autogenerate.errors import RequiredTableMissing
+from websauna_migrate.exceptions import RevisionError
 from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.scripts import predecessors, read_revisions
@@ -101,7 +102,11 @@ class Requirements:
             home = self._home(used.table)
             revision = _creator(used, self._revisions(home))
             if revision is None:
-                raise RequiredTypeMissing(used.user, used.type, self.ownership.owners[used.table])
+                owner = self.ownership.owners[used.table]
+                raise RevisionError(
+                    f"the column {used.user} has the type {used.type!r} of {owner}, which no revision creates yet",
+                    f"create the revision of {owner} first, with -x packages={owner}",
+                )
             if home.package != self.history.package:
                 wanted.setdefault(home.package, {})[revision.id] = None
         for package, revision_id in self._last_that_let_go(script, connection):
@@ -125,7 +130,7 @@ class Requirements:
                     continue
                 needed = _as_set(required.get(history.package, ()))
                 if dropping in needed | _before(needed, revisions):
-                    raise DroppedTooEarly(source, str(target), history.package, dropping)
+                    raise _dropped_too_early(source, str(target), f"{history.package} {dropping}")
                 ids = [revision.id for revision in revisions]
                 found[history.package] = min(dropping, found.get(history.package, dropping), key=ids.index)
         return found
@@ -311,3 +316,12 @@ def _by_itself(op: Any, key: Any) -> ModifyTableOps:
 
     give_name(key)
     return ModifyTableOps(op.table_name, [key], schema=op.schema)
+
+
+def _dropped_too_early(table: str, dropped: str, revision: str) -> RevisionError:
+    return RevisionError(
+        f"table {table!r} refers to {dropped!r} until its own revision is run, and that one requires {revision}, "
+        f"which drops {dropped!r}",
+        f"keep the model of {dropped!r}, run revision --autogenerate for both packages, remove the model "
+        f"and run it again",
+    )

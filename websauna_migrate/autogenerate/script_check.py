@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.autogenerate.errors import UnrenderableType, UnusableScript
-from websauna_migrate.autogenerate.rendering import one_line
+from websauna_migrate.exceptions import cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def check_script(path: Path) -> None:
         try:
             eval(text, namespace)
         except Exception as error:
-            raise UnrenderableType(table_name, column, text, f"it does not run: {one_line(error)}") from error
+            raise UnrenderableType(table_name, column, text, f"it does not run: {cause_of(error)}") from error
 
 
 def _imported(tree: ast.Module, path: Path) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _imported(tree: ast.Module, path: Path) -> dict[str, Any]:
             try:
                 exec(compile(ast.Module([statement], []), str(path), "exec"), namespace)
             except Exception as error:
-                raise UnusableScript(path.name, statement.lineno, one_line(error)) from error
+                raise UnusableScript(path.name, statement.lineno, cause_of(error)) from error
     return namespace
 
 

@@ -19,13 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from websauna_migrate.database.errors import (
-    ClientMissing,
-    DatabaseFileMissing,
-    DatabaseUnnamed,
-    NoClientKnown,
-    UnknownClient,
-)
+from websauna_migrate.database.errors import ClientMissing, DatabaseFileMissing
+from websauna_migrate.exceptions import ClientError, UsageError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,8 +51,8 @@ class ClientCall:
 def dump_calls(url: URL, arguments: Sequence[str] = ()) -> tuple[ClientCall, ...]:
     """Return the calls that print the database of ``url`` as SQL, the best first; ``arguments`` go to the program.
 
-    :raises NoClientKnown: no program dumps such a database; SQLite has no need of one
-    :raises DatabaseUnnamed: MySQL and MariaDB have to be told which database
+    :raises ClientError: no program dumps such a database; SQLite needs none
+    :raises ClientError: MySQL and MariaDB have to be told which database
     """
     return _of_backend(_DUMPS, url)(url, tuple(arguments))
 
@@ -65,7 +60,7 @@ def dump_calls(url: URL, arguments: Sequence[str] = ()) -> tuple[ClientCall, ...
 def shell_calls(url: URL, arguments: Sequence[str] = ()) -> tuple[ClientCall, ...]:
     """Return the calls that open a shell on the database of ``url``, the best first.
 
-    :raises NoClientKnown: no shell is known for such a database
+    :raises ClientError: no shell is known for such a database
     :raises DatabaseFileMissing: there is no such SQLite file, which its shells would create
     """
     return _of_backend(_SHELLS, url)(url, tuple(arguments))
@@ -74,12 +69,14 @@ def shell_calls(url: URL, arguments: Sequence[str] = ()) -> tuple[ClientCall, ..
 def choose(calls: Sequence[ClientCall], program: str | None = None) -> ClientCall:
     """Return the first of ``calls`` whose program is installed, or the one of ``program``.
 
-    :raises UnknownClient: ``program`` is none of those
+    :raises UsageError: ``program`` is none of those
     :raises ClientMissing: it is not installed, or none is
     """
     known = tuple(call.program for call in calls)
     if program is not None and program not in known:
-        raise UnknownClient(program, known)
+        raise UsageError(
+            f"--client {program}: this is not a client of this database", f"choose one of: {', '.join(known)}"
+        )
     wanted = [call for call in calls if program in (None, call.program)]
     for call in wanted:
         if shutil.which(call.program):
@@ -121,7 +118,7 @@ def sqlite_file(url: URL) -> Path:
 def _of_backend(calls: Mapping[str, _Calls], url: URL) -> _Calls:
     backend = url.get_backend_name()
     if backend not in calls:
-        raise NoClientKnown(backend, tuple(calls))
+        raise ClientError(f"no client program is known for {backend} databases", f"known are: {listed(tuple(calls))}")
     return calls[backend]
 
 
@@ -175,7 +172,7 @@ def _as_libpq_options(url: URL) -> dict[str, str]:
 
 def _dump_mysql(url: URL, arguments: tuple[str, ...]) -> tuple[ClientCall, ...]:
     if not url.database:
-        raise DatabaseUnnamed()
+        raise ClientError("sqlalchemy.url names no database", "add /NAME after the host")
     # The whole database, as it is at one moment, while others go on writing.
     whole = ("--single-transaction", "--routines", "--events", "--triggers", "--hex-blob", "--no-tablespaces")
     # A table that is locked while it is restored cannot reach the sequence of its default: MariaDB's error 1100.

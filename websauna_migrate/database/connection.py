@@ -20,7 +20,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.pool import NullPool
 
 from websauna_migrate.database.errors import DatabaseUnreachable
-from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver, UnsetVariable
+from websauna_migrate.exceptions import SettingsError, reason_of
+from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +53,9 @@ def parse_url(value: str | URL, origin: str, setting: str) -> URL:
     except (ArgumentError, ValueError, TypeError):
         unset = _UNSET.search(str(value))
         if unset:
-            raise UnsetVariable(origin, setting, unset[1]) from None
+            raise SettingsError(
+                f"{origin}: {setting} needs the environment variable {unset[1]}, which is not set", "set it"
+            ) from None
         raise InvalidDatabaseUrl(origin, setting=setting) from None  # the cause may show the password
 
 
@@ -69,7 +72,7 @@ def make_engine(settings: Mapping[str, Any], origin: str, **options: Any) -> Eng
     except ImportError as error:
         raise MissingDriver(origin, url.drivername, str(error)) from error
     except (ArgumentError, TypeError, ValueError) as error:
-        raise InvalidDatabaseUrl(origin, _one_line(error)) from error
+        raise InvalidDatabaseUrl(origin, reason_of(error)) from error
 
 
 def open_engine(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Engine:
@@ -103,7 +106,7 @@ def connected(settings: Mapping[str, Any], origin: str, *, writes: bool) -> Iter
     try:
         connection = engine.connect()
     except DBAPIError as error:
-        raise DatabaseUnreachable(shown(url), _one_line(error.orig or error)) from error
+        raise DatabaseUnreachable(shown(url), reason_of(error)) from error
     with connection:
         yield connection
 
@@ -166,7 +169,3 @@ def _begin_when_free(connection: Connection, begin: str) -> None:
             if "locked" not in str(error.orig) or left <= _PATIENCE:
                 raise
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

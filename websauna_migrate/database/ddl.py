@@ -15,7 +15,8 @@ from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
 
-from websauna_migrate.database.errors import NotInThisDialect, UnknownTable
+from websauna_migrate.database.errors import NotInThisDialect
+from websauna_migrate.exceptions import UsageError, listed, reason_of
 from websauna_migrate.packages.metadata import merged_metadata
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.selection import closest
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 def find_tables(ownership: Ownership, packages: Collection[str], names: Collection[str]) -> list[Table]:
     """Return the tables of ``packages``, or those of them that ``names`` name, ``schema.table`` where it has a schema.
 
-    :raises UnknownTable: a name is none of theirs
+    :raises UsageError: a name is none of theirs
     """
     owned = {str(key): ownership.tables[key] for key in ownership.tables if ownership.owners[key] in packages}
     for name in names:
         if name not in owned:
-            raise UnknownTable(name, tuple(packages), closest(name, owned))
+            near = closest(name, owned)
+            remedy = f"did you mean {near}?" if near else "choose another package with -x packages="
+            raise UsageError(f"no table {name!r} in the models of {listed(tuple(packages))}", remedy)
     return [owned[name] for name in names or owned]
 
 
@@ -63,7 +66,7 @@ def create_statements(ownership: Ownership, tables: Collection[Table], url: URL,
         # Tables may share a sequence, which is emitted for each of them.
         return list(dict.fromkeys(f"{str(element.compile(dialect=engine.dialect)).strip()};" for element in ddl))
     except (CompileError, NotImplementedError) as error:
-        raise NotInThisDialect(engine.dialect.name, " ".join(str(error).split())) from error
+        raise NotInThisDialect(engine.dialect.name, reason_of(error)) from error
 
 
 def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:

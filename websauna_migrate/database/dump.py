@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from websauna_migrate.database.client import choose, dump_calls, option_file, sqlite_file
-from websauna_migrate.database.errors import ClientFailed, OutputFailed, SnapshotFailed
-from websauna_migrate.exceptions import ClientError
+from websauna_migrate.database.errors import ClientFailed
+from websauna_migrate.exceptions import ClientError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -59,7 +59,7 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
 
     What is no regular file, such as a named pipe, is written to directly.
 
-    :raises OutputFailed: no room, no permission, and the like
+    :raises ClientError: no room, no permission, and the like
     """
     try:
         if path.exists() and not path.is_file():
@@ -70,13 +70,13 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     except (ClientError, BrokenPipeError):  # the dump failed, and not the writing
         raise
     except OSError as error:
-        raise OutputFailed(str(path), error.strerror or str(error)) from error
+        raise _not_written(str(path), error) from error
 
 
 def write_all(descriptor: int, pieces: Iterable[bytes], target: str) -> None:
     """Write ``pieces`` to a file descriptor, past all buffers; a reader that left is a :class:`BrokenPipeError`.
 
-    :raises OutputFailed: no room, and the like; the message calls the file ``target``
+    :raises ClientError: no room, and the like; the message calls the file ``target``
     """
     for piece in pieces:
         left = memoryview(piece)
@@ -86,7 +86,12 @@ def write_all(descriptor: int, pieces: Iterable[bytes], target: str) -> None:
             except BrokenPipeError:
                 raise
             except OSError as error:
-                raise OutputFailed(target, error.strerror or str(error)) from error
+                raise _not_written(target, error) from error
+
+
+def _not_written(target: str, error: OSError) -> ClientError:
+    reason = error.strerror or str(error)
+    return ClientError(f"cannot write the dump to {target}: {reason}", "choose another place, or free some space there")
 
 
 def _replace(path: Path, pieces: Iterable[bytes]) -> None:
@@ -151,7 +156,7 @@ def _started(call: ClientCall, messages: IO[bytes]) -> Iterator[subprocess.Popen
 def _failure(program: str, returncode: int, lines: list[str]) -> ClientFailed:
     # Before the first line with the error there may be pages of `--verbose`.
     first = next((number for number, line in enumerate(lines) if _FAILURE.search(line)), -_LAST_LINES)
-    said = " ".join(" ".join(lines[first:]).split())
+    said = one_line(" ".join(lines[first:]))
     remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in said), "")
     return ClientFailed(program, returncode if returncode > 0 else 128 - returncode, said, remedy)
 
@@ -177,7 +182,11 @@ def _dump_sqlite(path: Path, folder: Path | None) -> Generator[bytes]:
             _copy(path, snapshot)
             yield from _in_chunks(_statements(snapshot))
     except sqlite3.Error as error:
-        raise SnapshotFailed(str(path), str(error)) from error
+        raise ClientError(
+            f"cannot dump {path}: {error}",
+            "check that it is a SQLite database that you may read, and that there is room for a copy of it "
+            "in the folder of --output, else in TMPDIR",
+        ) from error
 
 
 def _copy(path: Path, snapshot: sqlite3.Connection) -> None:

@@ -35,6 +35,7 @@ from sqlalchemy.pool import NullPool
 
 from websauna_migrate.database.connection import shown
 from websauna_migrate.database.errors import LockFileError, LockLost, LockTimeout, LockUnreachable
+from websauna_migrate.exceptions import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,8 +123,7 @@ def run_lock(
         lock = _open(engine, schema, lock_url)
     except (DBAPIError, NoSuchModuleError, ImportError) as error:
         url = engine.url if lock_url is None else lock_url
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise LockUnreachable(shown(url), reason, is_own_address=lock_url is not None) from error
+        raise LockUnreachable(shown(url), reason_of(error), is_own_address=lock_url is not None) from error
     try:
         _wait(lock, timeout, on_wait)
         yield lock

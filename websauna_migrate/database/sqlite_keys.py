@@ -36,7 +36,9 @@ def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
         new = sorted(now - broken, key=str)
         # Rows that were broken before may be others now, of a renamed table for instance.
         if len(now) > len(broken):
-            raise BrokenForeignKeys(tuple(f"{table} row {row} to {target}" for table, row, target, _ in new))
+            raise BrokenForeignKeys(
+                tuple(f"row {row} of {table} refers to a missing row of {target}" for table, row, target, _ in new)
+            )
 
     try:
         yield check_keys

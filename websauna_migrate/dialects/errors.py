@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RunError
+from websauna_migrate.exceptions import RunError, one_line
 
 
 class LostInBatch(RunError):
-    """Building a SQLite table anew would lose a part of it. ``lost`` are keywords of its SQL, and statements."""
+    """Recreating a SQLite table would lose a part of it. ``lost`` are keywords of its SQL, and statements."""
 
     def __init__(self, table: str, lost: tuple[str, ...]) -> None:
         self.table = table
         self.lost = lost
-        what = ", ".join(" ".join(part.split()) for part in lost)
+        what = ", ".join(one_line(part) for part in lost)
         super().__init__(
-            f"table {table!r} cannot be built anew without losing {what}; drop that in this revision first and "
-            f"create it again after, or write the new table by hand"
+            f"table {table!r} cannot be recreated without losing {what}",
+            "drop that in this revision first and create it again afterwards, or write the new table by hand",
         )

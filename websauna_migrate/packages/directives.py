@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 
-from websauna_migrate.packages.errors import (
-    HistoryTableTaken,
-    InvalidMetadata,
-    InvalidPackageName,
-    InvalidScriptLocation,
-)
+from websauna_migrate.exceptions import RegistrationError
+from websauna_migrate.packages.errors import InvalidScriptLocation
 from websauna_migrate.packages.package import MigrationPackage, history_table_name
 
 if TYPE_CHECKING:
@@ -51,7 +47,10 @@ def add_migration_package(
     :raises pyramid.exceptions.ConfigurationConflictError: on commit, when ``name`` is registered twice
     """
     if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
-        raise InvalidPackageName(name)
+        raise RegistrationError(
+            f"add_migration_package({name!r}): this is not the dotted name of a Python package",
+            "write it as in 'my.app'",
+        )
     if script_location is not None and not (isinstance(script_location, str) and script_location.strip()):
         raise InvalidScriptLocation(name, script_location)
     package = MigrationPackage(name, tuple(dict.fromkeys(_metadata(config, name, metadata))), script_location)
@@ -73,12 +72,15 @@ def add_migration_package(
 def register_package(registry: Registry, package: MigrationPackage) -> None:
     """Put ``package`` into ``registry``.
 
-    :raises HistoryTableTaken: another registered package has the same name of a history table
+    :raises RegistrationError: another registered package has the same name of a history table
     """
     packages = registry.setdefault(REGISTRY_KEY, {})
     for other in packages:
         if other != package.name and history_table_name(other) == history_table_name(package.name):
-            raise HistoryTableTaken(history_table_name(other), other, package.name)
+            raise RegistrationError(
+                f"{other} and {package.name} would share the history table {history_table_name(other)!r}",
+                "rename one of the packages, or register only one of them",
+            )
     packages[package.name] = package
 
 
@@ -98,7 +100,7 @@ def _metadata(config: Configurator, name: str, value: object) -> list[MetaData]:
         items = list(resolved)
         if items:
             return [metadata for item in items for metadata in _metadata(config, name, item)]
-    raise InvalidMetadata(name, f"{value!r} is none")
+    raise _invalid_metadata(name, f"{value!r} is not one")
 
 
 def _resolve(config: Configurator, name: str, value: object) -> Any:
@@ -107,4 +109,11 @@ def _resolve(config: Configurator, name: str, value: object) -> Any:
     try:
         return config.maybe_dotted(value)
     except (ImportError, AttributeError, ValueError, IndexError) as error:
-        raise InvalidMetadata(name, f"{value!r} cannot be imported: {error}") from error
+        raise _invalid_metadata(name, f"{value!r} cannot be imported: {error}") from error
+
+
+def _invalid_metadata(name: str, reason: str) -> RegistrationError:
+    return RegistrationError(
+        f"add_migration_package({name!r}): metadata: {reason}",
+        "give a MetaData, a declarative base, a sequence of those, or a dotted name like 'my.app.models:Base'",
+    )

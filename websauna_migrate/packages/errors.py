@@ -1,8 +1,16 @@
-"""Errors of a registration, of a table whose owner is not known, and of a selection of packages."""
+"""Errors of a table whose owner is not known, of a selection of packages, and of the folders of their revisions."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import OwnershipError, RegistrationError, RevisionError, UsageError, command, listed
+from websauna_migrate.exceptions import (
+    OwnershipError,
+    RegistrationError,
+    RevisionError,
+    UsageError,
+    cause_of,
+    command,
+    listed,
+)
 
 
 class UnknownPackage(UsageError):
@@ -12,74 +20,21 @@ class UnknownPackage(UsageError):
         self.package = package
         self.registered = registered
         self.closest = closest
-        hint = f"; did you mean {closest}?" if closest else ""
+        remedy = f"did you mean {closest}?" if closest else "name one of them"
         super().__init__(
-            f"-x packages: no package {package!r} is registered; registered are: {listed(registered)}{hint}"
-        )
-
-
-class EmptySelection(UsageError):
-    """``-x packages=`` names no package."""
-
-    def __init__(self, registered: tuple[str, ...]) -> None:
-        self.registered = registered
-        super().__init__(f"-x packages= names no package; name some of {listed(registered)}, or say all")
-
-
-class InvalidPackageName(RegistrationError):
-    """The name of a migration package is no dotted name."""
-
-    def __init__(self, name: object) -> None:
-        self.name = name
-        super().__init__(
-            f"add_migration_package({name!r}): not the dotted name of a Python package; write it as in 'my.app'"
-        )
-
-
-class InvalidMetadata(RegistrationError):
-    """What was given as metadata holds none."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name = name
-        self.reason = reason
-        super().__init__(
-            f"add_migration_package({name!r}): metadata: {reason}; "
-            f"give a MetaData, a declarative base, a sequence of those, or a dotted name like 'my.app.models:Base'"
+            f"-x packages: no package {package!r} is registered; registered are: {listed(registered)}", remedy
         )
 
 
 class InvalidScriptLocation(RegistrationError):
-    """A script location names no folder that could be."""
+    """A script location names no folder that could hold revisions."""
 
-    def __init__(self, name: str, script_location: object, reason: str = "not a folder") -> None:
-        self.name = name
+    def __init__(self, package: str, script_location: object, reason: str = "it is not a folder") -> None:
+        self.package = package
         self.script_location = script_location
         super().__init__(
-            f"script location {script_location!r} of {name}: {reason}; write 'my.app:alembic' or the path of a folder"
-        )
-
-
-class ScriptLocationTaken(RegistrationError):
-    """Two packages would keep their revisions in one folder."""
-
-    def __init__(self, script_location: str, first: str, second: str) -> None:
-        self.script_location = script_location
-        self.packages = (first, second)
-        super().__init__(
-            f"{first} and {second} have the same script location {script_location}; give each its own, "
-            f"with script_location= or the setting websauna_migrate.script_location.{second}"
-        )
-
-
-class HistoryTableTaken(RegistrationError):
-    """Two packages would keep their revisions in one history table."""
-
-    def __init__(self, history_table: str, first: str, second: str) -> None:
-        self.history_table = history_table
-        self.packages = (first, second)
-        super().__init__(
-            f"{first} and {second} would share the history table {history_table!r}; "
-            f"rename one of the packages, or register only one of them"
+            f"the script location {script_location!r} of {package} cannot be used: {reason}",
+            "write 'my.app:alembic' or the path of a folder",
         )
 
 
@@ -89,8 +44,9 @@ class TableWithoutOwner(OwnershipError):
     def __init__(self, table: str) -> None:
         self.table = table
         super().__init__(
-            f"table {table!r} belongs to no registered migration package; register the package of its model with "
-            f"config.add_migration_package(), or set Table.info['package'] to the name of a registered one"
+            f"table {table!r} belongs to no registered migration package",
+            "register the package of its model with config.add_migration_package(), "
+            "or set Table.info['package'] to the name of a registered one",
         )
 
 
@@ -101,21 +57,8 @@ class TableWithTwoOwners(OwnershipError):
         self.table = table
         self.packages = packages
         super().__init__(
-            f"table {table!r} belongs to several migration packages: {', '.join(packages)}; "
-            f"set Table.info['package'] to the one that owns it"
-        )
-
-
-class UnregisteredOwner(OwnershipError):
-    """``Table.info["package"]`` names a package that is not registered."""
-
-    def __init__(self, table: str, package: str, registered: tuple[str, ...]) -> None:
-        self.table = table
-        self.package = package
-        self.registered = registered
-        super().__init__(
-            f"table {table!r} has info['package'] = {package!r}, which is not a registered migration package; "
-            f"registered are: {listed(registered)}"
+            f"table {table!r} belongs to several migration packages: {', '.join(packages)}",
+            "set Table.info['package'] to the one that owns it",
         )
 
 
@@ -126,20 +69,20 @@ class TableDefinedTwice(OwnershipError):
         self.table = table
         self.packages = (first, second)
         super().__init__(
-            f"table {table!r} is defined by {first} and again by {second}; rename one, "
-            f"or give both definitions the same Table.info['package']"
+            f"table {table!r} is defined by {first} and again by {second}",
+            "rename one of them, or give both definitions the same Table.info['package']",
         )
 
 
 class UnresolvedForeignKey(OwnershipError):
-    """A foreign key leads to a table that no registered package has."""
+    """A foreign key refers to a table that no registered package has."""
 
     def __init__(self, table: str, target: str) -> None:
         self.table = table
         self.target = target
         super().__init__(
-            f"a foreign key of table {table!r} leads to {target!r}, which is in no registered metadata; "
-            f"register the package that has it, or mend the name"
+            f"a foreign key of table {table!r} refers to {target!r}, which is in no registered metadata",
+            "register the package that has it, or correct the name",
         )
 
 
@@ -149,12 +92,12 @@ class BrokenModels(OwnershipError):
     def __init__(self, error: Exception) -> None:
         self.error = error
         super().__init__(
-            f"the models cannot be read, so no table has a known owner: {type(error).__name__}: "
-            f"{' '.join(str(error).split())}; mend the model named there"
+            f"the models cannot be read, so no table has a known owner: {cause_of(error)}",
+            "fix the model that is named there",
         )
 
 
-class MissingScriptLocation(RevisionError):
+class MissingScriptLocation(RevisionError, FileNotFoundError):
     """The folder for a package's revisions does not exist."""
 
     def __init__(self, package: str, folder: str) -> None:
@@ -166,7 +109,7 @@ class MissingScriptLocation(RevisionError):
         )
 
 
-class UnwritableHistory(RevisionError):
+class UnwritableHistory(RevisionError, OSError):
     """No file can be written into the folder of a package's revisions."""
 
     def __init__(self, package: str, folder: str, reason: str) -> None:
@@ -174,20 +117,8 @@ class UnwritableHistory(RevisionError):
         self.folder = folder
         self.reason = reason
         super().__init__(
-            f"no revision of {package} can be written into {folder}: {reason}; "
-            f"make it a folder that this user may write into"
-        )
-
-
-class MissingTemplate(RevisionError):
-    """A script location has an ``env.py`` and no ``script.py.mako``."""
-
-    def __init__(self, package: str, path: str) -> None:
-        self.package = package
-        self.path = path
-        super().__init__(
-            f"the template for the revisions of {package} does not exist: {path}",
-            ("create it with: ", command(package, "init")),
+            f"no revision of {package} can be written into {folder}: {reason}",
+            "make it a folder that this user may write to",
         )
 
 
@@ -198,6 +129,6 @@ class InstalledHistory(RevisionError):
         self.package = package
         self.folder = folder
         super().__init__(
-            f"{package} is installed in {folder}, where no revision is written; "
-            f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}"
+            f"{package} is installed in {folder}, where no revision is written",
+            f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}",
         )

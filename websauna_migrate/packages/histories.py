@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.ordering import dependency_groups
-from websauna_migrate.packages.errors import InvalidScriptLocation, ScriptLocationTaken, UnwritableHistory
+from websauna_migrate.packages.errors import InvalidScriptLocation, UnwritableHistory
 from websauna_migrate.packages.package import History, history_table_name
 from websauna_migrate.packages.selection import project_folder
 from websauna_migrate.packages.template import script_location_files
@@ -163,4 +164,7 @@ def _refuse_shared_locations(locations: Mapping[str, Path]) -> None:
     for name, location in locations.items():
         first = owners.setdefault(location, name)
         if first != name:
-            raise ScriptLocationTaken(str(location), first, name)
+            raise RegistrationError(
+                f"{first} and {name} have the same script location {location}",
+                f"give each its own, with script_location= or the setting websauna_migrate.script_location.{name}",
+            )

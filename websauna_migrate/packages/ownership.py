@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Table
 
-from websauna_migrate.exceptions import OwnershipError
+from websauna_migrate.exceptions import OwnershipError, listed
 from websauna_migrate.packages.errors import (
     BrokenModels,
     TableDefinedTwice,
     TableWithoutOwner,
     TableWithTwoOwners,
-    UnregisteredOwner,
 )
 from websauna_migrate.packages.package import TableName, holds, referred_name
 from websauna_migrate.private import all_mappers
@@ -186,7 +185,11 @@ def _rules_of_classes(packages: Collection[MigrationPackage], mappers: Iterable[
             return set()
         owner = owning_package(names, str(table.info[INFO_KEY]))
         if owner is None:
-            raise UnregisteredOwner(str(table_name(table)), str(table.info[INFO_KEY]), tuple(names))
+            raise OwnershipError(
+                f"table {str(table_name(table))!r} has info[{INFO_KEY!r}] = {str(table.info[INFO_KEY])!r}, "
+                f"which is not a registered migration package",
+                f"set it to one of those: {listed(tuple(names))}",
+            )
         return {owner}
 
     return by_info, by_class.__getitem__

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import UnknownOption
-from websauna_migrate.packages.errors import EmptySelection, UnknownPackage
+from websauna_migrate.exceptions import UsageError, listed
+from websauna_migrate.packages.errors import UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -61,7 +61,7 @@ def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
     Other names are left to the ``env.py`` of the user. Of an option that is given twice the last value counts, but
     ``packages`` adds up.
 
-    :raises UnknownOption: an option has a value that it does not accept
+    :raises UsageError: an option has a value that it does not accept
     """
     packages: list[str] | None = None
     transaction, cascade = "each", "no"
@@ -78,7 +78,8 @@ def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
-        raise UnknownOption(f"-x {name}={value}", tuple(f"-x {name}={choice}" for choice in choices))
+        known = " or ".join(f"-x {name}={choice}" for choice in choices)
+        raise UsageError(f"-x {name}={value} is not valid", f"pass {known}")
     return value
 
 
@@ -88,12 +89,12 @@ def package_names(named: Sequence[str] | None, registered: Collection[str], curr
     ``named`` is the value of ``-x packages=``. Without it that is ``current``, the current package.
 
     :raises UnknownPackage: one of them is not registered
-    :raises EmptySelection: the option names none
+    :raises UsageError: the option names none
     """
     if named is None:
         return (current,)
     if not named:
-        raise EmptySelection(tuple(registered))
+        raise UsageError("-x packages= names no package", f"name some of {listed(tuple(registered))}, or all")
     for name in named:
         if name not in registered and name != ALL:
             raise UnknownPackage(name, tuple(registered), closest(name, registered))

@@ -14,14 +14,9 @@ from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
 from websauna_migrate.database.history_table import create_missing, history_table, read_heads
+from websauna_migrate.exceptions import RunError
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.errors import (
-    AlreadyAdopted,
-    ChangedMeanwhile,
-    NotDroppable,
-    NothingMatches,
-    NoVersionTable,
-)
+from websauna_migrate.repair.errors import AlreadyAdopted, NothingMatches
 from websauna_migrate.repair.replay import find_matches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
@@ -85,8 +80,7 @@ def propose(
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
     revision whose schema the database has.
 
-    :raises NoVersionTable: there is no table ``source``
-    :raises NotDroppable: ``drop_old``, and the table is none of Alembic's form
+    :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form
     :raises NothingMatches: the schema is that of no revision
     :raises AlreadyAdopted: the history table holds something else already
     """
@@ -95,9 +89,12 @@ def propose(
         before = read_heads(connection, [history])[history.package]
         old = read_version_table(connection, _named(source or PLAIN))
         if old is None and source is not None:
-            raise NoVersionTable(source)
+            raise RunError(f"adopt --from: the database has no table {source}", "check which table the other tool uses")
         if drop_old and old is not None and not old.only_rows:
-            raise NotDroppable(str(old.name))
+            raise RunError(
+                f"adopt --drop-old: the table {old.name} holds more than the column version_num, and is not dropped",
+                "run without --drop-old",
+            )
         stands = bool(before) and graph.revisions.keys() >= set(before)
         rows, why = _target(app, history, graph, connection, old, revision, before if stands and not source else ())
     if stands and set(rows) != set(before):
@@ -110,7 +107,7 @@ def carry_out(
 ) -> None:
     """Write ``adoption``, all of it or nothing, alone on the database.
 
-    :raises ChangedMeanwhile: a table holds other revisions than when it was proposed
+    :raises RunError: a table holds other revisions than when it was proposed
     """
     with app.connected(writes=True) as connection, app.lock(connection, on_wait):
         _refuse_what_changed(adoption, connection)
@@ -186,6 +183,11 @@ def _table(adoption: Adoption, connection: Connection) -> Table:
 def _refuse_what_changed(adoption: Adoption, connection: Connection) -> None:
     history, source = adoption.history, adoption.source
     if read_heads(connection, [history])[history.package] != adoption.before:
-        raise ChangedMeanwhile(history.history_table)
+        raise _changed(history.history_table)
     if source is not None and read_version_table(connection, source.name) != source:
-        raise ChangedMeanwhile(str(source.name))
+        raise _changed(str(source.name))
+
+
+def _changed(table: str) -> RunError:
+    what = f"another program wrote to {table} in the meantime, so nothing was changed"
+    return RunError(what, "run the command again")

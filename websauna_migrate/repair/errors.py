@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RunError, UsageError, command, listed, summed
-
-
-class AdoptionOfSeveral(UsageError):
-    """``adopt`` is for one history, and several are selected."""
-
-    def __init__(self, packages: tuple[str, ...]) -> None:
-        self.packages = packages
-        super().__init__(
-            f"adopt takes over one history, not {listed(packages)}; say which with -x packages={packages[0]}"
-        )
+from websauna_migrate.exceptions import RunError, command, listed, summed
 
 
 class ReplayImpossible(RunError):
@@ -20,26 +10,7 @@ class ReplayImpossible(RunError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"the scripts cannot be run in a scratch place: {reason}; compare the schema by hand")
-
-
-class NoVersionTable(RunError):
-    """There is no table of this name to take over."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        super().__init__(f"adopt --from: the database has no table {table}; look which table the other tool uses")
-
-
-class NotDroppable(RunError):
-    """``--drop-old`` was asked for a table that holds more than revisions."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        super().__init__(
-            f"adopt --drop-old: the table {table} holds more than the column version_num, and is not dropped here; "
-            f"run without --drop-old"
-        )
+        super().__init__(f"the scripts cannot be run in a scratch place: {reason}", "compare the schema by hand")
 
 
 class AlreadyAdopted(RunError):
@@ -57,7 +28,7 @@ class AlreadyAdopted(RunError):
 
 
 class NothingMatches(RunError):
-    """The schema of a database is that of no revision.
+    """The schema of a database matches no revision.
 
     ``closest`` is the revision that comes nearest, None where no script could be run, ``differences`` what differs.
     """
@@ -69,17 +40,9 @@ class NothingMatches(RunError):
         self.closest = closest
         self.differences = differences
         self.stopped = stopped
-        near = f"; the closest is {closest}, the database has {summed(differences)}" if closest else ""
+        near = f". Closest: {closest}, but the database has {summed(differences)}" if closest else ""
         broken = f"; {stopped}" if stopped else ""
         super().__init__(
-            f"{package}: the tables in the database are those of no revision{near}{broken}; "
-            f"change them, or name the revision with --revision"
+            f"{package}: the tables match no revision{near}{broken}",
+            "change them, or pass --revision with the revision",
         )
-
-
-class ChangedMeanwhile(RunError):
-    """Between the question and the answer somebody else wrote to the table."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        super().__init__(f"somebody else wrote to {table} meanwhile, so nothing was changed; run the command again")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import ClauseElement
 
 from websauna_migrate.database.reflection import know_types, quiet_reflection, table_names
+from websauna_migrate.exceptions import one_line
 from websauna_migrate.packages.package import TABLE_PREFIX, TableName
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _facts(connection: Connection, schema: str | None, names: list[str]) -> Iter
     for (_, name), indexes in inspector.get_multi_indexes(schema, names).items():
         yield str(name), (_index(index) for index in indexes if not index.get("duplicates_constraint"))
     for (_, name), checks in inspector.get_multi_check_constraints(schema, names).items():
-        yield str(name), (f"check {_one_line(check['sqltext'])}" for check in checks)
+        yield str(name), (f"check {one_line(check['sqltext'])}" for check in checks)
 
 
 def _column(column: Any, dialect: Dialect) -> str:
@@ -169,7 +170,7 @@ def _column(column: Any, dialect: Dialect) -> str:
     default = column.get("default")
     if default is not None:
         # The name of a sequence follows that of the table, which may have been renamed since.
-        parts.append("from a sequence" if re.match(r"nextval\(", default) else f"default {_one_line(default)}")
+        parts.append("from a sequence" if re.match(r"nextval\(", default) else f"default {one_line(default)}")
     parts += (f"{what} {column[what]}" for what in ("identity", "computed") if column.get(what))
     return " ".join(parts)
 
@@ -196,7 +197,3 @@ def _index(index: Any) -> str:
     # On SQLite a condition is SQL, which has no truth value.
     options = "".join(f" {name} {value}" for name, value in given if isinstance(value, ClauseElement) or value)
     return f"{'unique ' if index['unique'] else ''}index ({', '.join(map(str, columns))}){options}"
-
-
-def _one_line(value: object) -> str:
-    return " ".join(str(value).split())

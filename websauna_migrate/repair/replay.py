@@ -25,7 +25,7 @@ from sqlalchemy.schema import CreateSchema
 
 from websauna_migrate.database.connection import PREFIX
 from websauna_migrate.database.reflection import table_names
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import MigrateError, reason_of
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.repair.errors import ReplayImpossible
 from websauna_migrate.repair.facts import Facts, Watch, differences, read_facts
@@ -120,7 +120,7 @@ def find_matches(app: Application, history: History, connection: Connection) -> 
     except StepFailed as error:
         stopped = _why(error)
     except MigrateError as error:
-        stopped = str(error)
+        stopped = error.what
     tables = {table for snapshot in recorder.snapshots for table in snapshot.facts} | owned
     here = read_facts(connection, tables)
     connection.rollback()
@@ -135,12 +135,8 @@ def ranked(here: Mapping[TableName, Facts], snapshots: Sequence[Snapshot]) -> tu
 
 def _why(error: StepFailed) -> str:
     if isinstance(error.error, MigrateError):
-        return str(error.error)
-    return f"{error.package} {error.revision} breaks on an empty database: {_reason(error.error)}"
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+        return error.error.what
+    return f"{error.package} {error.revision} fails on an empty database: {reason_of(error.error)}"
 
 
 def _replay(app: Application, plan: Plan, dialect: str, recorder: _Recorder) -> None:
@@ -206,7 +202,7 @@ def _scratch_schema(scratch: Connection, name: str) -> Iterator[None]:
         try:
             scratch.execute(CreateSchema(name))
         except SQLAlchemyError as error:
-            raise ReplayImpossible(f"no scratch schema can be made: {_reason(error)}") from error
+            raise ReplayImpossible(f"no scratch schema can be made: {reason_of(error)}") from error
         scratch.execute(text(f"SET LOCAL search_path TO {name}"))
         yield
         transaction.rollback()
@@ -243,7 +239,7 @@ def scratch_database(app: Application) -> Iterator[Application]:
         try:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except SQLAlchemyError as error:
-            raise ReplayImpossible(f"no scratch database can be made: {_reason(error)}") from error
+            raise ReplayImpossible(f"no scratch database can be made: {reason_of(error)}") from error
         moved = _elsewhere(app, database=name)
         try:
             if connection.dialect.name == "postgresql":

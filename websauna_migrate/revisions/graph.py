@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.ordering import CycleFound, closure, ordered
-from websauna_migrate.revisions.errors import (
-    AmbiguousRequirement,
-    RequirementCycle,
-    RequirementError,
-    UnknownRequirement,
-    UnregisteredRequirement,
-)
+from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
 from websauna_migrate.revisions.history import build_history
 from websauna_migrate.revisions.symbols import find
 
@@ -143,13 +137,17 @@ def _required(
     histories: Mapping[str, HistoryGraph], node: Node, header: str, requirement: Requirement, revision: Revision
 ) -> Node:
     package, text = requirement
+    where = (node, header, requirement, revision.path)
     if package not in histories:
-        raise UnregisteredRequirement(node, header, requirement, revision.path)
+        raise RequirementError(
+            *where, reason="that package is not registered with revisions of its own", remedy="register the package"
+        )
     found = find(histories[package], text)
     if not found:
-        raise UnknownRequirement(node, header, requirement, revision.path)
+        remedy = "install the version of the package that has it"
+        raise RequirementError(*where, reason="that package does not have this revision", remedy=remedy)
     if len(found) > 1:
-        raise AmbiguousRequirement(node, header, requirement, revision.path)
+        raise RequirementError(*where, reason="several revisions there begin with this id", remedy="write the whole id")
     return Node(package, found[0])
 
 

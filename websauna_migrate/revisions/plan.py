@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.exceptions import PROGRAM, Remedy, RevisionError, WrongCombination, command, message_text
+from websauna_migrate.exceptions import PROGRAM, Remedy, RevisionError, UsageError, command, listed, message_text
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import history_table_name
 from websauna_migrate.revisions.errors import (
+    AmbiguousRevision,
     DowngradeBreaksOthers,
     OverlappingRevisions,
-    RelativeStepOverSeveral,
-    RevisionInSeveralHistories,
     UnknownAppliedRevision,
     UnknownRevision,
 )
@@ -169,10 +168,13 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
 def packages_meant(graph: Graph, selected: Sequence[str], target: str) -> tuple[str, ...]:
     """Return the packages of ``selected`` that ``target`` is about: all of them, or the one that has the revision."""
     if ":" in target:
-        raise WrongCombination(f"the range {target} is for --sql", "name one revision")
+        raise UsageError(f"the range {target} is for --sql", "name one revision")
     symbol = parse_symbol(target)
     if symbol.is_relative and len(selected) > 1:
-        raise RelativeStepOverSeveral(target, tuple(selected))
+        raise UsageError(
+            f"the relative step {target!r} is for one history, not for {listed(tuple(selected))}",
+            f"select one with -x packages={selected[0]}",
+        )
     if not symbol.anchors:
         return tuple(selected)
     having = _having(graph, selected, symbol.anchors)
@@ -180,7 +182,9 @@ def packages_meant(graph: Graph, selected: Sequence[str], target: str) -> tuple[
         others = [package for package in graph.histories if package not in selected]
         raise UnknownRevision(target, tuple(selected), _having(graph, others, symbol.anchors))
     if len(having) > 1:
-        raise RevisionInSeveralHistories(target, having)
+        raise AmbiguousRevision(
+            target, ", several histories have it", having, f"select one with -x packages={having[0]}"
+        )
     return having
 
 
@@ -326,7 +330,8 @@ def _reports(now: _Database) -> Iterator[Report]:
     yield from _unmet_requirements(now, {error.package for error in unknown})
     for edge in sorted(cycle_edges(now.graph, now.done)):
         detail = (
-            f"{edge.after} waits for {edge.before} ({edge.reason}) in a circle; both are applied, so it stops nothing"
+            f"{edge.after} waits for {edge.before} ({edge.reason}) in a circle; both are applied, "
+            f"so it does not stop the run"
         )
         yield Report("requirement-cycle", *edge.after, detail)
 
@@ -334,7 +339,7 @@ def _reports(now: _Database) -> Iterator[Report]:
 def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[Report]:
     for node in sorted(now.done):
         for error in now.graph.broken.get(node, ()):
-            yield Report("unmet-requirement", *node, f"applied already: {error.what}", error.remedy)
+            yield Report("unmet-requirement", *node, f"already applied: {error.what}", error.remedy)
         for other in now.missing_for(node):
             if other.package not in unclear:
                 detail = f"{node} is applied, but {other}, which it requires, is not"
@@ -346,7 +351,7 @@ def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[R
 def _late(now: _Database, sequence: Iterable[Node]) -> Iterator[Report]:
     for edge in chain.from_iterable(now.graph.after[node] for node in sequence):
         if edge.reason == "run_before" and edge.after in now.done:
-            detail = f"{edge.before} asks to run before {edge.after}, which is applied already; it runs now"
+            detail = f"{edge.before} was to run before {edge.after}, which is already applied; it runs now"
             yield Report("run-before-too-late", *edge.before, detail)
 
 

@@ -13,9 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import command
+from websauna_migrate.exceptions import Remedy, RevisionError, command
 from websauna_migrate.ordering import closure
-from websauna_migrate.revisions.errors import RebaseRefused
 from websauna_migrate.revisions.history import HistoryGraph, applied
 from websauna_migrate.revisions.plan import known_rows
 from websauna_migrate.revisions.symbols import resolve
@@ -37,13 +36,13 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     target = None if onto == "base" else _one(history, onto, revision)
     if script.id in applied(history, known_rows(history, rows)):
         back = command(history.package, "downgrade", script.down[0] if script.down else "base")
-        raise RebaseRefused(history.package, script.id, "this database has applied it", ("undo it there first: ", back))
+        raise _refused(history, script.id, "this database has applied it", ("undo it there first: ", back))
     if len(script.down) > 1:
         anew = command(history.package, "merge", "heads")
-        raise RebaseRefused(history.package, script.id, "it is a merge", ("write a new one with: ", anew))
+        raise _refused(history, script.id, "it is a merge", ("write a new one with: ", anew))
     if target in closure([script.id], history.after.__getitem__):
-        reason = f"{target} itself comes after it" if target != script.id else "it cannot follow itself"
-        raise RebaseRefused(history.package, script.id, reason, "name a revision that does not")
+        reason = f"{target} is a descendant of it" if target != script.id else "it cannot follow itself"
+        raise _refused(history, script.id, reason, "name a revision that does not")
     return script, target
 
 
@@ -89,17 +88,19 @@ def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     script, target = decide(history, revision, onto, rows)
     content = with_down_revision(script.path.read_bytes(), target)
     if content is None:
-        raise RebaseRefused(
-            history.package, script.id, "down_revision is not one plain value", f"change it in {script.path}"
-        )
+        raise _refused(history, script.id, "down_revision is not one plain value", f"change it in {script.path}")
     replace_file(script.path, content)
     return script, target
+
+
+def _refused(history: HistoryGraph, revision: str, reason: str, remedy: Remedy) -> RevisionError:
+    return RevisionError(f"{history.package} {revision} was not rebased: {reason}", remedy)
 
 
 def _one(history: HistoryGraph, text: str, revision: str) -> str:
     found = resolve(history, text)
     if len(found) != 1:
-        raise RebaseRefused(history.package, revision, f"{text} is not one revision", "name one")
+        raise _refused(history, revision, f"{text} is not one revision", "name one")
     return found[0]
 
 

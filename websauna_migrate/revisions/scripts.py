@@ -19,16 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.ordering import CycleFound, ordered
-from websauna_migrate.revisions.errors import (
-    DuplicateBranchLabel,
-    DuplicateRevision,
-    InvalidRevisionHeader,
-    MissingParent,
-    MissingRevisionHeader,
-    RevisionCycle,
-    RevisionScriptFailed,
-    UnreadableRevision,
-)
+from websauna_migrate.revisions.errors import InvalidRevision, RevisionScriptFailed, UnreadableRevision
 from websauna_migrate.revisions.header import (
     HEADER,
     UNKNOWN,
@@ -92,7 +83,11 @@ def read_revisions(history: History) -> tuple[Revision, ...]:
     try:
         return in_order(revisions)
     except CycleFound as found:
-        raise RevisionCycle(history.package, found.path) from None
+        raise InvalidRevision(
+            history.script_location,
+            f"{history.package}: revisions follow each other in a circle: {' after '.join(found.path)}",
+            "correct a down_revision or a depends_on there",
+        ) from None
 
 
 def in_order(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
@@ -225,7 +220,7 @@ def _revision(path: Path, header: Mapping[str, object], docstring: str | None) -
     doc = (docstring or "").strip()
     created = _CREATE_DATE.search(doc)
     if "down_revision" not in header:
-        raise MissingRevisionHeader(path, "down_revision")
+        raise _lacks(path, "down_revision")
     return Revision(
         id=_revision_id(path, header),
         down=_names(path, header, "down_revision"),
@@ -244,18 +239,18 @@ def _revision_id(path: Path, header: Mapping[str, object]) -> str:
         # Scripts of Alembic 0.1 have their id in the name of the file only.
         legacy = _LEGACY_NAME.match(path.name)
         if not legacy:
-            raise MissingRevisionHeader(path, "revision")
+            raise _lacks(path, "revision")
         return legacy[1]
     id_ = header["revision"]
     if not isinstance(id_, str) or not id_ or _ILLEGAL_IN_ID.intersection(id_):
-        raise InvalidRevisionHeader(path, "revision", "a string without any of @ - + :")
+        raise _not_usable(path, "revision", "a string without any of @ - + :")
     return id_
 
 
 def _names(path: Path, header: Mapping[str, object], name: str) -> tuple[str, ...]:
     names = _strings(header.get(name))
     if names is None:
-        raise InvalidRevisionHeader(path, name, "None, a string, or a tuple of strings")
+        raise _not_usable(path, name, "None, a string, or a tuple of strings")
     return names
 
 
@@ -264,14 +259,24 @@ def _requirements(path: Path, header: Mapping[str, object], name: str) -> tuple[
     if not asked:
         return ()
     if not isinstance(asked, Mapping):
-        raise InvalidRevisionHeader(path, name, "a dict like {'my.app': '37e1cb6de47'}")
+        raise _not_usable(path, name, "a dict like {'my.app': '37e1cb6de47'}")
     found = []
     for package, value in asked.items():
         revisions = _strings(value)
         if not isinstance(package, str) or not revisions:
-            raise InvalidRevisionHeader(path, name, "a dict like {'my.app': '37e1cb6de47'}, of strings")
+            raise _not_usable(path, name, "a dict like {'my.app': '37e1cb6de47'}, of strings")
         found += [Requirement(package, revision) for revision in revisions]
     return tuple(found)
+
+
+def _lacks(path: Path, name: str) -> InvalidRevision:
+    return InvalidRevision(
+        path, f"{path}: sets no {name!r}", "add it, or move the file out of the folder of the revisions"
+    )
+
+
+def _not_usable(path: Path, name: str, expected: str) -> InvalidRevision:
+    return InvalidRevision(path, f"{path}: {name} is not valid", f"make it {expected}")
 
 
 def _strings(value: object) -> tuple[str, ...] | None:
@@ -288,12 +293,16 @@ def _check_identifiers(package: str, revisions: Sequence[Revision]) -> None:
     taken: dict[str, Revision] = {}
     for revision in revisions:
         if revision.id in taken:
-            raise DuplicateRevision(package, revision.id, (taken[revision.id].path, revision.path))
+            what = (
+                f"{package}: two scripts have the revision id {revision.id}: {taken[revision.id].path}, {revision.path}"
+            )
+            raise InvalidRevision(revision.path, what, "give one of them a new id")
         taken[revision.id] = revision
     for revision in revisions:
         for label in revision.branch_labels:
             if label in taken:
-                raise DuplicateBranchLabel(package, label, (taken[label].path, revision.path))
+                what = f"{package}: two scripts have the branch label {label!r}: {taken[label].path}, {revision.path}"
+                raise InvalidRevision(revision.path, what, "choose another label")
             taken[label] = revision
 
 
@@ -303,7 +312,13 @@ def _check_parents(package: str, revisions: Sequence[Revision]) -> None:
     for revision in revisions:
         for name in revision.down:
             if name not in ids:
-                raise MissingParent(package, revision.id, "down_revision", name, revision.path)
+                raise _missing_parent(package, revision, "down_revision", name, "restore its script")
         for name in revision.depends_on:
             if name not in names:
-                raise MissingParent(package, revision.id, "depends_on", name, revision.path)
+                remedy = "use requires for a revision of another package"
+                raise _missing_parent(package, revision, "depends_on", name, remedy)
+
+
+def _missing_parent(package: str, revision: Revision, header: str, name: str, remedy: str) -> InvalidRevision:
+    what = f"{package} {revision.id}: {header} names {name!r}, which this history does not have"
+    return InvalidRevision(revision.path, what, f"{remedy}, or correct {revision.path}")

@@ -8,16 +8,9 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from websauna_migrate.exceptions import PlanError, RevisionError, command
 from websauna_migrate.ordering import closure
-from websauna_migrate.revisions.errors import (
-    AmbiguousRevision,
-    AmbiguousStep,
-    RevisionNotApplied,
-    RevisionNotOnBranch,
-    SeveralHeads,
-    StepTooFar,
-    UnknownRevision,
-)
+from websauna_migrate.revisions.errors import AmbiguousRevision, UnknownRevision
 from websauna_migrate.revisions.history import applied
 
 if TYPE_CHECKING:
@@ -25,6 +18,9 @@ if TYPE_CHECKING:
 
 
 SYMBOLS = frozenset({"head", "heads", "base", "current"})
+
+_GIVE_AN_ID = "give a revision id"
+_NAME_A_HEAD = "name one of them, write 'heads' for all, or merge them"
 
 _RELATIVE = re.compile(r"(?:(.+?)@)?(\w+)?([+-]\d+)")
 
@@ -70,12 +66,12 @@ def resolve(history: HistoryGraph, text: str, rows: Sequence[str] = ()) -> tuple
     branch, name, step = symbol
     if name is None:
         if step < 0:
-            raise StepTooFar(text, history.package)
-        start = _one(history, text, _standing(history, text, symbol, rows), AmbiguousStep)
+            raise _too_far(history, text)
+        start = _one(history, text, _standing(history, text, symbol, rows), _GIVE_AN_ID)
     elif step == 0:
         return _named(history, text, name, branch, rows)
     else:
-        start = _one(history, text, _named(history, text, name, branch if step < 0 else None, rows), SeveralHeads)
+        start = _one(history, text, _named(history, text, name, branch if step < 0 else None, rows), _NAME_A_HEAD)
     end = _walk(history, text, start, symbol)
     return () if end is None else (end,)
 
@@ -85,13 +81,13 @@ def undone_by(history: HistoryGraph, text: str, rows: Sequence[str]) -> set[str]
     now = applied(history, rows)
     targets, branch = _downgrade_target(history, text, rows)
     if not now.issuperset(targets):
-        raise RevisionNotApplied(history.package, text)
+        raise _not_applied(history, text)
     roots = {child for target in targets for child in history.children[target]} if targets else set(history.bases)
     if branch is not None and len(roots) > 1:
         line = closure([_branch(history, text, branch)], history.parents.__getitem__)
         roots &= line
         if not roots:
-            raise RevisionNotApplied(history.package, text)
+            raise _not_applied(history, text)
     return closure(roots, history.after.__getitem__) & now
 
 
@@ -107,16 +103,23 @@ def _only(history: HistoryGraph, text: str, found: tuple[str, ...]) -> str:
     if not found:
         raise UnknownRevision(text, (history.package,))
     if len(found) > 1:
-        raise AmbiguousRevision(text, history.package, found)
+        raise AmbiguousRevision(text, f" in {history.package}", found, "write more of it")
     return found[0]
 
 
-def _one(
-    history: HistoryGraph, text: str, ids: tuple[str, ...], error: type[AmbiguousStep | SeveralHeads]
-) -> str | None:
+def _one(history: HistoryGraph, text: str, ids: tuple[str, ...], remedy: str) -> str | None:
     if len(ids) > 1:
-        raise error(text, history.package, ids)
+        raise AmbiguousRevision(text, f" in {history.package}", ids, remedy)
     return ids[0] if ids else None
+
+
+def _too_far(history: HistoryGraph, text: str) -> RevisionError:
+    return RevisionError(f"{text!r} goes past the end of {history.package}", _GIVE_AN_ID)
+
+
+def _not_applied(history: HistoryGraph, text: str) -> PlanError:
+    remedy = ("see what is applied with: ", command(history.package, "current"))
+    return PlanError(f"{history.package}: cannot downgrade to {text!r}, it is not applied", remedy)
 
 
 def _named(history: HistoryGraph, text: str, name: str, branch: str | None, rows: Sequence[str]) -> tuple[str, ...]:
@@ -133,11 +136,14 @@ def _named(history: HistoryGraph, text: str, name: str, branch: str | None, rows
             # A branch that another depends on is no head of the whole, yet the head of itself.
             return tuple(id_ for id_ in (history.branch_heads if branch else history.heads) if id_ in line)
         case "head":
-            head = _one(history, text, tuple(id_ for id_ in history.branch_heads if id_ in line), SeveralHeads)
+            head = _one(history, text, tuple(id_ for id_ in history.branch_heads if id_ in line), _NAME_A_HEAD)
             return () if head is None else (head,)
     found = find(history, name)
     if branch is not None and found and line.isdisjoint(found):
-        raise RevisionNotOnBranch(text, history.package, name, branch)
+        raise RevisionError(
+            f"{text!r}: revision {name} of {history.package} is not on the branch {branch!r}",
+            "write the revision without the branch",
+        )
     return (_only(history, text, tuple(id_ for id_ in found if id_ in line)),)
 
 
@@ -166,9 +172,10 @@ def _walk(history: HistoryGraph, text: str, start: str | None, symbol: Symbol) -
         else:
             ways = () if here is None else history.parents[here] or (None,)
         if not ways:
-            raise StepTooFar(text, history.package)
+            raise _too_far(history, text)
         if len(ways) > 1:
-            raise AmbiguousStep(text, history.package, tuple(id_ or "base" for id_ in ways))
+            ids = tuple(id_ or "base" for id_ in ways)
+            raise AmbiguousRevision(text, f" in {history.package}, the next revision is", ids, _GIVE_AN_ID)
         here = ways[0]
     return here
 
@@ -178,15 +185,15 @@ def _downgrade_target(history: HistoryGraph, text: str, rows: Sequence[str]) -> 
     symbol = parse_symbol(text)
     branch, name, step = symbol
     if name is None:
-        start = _one(history, text, _standing(history, text, symbol, rows), AmbiguousStep)
+        start = _one(history, text, _standing(history, text, symbol, rows), _GIVE_AN_ID)
         if start is None or step >= 0:
-            raise StepTooFar(text, history.package)
+            raise _too_far(history, text)
         branch = branch or start
     else:
         # Alembic asks whether the revision is on the branch only where it counts down from it.
         targets = _named(history, text, name, branch if step < 0 or name in SYMBOLS else None, rows)
         if step == 0:
             return targets, branch
-        start = _one(history, text, targets, SeveralHeads)
+        start = _one(history, text, targets, _NAME_A_HEAD)
     end = _walk(history, text, start, symbol)
     return () if end is None else (end,), branch

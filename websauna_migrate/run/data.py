@@ -14,13 +14,8 @@ from weakref import WeakKeyDictionary, WeakSet
 import transaction
 from sqlalchemy.orm import Session
 
-from websauna_migrate.run.errors import (
-    DataSessionInTransactionOfCaller,
-    DataSessionOffline,
-    DataSessionOutsideRevision,
-    FailedAfterCommit,
-    TransactionEndedInside,
-)
+from websauna_migrate.exceptions import RunError
+from websauna_migrate.run.errors import FailedAfterCommit, TransactionEndedInside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +30,16 @@ def data_session() -> Session:
     ``transaction.get()`` commits when the revision does, and aborts when it fails. The session is flushed when the
     script has ended; call ``session.flush()`` before an ``op.`` call that needs what was changed.
 
-    :raises DataSessionOutsideRevision: no revision is running
-    :raises DataSessionOffline: ``--sql`` only writes statements
-    :raises DataSessionInTransactionOfCaller: the program that called Alembic began the transaction
+    :raises RunError: no revision is running, ``--sql`` only writes statements, or the program that called Alembic
+        began the transaction
     """
     connection = _connection_of_revision()
     if connection in _of_caller:
-        raise DataSessionInTransactionOfCaller
+        raise RunError(
+            "websauna_migrate.data_session() needs a transaction of its own, and the program that called Alembic has "
+            "begun one on its connection",
+            "pass a connection without one in Config.attributes",
+        )
     if connection not in _joined:
         _joined[connection] = _RevisionManager(connection)
     return _joined[connection].open_session()
@@ -166,7 +164,12 @@ def _connection_of_revision() -> Connection:
     try:
         migration = op.get_context()
     except NameError as error:  # Alembic's proxy stands for nothing
-        raise DataSessionOutsideRevision from error
+        raise RunError(
+            "websauna_migrate.data_session() was called outside of a revision", "call it in upgrade() or downgrade()"
+        ) from error
     if migration.as_sql or migration.connection is None:
-        raise DataSessionOffline
+        raise RunError(
+            "websauna_migrate.data_session() needs a database, and --sql has none",
+            "run this revision without --sql, or write its work as op.execute()",
+        )
     return migration.connection

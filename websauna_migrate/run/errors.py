@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import MigrateError, Remedy, RunError, command, listed, reason_of, remedy_for, summed
+from websauna_migrate.exceptions import (
+    MigrateError,
+    Remedy,
+    RunError,
+    cause_of,
+    command,
+    listed,
+    parts_of,
+    reason_of,
+    remedy_for,
+    summed,
+)
+
+_AGAIN = "run the command again"
 
 
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
@@ -11,19 +24,29 @@ def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
 
 def _undone(revision: str, stays: str | None) -> str:
     if stays is None:
-        return f"nothing of {revision} stays"
-    return f"what {revision} had done before stays, because {stays}: undo it by hand or let the script pass over it"
+        return f"{revision} was rolled back"
+    return (
+        f"the earlier statements of {revision} were not rolled back, because {stays}: undo them by hand, "
+        f"or make the script skip them"
+    )
 
 
 def _kept(left: tuple[str, ...], stays: str | None) -> str:
     return f"{_undone(left[0], stays)}; " if left and stays else ""
 
 
+def _what_and_remedy(error: BaseException, fix: str) -> tuple[str, Remedy]:
+    """Return what ``error`` says, and what to do about it: its own remedy, then ``fix`` where it is the script."""
+    if isinstance(error, MigrateError):
+        return f"{type(error).__name__}: {error.what}", (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
+    return cause_of(error), remedy_for(error) or fix
+
+
 class StepFailed(RunError):
     """A revision raised while it ran.
 
     ``applied`` and ``left`` are "package revision" each. ``stays`` tells why the database keeps the statements that
-    the revision had run before it broke, and is None where it does not.
+    the revision had run before it failed, and is None where it does not.
     """
 
     def __init__(
@@ -46,15 +69,16 @@ class StepFailed(RunError):
         self.applied = applied
         self.left = left
         self.stays = stays
+        verb = {"up": "upgrade to", "down": "downgrade of"}[direction]
+        said, remedy = _what_and_remedy(error, f"fix {path}")
         super().__init__(
-            f"{package} {revision} ({direction}) broke: {type(error).__name__}: {reason_of(error)}; "
-            f"{_undone(revision, stays)}; {_done_and_left(applied, left)}; "
-            f"{remedy_for(error) or f'mend {path}'} and run the same command again"
+            f"{verb} {package} {revision} failed: {said}; {_undone(revision, stays)}; {_done_and_left(applied, left)}",
+            (*parts_of(remedy), f" and {_AGAIN}"),
         )
 
 
-class ConnectionLost(RunError):
-    """The server went away in the middle of a run; attributes as those of :class:`StepFailed`."""
+class ConnectionLost(RunError, ConnectionError):
+    """The connection to the database was lost in the middle of a run; attributes as those of :class:`StepFailed`."""
 
     def __init__(
         self, error: BaseException, applied: tuple[str, ...], left: tuple[str, ...], *, stays: str | None
@@ -65,7 +89,8 @@ class ConnectionLost(RunError):
         self.stays = stays
         super().__init__(
             f"the connection to the database was lost: {reason_of(error)}; {_kept(left, stays)}"
-            f"{_done_and_left(applied, left)}; see what the server's log says, then run the same command again"
+            f"{_done_and_left(applied, left)}",
+            f"look into the server's log, then {_AGAIN}",
         )
 
 
@@ -88,13 +113,11 @@ class RunInterrupted(RunError):
         self.applied = applied
         self.left = left
         self.stays = stays
-        super().__init__(
-            f"interrupted; {_kept(left, stays)}{_done_and_left(applied, left)}; run the same command again to go on"
-        )
+        super().__init__(f"interrupted; {_kept(left, stays)}{_done_and_left(applied, left)}", f"{_AGAIN} to continue")
 
 
 class HeadsDiffer(RunError):
-    """After a run a history table does not hold what the plan says: somebody else wrote to it."""
+    """A history table does not hold what the plan says: another program wrote to it."""
 
     def __init__(self, package: str, history_table: str, expected: tuple[str, ...], found: tuple[str, ...]) -> None:
         self.package = package
@@ -108,37 +131,11 @@ class HeadsDiffer(RunError):
         )
 
 
-class HistoryRowGone(RunError):
-    """What a revision is to replace in its history table is not there any more: somebody else wrote to it."""
-
-    def __init__(self, history_table: str, rows: tuple[str, ...]) -> None:
-        self.history_table = history_table
-        self.rows = rows
-        super().__init__(
-            f"the table {history_table} does not hold {listed(rows)} any more; does another program write to it?"
-        )
-
-
 class NotInOneTransaction(RunError):
-    """A revision leaves its transaction, so that several cannot share one."""
+    """``-x transaction=all`` where a revision leaves its transaction, or the database commits each DDL statement."""
 
-    def __init__(self, package: str, revision: str, path: str) -> None:
-        self.package = package
-        self.revision = revision
-        self.path = path
-        super().__init__(
-            f"-x transaction=all: {package} {revision} uses autocommit_block() ({path}); run without -x transaction=all"
-        )
-
-
-class NoTransactionalDdl(RunError):
-    """The database commits each DDL statement by itself."""
-
-    def __init__(self, dialect: str) -> None:
-        self.dialect = dialect
-        super().__init__(
-            f"-x transaction=all: {dialect} commits each DDL statement by itself; run without -x transaction=all"
-        )
+    def __init__(self, what: str) -> None:
+        super().__init__(f"-x transaction=all: {what}", "run without -x transaction=all")
 
 
 class OpenTransaction(RunError):
@@ -147,30 +144,8 @@ class OpenTransaction(RunError):
     def __init__(self, package: str) -> None:
         self.package = package
         super().__init__(
-            f"env.py of {package}: a transaction is open on the connection, so that nothing would be committed; "
-            f"end it before run_alembic() is called"
-        )
-
-
-class WrongPackage(RunError):
-    """An ``env.py`` names another package than the one that is run."""
-
-    def __init__(self, path: str, named: str, package: str) -> None:
-        self.path = path
-        self.named = named
-        self.package = package
-        super().__init__(f"{path} says run_alembic(package={named!r}) in the history of {package!r}; name that one")
-
-
-class OptionNotAllowed(RunError):
-    """An ``env.py`` sets an option that websauna_migrate sets itself."""
-
-    def __init__(self, package: str, options: list[str]) -> None:
-        self.package = package
-        self.options = options
-        super().__init__(
-            f"env.py of {package}: run_alembic() takes no {', '.join(options)}; "
-            f"the settings file and add_migration_package() say that"
+            f"env.py of {package}: a transaction is open on the connection, so nothing would be committed",
+            "end it before run_alembic() is called",
         )
 
 
@@ -182,8 +157,7 @@ class EnvFailed(RunError):
         self.package = package
         self.error = error
         super().__init__(
-            f"{path} of {package} failed with {type(error).__name__}: {reason_of(error)}; nothing was run; "
-            f"correct it and run the same command again"
+            f"{path} of {package} failed with {cause_of(error)}; nothing was run", f"correct it and {_AGAIN}"
         )
 
 
@@ -194,37 +168,20 @@ class EnvDidNotRun(RunError):
         self.path = path
         self.package = package
         super().__init__(
-            f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done; "
-            f"put that call at its end in place of its own set-up"
+            f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done",
+            "put that call at its end instead of its own set-up",
         )
 
 
-class DataSessionOutsideRevision(RunError):
-    """``data_session()`` was called where no revision runs."""
+class WrongPackage(RunError):
+    """An ``env.py`` names another package than the one that is run."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str, named: str, package: str) -> None:
+        self.path = path
+        self.named = named
+        self.package = package
         super().__init__(
-            "websauna_migrate.data_session() was called outside of a revision; call it in upgrade() or downgrade()"
-        )
-
-
-class DataSessionOffline(RunError):
-    """``data_session()`` was called while ``--sql`` writes statements, where there are no rows to work on."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "websauna_migrate.data_session() needs a database, and --sql has none; run this revision without --sql, "
-            "or write its work as op.execute()"
-        )
-
-
-class DataSessionInTransactionOfCaller(RunError):
-    """``data_session()`` was called in a transaction that the program that called Alembic has begun."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "websauna_migrate.data_session() needs a transaction of its own, and the program that called Alembic has "
-            "begun one on its connection; pass a connection without one in Config.attributes"
+            f"{path} calls run_alembic(package={named!r}) in the history of {package!r}", f"name {package!r} there"
         )
 
 
@@ -233,9 +190,10 @@ class TransactionEndedInside(RunError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the revision ended its transaction by itself; take commit(), rollback(), transaction.abort() and begin() "
-            "out of it: the run commits when it is done, and an exception undoes it; what cannot run in a transaction "
-            "goes into op.get_context().autocommit_block()"
+            "the revision ended its transaction by itself",
+            "remove commit(), rollback(), transaction.abort() and begin() from it: the run commits when it is done, "
+            "and an exception rolls it back; put what cannot run in a transaction into "
+            "op.get_context().autocommit_block()",
         )
 
 
@@ -245,8 +203,8 @@ class FailedAfterCommit(RunError):
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(
-            f"the revision is applied, but what had joined its transaction failed after the commit: "
-            f"{type(error).__name__}: {reason_of(error)}; do by hand what is missing, then run the same command again"
+            f"the revision is applied, but what had joined its transaction failed after the commit: {cause_of(error)}",
+            f"do by hand what is missing, then {_AGAIN}",
         )
 
 
@@ -259,7 +217,7 @@ class OfflineStepFailed(RunError):
         self.direction = direction
         self.path = path
         self.error = error
-        what = f"{type(error).__name__}: {reason_of(error)}"
+        what: str = cause_of(error)
         remedy: Remedy = f"see {path}"
         if isinstance(error, MigrateError):
             what, remedy = error.what, error.remedy

@@ -19,7 +19,6 @@ from websauna_migrate.run.errors import (
     ConnectionLost,
     FailedAfterCommit,
     NotInOneTransaction,
-    NoTransactionalDdl,
     RunInterrupted,
     RunStopped,
     StepFailed,
@@ -101,7 +100,7 @@ def explained(
     if isinstance(error, FailedAfterCommit | LockError):
         return RunStopped(error, ran, left)
     if _is_refused_block(error):
-        return NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))
+        return NotInOneTransaction(_leaves(step))
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
     return StepFailed(*where, error, applied=ran, left=left, stays=stays)
 
@@ -109,7 +108,7 @@ def explained(
 def _what_stays(step: PlanStep, dialect: str, account: Account) -> str | None:
     """Return why the database keeps what a step did before it broke, None where it does not."""
     if dialect not in UNDOES_DDL:
-        return "this database cannot undo DDL"
+        return "this database cannot roll back DDL"
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
 
@@ -131,6 +130,10 @@ def _applied_of(app: Application, steps: Sequence[PlanStep]) -> int:
     return 0
 
 
+def _leaves(step: PlanStep) -> str:
+    return f"{step.package} {step.revision.id} uses autocommit_block() ({step.revision.path})"
+
+
 def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
     return tuple(f"{step.package} {step.revision.id}" for step in steps)
 
@@ -138,7 +141,7 @@ def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
 def refuse_own_transactions(plan: Plan, dialect: str) -> None:
     """Raise where a step of ``plan`` cannot run in one transaction with the others."""
     if dialect not in UNDOES_DDL:
-        raise NoTransactionalDdl(dialect)
+        raise NotInOneTransaction(f"{dialect} commits each DDL statement by itself")
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
-            raise NotInOneTransaction(step.package, step.revision.id, str(step.revision.path))
+            raise NotInOneTransaction(_leaves(step))

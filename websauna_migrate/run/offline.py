@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import differing_rows, history_table
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import UsageError
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
@@ -43,10 +43,10 @@ def write_sql(
     It starts from an empty database. ``target`` may be a range ``from:to`` of one history, for which all others count
     as up to date; a downgrade has to be one.
 
-    :raises WrongCombination: a downgrade without a range, or a range over several histories
+    :raises UsageError: a downgrade without a range, or a range over several histories
     """
     if direction == "down" and ":" not in target:
-        raise WrongCombination("downgrade --sql needs to know where it starts", "say FROM:TO, as in head:base")
+        raise UsageError("downgrade --sql needs to know where it starts", "write FROM:TO, as in head:base")
     graph = app.graph()
     rows, target = _offline_rows(graph, app.selected(packages), target)
     plan = app.plan(rows, packages, target, direction=direction, cascade=cascade, graph=graph)
@@ -66,7 +66,7 @@ def write_stamp_sql(app: Application, packages: Sequence[str], targets: Sequence
 
     The history tables count as missing, unless a target is a range ``from:to`` of one history.
 
-    :raises WrongCombination: a range over several histories
+    :raises UsageError: a range over several histories
     """
     graph, selected = app.graph(), app.selected(packages)
     rows: dict[str, tuple[str, ...]] = {}
@@ -90,13 +90,13 @@ def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[d
         return {}, target
     symbol = parse_symbol(start)
     if symbol.name == "current" or symbol.is_relative:
-        raise WrongCombination(
-            f"the range {target} starts where the database is, which --sql does not ask", "name the revision"
+        raise UsageError(
+            f"the range {target} starts where the database is, which --sql does not read", "name the revision"
         )
     meant = packages_meant(graph, selected, start or "base")
     meant = packages_meant(graph, meant, end or "heads")
     if len(meant) != 1:
-        raise WrongCombination(f"the range {target} is for one history", f"say which with -x packages={meant[0]}")
+        raise UsageError(f"the range {target} is for one history", f"select one with -x packages={meant[0]}")
     rows = {name: history.heads for name, history in graph.histories.items()}
     rows[meant[0]] = tuple(resolve(graph.histories[meant[0]], start, ())) if start else ()
     return rows, end or "heads"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate.database.history_table import create_missing, read_heads, row_changes
 from websauna_migrate.database.sqlite_keys import keys_unenforced
+from websauna_migrate.exceptions import RunError, listed
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
-from websauna_migrate.run.errors import HeadsDiffer, HistoryRowGone, OpenTransaction, TransactionEndedInside
+from websauna_migrate.run.errors import HeadsDiffer, OpenTransaction, TransactionEndedInside
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 
 if TYPE_CHECKING:
@@ -173,7 +174,10 @@ def run_script(environment: Environment, step: PlanStep) -> None:
             if migration.as_sql:
                 migration.execute(change)
             elif migration.connection.execute(change).rowcount == 0:
-                raise HistoryRowGone(environment.table.name, step.old_rows)
+                raise RunError(
+                    f"the table {environment.table.name} no longer holds {listed(step.old_rows)}",
+                    "check whether another program writes to it",
+                )
         if migration.on_version_apply_callbacks:
             _tell_callbacks(environment, step)
 

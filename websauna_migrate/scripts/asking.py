@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from websauna_migrate.scripts.errors import NobodyToAsk, NotConfirmed
+from websauna_migrate.exceptions import RunError, UsageError
 from websauna_migrate.scripts.printing import tell
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
@@ -39,16 +39,20 @@ def ask(question: str) -> bool:
 def confirm(command: str, *, yes: bool) -> None:
     """Ask whether ``command`` shall go on; with ``yes`` nothing is asked.
 
-    :raises NobodyToAsk: standard input is not a terminal
-    :raises NotConfirmed: the answer was not yes
+    :raises UsageError: standard input is not a terminal
+    :raises RunError: the answer was not yes
     """
     if yes:
         return
     if not can_answer():
-        raise NobodyToAsk(command)
+        raise UsageError(f"{command} asks for confirmation, and standard input is not a terminal", "pass --yes")
     try:
         confirmed = ask("Continue?")
     except EOFError as error:
-        raise NotConfirmed(command) from error
+        raise _not_confirmed(command) from error
     if not confirmed:
-        raise NotConfirmed(command)
+        raise _not_confirmed(command)
+
+
+def _not_confirmed(command: str) -> RunError:
+    return RunError(f"{command}: nothing was changed", "run it again and answer yes, or pass --yes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import MigrateError, WrongCombination
+from websauna_migrate.exceptions import MigrateError, UsageError
 from websauna_migrate.run.errors import RunInterrupted
 from websauna_migrate.scripts.errors import BackupFailed
 from websauna_migrate.scripts.printing import say, tell
@@ -46,6 +46,6 @@ def _write(url: URL, path: Path) -> None:
     from websauna_migrate.database.dump import dump, write_whole
 
     if url.get_backend_name() == "sqlite" and path.exists() and path.samefile(sqlite_file(url)):
-        raise WrongCombination(f"{path} is the database itself", "name another file with --backup")
+        raise UsageError(f"{path} is the database itself", "name another file with --backup")
     with closing(dump(url, folder=path.absolute().parent, on_message=tell)) as pieces:
         write_whole(path, pieces)

@@ -10,10 +10,11 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from websauna_migrate.autogenerate.comparison import Comparison
-from websauna_migrate.autogenerate.errors import NoAnswer, NotUpToDate
+from websauna_migrate.autogenerate.errors import NotUpToDate
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.exceptions import RunError
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.revisions.plan import known_rows
 from websauna_migrate.scripts.asking import ask, can_read_and_answer
@@ -86,7 +87,8 @@ def _ask(package: str, question: str) -> bool:
     try:
         return ask(f"{package}: {question}")
     except EOFError as error:
-        raise NoAnswer(package, question) from error
+        what = f"{package}: {question} got no answer, nothing was written"
+        raise RunError(what, "run it again, or pass --no-input") from error
 
 
 def _name_loss(package: str, on_loss: Callable[[str], None], line: str) -> None:

@@ -9,9 +9,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import UsageError
 from websauna_migrate.packages.selection import Selected, package_names, parse_x_options, select
-from websauna_migrate.scripts.errors import NoSettingsFile
 from websauna_migrate.scripts.printing import settings_files, show_warnings_as_lines, warn
 
 if TYPE_CHECKING:
@@ -61,14 +60,13 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
 def settings_file(options: Namespace) -> str:
     """Return the settings file that ``-c`` names, else the environment variable ``ALEMBIC_CONFIG``.
 
-    :raises NoSettingsFile: there is none
-    :raises WrongCombination: there are several
+    :raises UsageError: there is none, or there are several
     """
     named = settings_files(options)
     if not named:
-        raise NoSettingsFile
+        raise UsageError("no settings file was named", "name one with -c, as in: ws-alembic -c development.ini upgrade")
     if len(named) > 1:
-        raise WrongCombination("-c is given more than once", "name one settings file; it may include others")
+        raise UsageError("-c is given more than once", "name one settings file; it may include others")
     return named[0]
 
 

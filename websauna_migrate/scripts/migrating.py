@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.printing import say, say_who_holds, tell
 from websauna_migrate.scripts.progress import shown_progress
@@ -42,7 +42,7 @@ def stamp(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.run.stamp import stamp as write_rows
 
     if options.sql and options.purge:
-        raise WrongCombination("--sql does not read the rows that --purge deletes", "leave out one of them")
+        raise UsageError("--sql does not read the rows that --purge deletes", "leave out one of them")
     app, packages = loaded.app, loaded.packages
     if options.sql:
         write_stamp_sql(app, packages, options.revisions, sys.stdout)
@@ -69,7 +69,7 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
     from websauna_migrate.run.executor import migrate
 
     if options.sql and options.backup:
-        raise WrongCombination("--sql changes no database, so there is nothing to back up", "leave out --backup")
+        raise UsageError("--sql changes no database, so there is nothing to back up", "leave out --backup")
     run_options: dict[str, Any] = {
         "direction": direction,
         "cascade": loaded.x.cascade,

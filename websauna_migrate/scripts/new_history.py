@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import UsageError
 from websauna_migrate.packages.errors import InstalledHistory
 from websauna_migrate.packages.selection import is_installed
 from websauna_migrate.scripts.printing import say, tell, warn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def init(options: Namespace, loaded: Loaded) -> int:
     """Create the script locations of the selected packages."""
     if options.directory and len(loaded.packages) > 1:
-        raise WrongCombination("one folder cannot hold the revisions of several packages", "name one with -x packages=")
+        raise UsageError("one folder cannot hold the revisions of several packages", "name one with -x packages=")
     for name in loaded.packages:
         usual = loaded.app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual

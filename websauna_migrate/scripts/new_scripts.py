@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from websauna_migrate.autogenerate.script_check import check_script
-from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, MissingTemplate, UnwritableHistory
+from websauna_migrate.exceptions import RevisionError, command
+from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, UnwritableHistory
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.scripts.printing import warn
 
@@ -28,7 +29,10 @@ def may_write(one: Selected, options: Namespace) -> bool:
         return False
     template = history.script_location / "script.py.mako"
     if (history.script_location / "env.py").is_file() and not template.is_file():
-        raise MissingTemplate(history.package, str(template))
+        raise RevisionError(
+            f"the template for the revisions of {history.package} does not exist: {template}",
+            ("create it with: ", command(history.package, "init")),
+        )
     try:
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell

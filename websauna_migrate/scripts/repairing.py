@@ -6,8 +6,7 @@ import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import WrongCombination, command
-from websauna_migrate.repair.errors import AdoptionOfSeveral
+from websauna_migrate.exceptions import UsageError, command, listed
 from websauna_migrate.scripts.asking import can_answer, confirm
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.printing import program, say, say_who_holds, show, show_json, tell
@@ -40,7 +39,8 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.repair.adoption import carry_out, propose
 
     if len(loaded.selected) > 1:
-        raise AdoptionOfSeveral(tuple(one.history.package for one in loaded.selected))
+        names = tuple(one.history.package for one in loaded.selected)
+        raise UsageError(f"adopt takes over one history, not {listed(names)}", f"select it with -x packages={names[0]}")
     app, history = loaded.app, loaded.selected[0].history
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
         adoption = propose(app, history, source=options.source, revision=options.revision, drop_old=options.drop_old)
@@ -66,7 +66,7 @@ def rebase(options: Namespace, loaded: Loaded) -> int:
     graph = app.graph()
     package, *others = packages_meant(graph, [one.history.package for one in loaded.selected], options.revision)
     if others:
-        raise WrongCombination(f"rebase {options.revision} is for one history", f"select it with -x packages={package}")
+        raise UsageError(f"rebase {options.revision} is for one history", f"select it with -x packages={package}")
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, [app.history(package)])[package]
     script, onto = rebase.rebase(graph.histories[package], options.revision, options.onto, rows)
@@ -77,7 +77,7 @@ def rebase(options: Namespace, loaded: Loaded) -> int:
 def confirm_removal(options: Namespace, loaded: Loaded) -> None:
     """List what ``downgrade base`` would drop and, on a terminal, ask; without a terminal the command goes on.
 
-    :raises NotConfirmed: the answer was not yes
+    :raises RunError: the answer was not yes
     """
     from websauna_migrate.repair.doctor import tables_to_lose
 

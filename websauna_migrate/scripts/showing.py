@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from websauna_migrate.exceptions import RevisionError, command
 from websauna_migrate.scripts.border import FAILED
-from websauna_migrate.scripts.errors import NotOnHeads
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def current(options: Namespace, loaded: Loaded) -> int:
         history = graph.histories[one.history.package]
         heads = known_rows(history, rows[one.history.package])
         if options.check_heads and set(heads) != set(history.heads):
-            fail(options, NotOnHeads(one.history.package))
+            what = f"{one.history.package}: the database is not on all head revisions"
+            fail(options, RevisionError(what, command(one.history.package, "upgrade")))
             code = FAILED
         _show_part(loaded, one, current_lines(history, applied(history, heads)))
     return code

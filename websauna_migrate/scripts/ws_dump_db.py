@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from websauna_migrate.database.errors import ClientFailed
-from websauna_migrate.exceptions import WrongCombination
+from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.border import run_script
 from websauna_migrate.scripts.printing import tell
 from websauna_migrate.scripts.streams import standard_streams
@@ -67,10 +67,10 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     app = read_app(options.settings_file)
     url = database_url(app.settings, str(app.path))
     if arguments and url.get_backend_name() == "sqlite":
-        raise WrongCombination("SQLite is dumped without a program", "leave out -- and the arguments after it")
+        raise UsageError("SQLite is dumped without a program", "leave out -- and the arguments after it")
     target = options.output
     if target and target.exists() and url.get_backend_name() == "sqlite" and target.samefile(sqlite_file(url)):
-        raise WrongCombination(f"{target} is the database itself", "name another file with --output")
+        raise UsageError(f"{target} is the database itself", "name another file with --output")
     folder = target.absolute().parent if target else None
     _end_by_signals()
     try:

@@ -20,11 +20,8 @@ from urllib.parse import parse_qsl
 import plaster
 from paste.deploy.loadwsgi import APP
 
-from websauna_migrate.settings.errors import (
-    AppIsComposite,
-    InvalidConfigUri,
-    SettingsFileMissing,
-)
+from websauna_migrate.exceptions import SettingsError, listed
+from websauna_migrate.settings.errors import SettingsFileMissing
 from websauna_migrate.settings.ini import absolute, places, resolved_sections
 from websauna_migrate.settings.loader import Loader
 from websauna_migrate.settings.paste import (
@@ -76,12 +73,15 @@ def parse_config_uri(config_uri: str) -> ConfigUri:
 
     A relative path counts from the working directory.
 
-    :raises InvalidConfigUri: the scheme is not one for INI files
+    :raises SettingsError: the scheme is not one for INI files
     :raises SettingsFileMissing: there is no such file
     """
     scheme, path, query, name = _CONFIG_URI.fullmatch(config_uri).groups()  # type: ignore[union-attr]
     if scheme and scheme.lower() not in INI_SCHEMES:
-        raise InvalidConfigUri(config_uri, scheme)
+        raise SettingsError(
+            f"settings with the scheme {scheme + '://'!r} cannot be read",
+            "name an INI file, as in development.ini, development.ini#name or ws://development.ini",
+        )
     uri = ConfigUri(absolute(Path(path)), name or MAIN, dict(parse_qsl(query or "")))
     if not os.path.lexists(uri.path):
         raise SettingsFileMissing(str(uri.path))
@@ -106,8 +106,7 @@ def read_app(config_uri: str) -> AppSettings:
 def app_factory_module(config_uri: str) -> str:
     """Return the dotted name of the module that holds the application's factory, without importing it.
 
-    :raises DistributionMissing: ``use = egg:…`` names a distribution that is not installed
-    :raises EntryPointMissing: the distribution has no such entry point
+    :raises InvalidPasteSection: ``use = egg:…`` names a distribution or an entry point that is not installed
     :raises SettingsError: as :func:`read_app`
     """
     _, context = _read_app_context(parse_config_uri(config_uri))
@@ -134,5 +133,8 @@ def _read_app_context(uri: ConfigUri) -> tuple[PasteReader, Any]:
         context = context.app_context if hasattr(context, "app_context") else context.next_context
     if context.protocol in COMPOSITES:
         others = tuple(name for name in reader.names(APP) if name != uri.name)
-        raise AppIsComposite(str(uri.path), uri.name, others)
+        raise SettingsError(
+            f"{uri.path}: {uri.name!r} is a composite of several applications: {listed(others)}",
+            f"name one of them, as in {uri.path}#{others[0] if others else 'name'}",
+        )
     return reader, context

@@ -29,14 +29,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
+from websauna_migrate.exceptions import SettingsError
 from websauna_migrate.settings.errors import (
-    IncludeCycle,
-    IncludedPackageMissing,
-    InvalidInterpolation,
     InvalidSettingsFile,
     SettingsFileMissing,
     SettingsFileUnreadable,
-    UnknownIncludeScheme,
 )
 
 T = TypeVar("T")
@@ -174,18 +171,23 @@ class _Interpolation(BasicInterpolation):
         """Return the value as it is; the formats of logging would not pass Python's check."""
         return value
 
-    def _error(self, section: str, option: str, error: InterpolationError) -> InvalidInterpolation:
+    def _error(self, section: str, option: str, error: InterpolationError) -> SettingsError:
         home = section if option in self._own.get(section, {}) else DEFAULT
         value = self._own.get(home, {}).get(option)
-        return InvalidInterpolation(value.file if value else self._path, home, option, _interpolation_reason(error))
+        # The value itself is not shown: it may be a password.
+        reason, remedy = _interpolation_reason(error)
+        return SettingsError(
+            f"{value.file if value else self._path}, section [{home}], key {option!r}: {reason}", remedy
+        )
 
 
-def _interpolation_reason(error: InterpolationError) -> str:
+def _interpolation_reason(error: InterpolationError) -> tuple[str, str]:
+    """Return what is wrong, and what to do."""
     if isinstance(error, InterpolationMissingOptionError):
-        return f"%({error.reference})s is not set; set it in the section or in [DEFAULT], or write a literal % as %%"
+        return f"%({error.reference})s is not set", "set it in the section or in [DEFAULT], or write a literal % as %%"
     if isinstance(error, InterpolationDepthError):
-        return "it refers to itself, or too deep; correct the %(name)s in it"
-    return "it has a % that begins no %(name)s; write a literal % as %%"
+        return "it refers to itself, or is nested too deep", "correct the %(name)s in it"
+    return "it has a % that begins no %(name)s", "write a literal % as %%"
 
 
 # Files and includes
@@ -212,7 +214,8 @@ def _read(
     identity = str(file.resolve()) if isinstance(file, Path) else str(file)
     if identity in trail:
         start = list(trail).index(identity)
-        raise IncludeCycle((*list(trail.values())[start:], str(file)))
+        cycle = " -> ".join((*list(trail.values())[start:], str(file)))
+        raise SettingsError(f"the settings files include each other in a circle: {cycle}", "remove one of the includes")
     if identity in seen:
         return
     seen.add(identity)
@@ -288,7 +291,10 @@ def _locate(reference: str, named_in: _File) -> _File:
     if scheme is None:
         return _beside(named_in, reference)
     if scheme[1].lower() != "resource":
-        raise UnknownIncludeScheme(reference, str(named_in))
+        raise SettingsError(
+            f"{named_in}: include_ini_files names {reference!r}, which has an unknown scheme",
+            "write a path, or resource://package/folder/file.ini",
+        )
     return _resource(reference, str(named_in))
 
 
@@ -305,11 +311,14 @@ def _resource(reference: str, named_in: str) -> _File:
     package, _, path = reference.partition("://")[2].partition("/")
     place: Any = _package_folder(package)
     if place is None:
-        raise IncludedPackageMissing(package, reference, named_in)
+        raise SettingsError(
+            f"{named_in}: the package {package!r} of the include {reference!r} is not installed",
+            "install it, or correct include_ini_files",
+        )
     for part in PurePosixPath(path).parts:
         place = place / part
     if not isinstance(place, Path | zipfile.Path):
-        raise SettingsFileUnreadable(reference, "it is no file on disk or in a zip archive")
+        raise SettingsFileUnreadable(reference, "it is not a file on disk or in a zip archive")
     return absolute(place) if isinstance(place, Path) else place
 
 

@@ -48,7 +48,9 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
         try:
             return self._config_dict(_local_settings(items, globals_), globals_)
         except KeyError as error:
-            raise InvalidPasteSection(str(self._path), section or self.uri.fragment, paste_reason(error)) from None
+            raise InvalidPasteSection(
+                str(self._path), f"{section or self.uri.fragment!r}: {paste_reason(error)}"
+            ) from None
 
     def get_wsgi_app_settings(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
         """Return the settings of the application ``name`` without loading it."""

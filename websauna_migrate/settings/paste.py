@@ -14,14 +14,7 @@ from urllib.parse import unquote
 from paste.deploy.loadwsgi import ConfigLoader, LoaderContext
 
 from websauna_migrate.exceptions import SettingsError
-from websauna_migrate.settings.errors import (
-    DistributionMissing,
-    EntryPointMissing,
-    FactoryMissing,
-    InvalidPasteSection,
-    SectionMissing,
-    UseCycle,
-)
+from websauna_migrate.settings.errors import TO_IMPORT, InvalidPasteSection, SectionMissing
 from websauna_migrate.settings.ini import absolute, merged_parser
 
 MAIN = "main"
@@ -61,7 +54,8 @@ class _PasteLoader(ConfigLoader):  # type: ignore[misc]
     def _context_of_section(self, object_type: Any, name: str | None, global_conf: Any) -> Any:
         place = f"[{self.find_config_section(object_type, name)}] of {self.filename}"
         if place in self.trail:
-            raise UseCycle((*self.trail[self.trail.index(place) :], place))
+            cycle = " -> ".join((*self.trail[self.trail.index(place) :], place))
+            raise SettingsError(f"sections use each other in a circle: {cycle}", "correct one of them")
         self.trail.append(place)
         try:
             return super().get_context(object_type, name, global_conf)
@@ -102,9 +96,9 @@ class PasteReader(_PasteLoader):
         except SettingsError:
             raise
         except metadata.PackageNotFoundError as error:
-            raise DistributionMissing(self.filename, str(error.name)) from None
+            raise _not_installed(self.filename, str(error.name)) from None
         except LookupError as error:
-            raise InvalidPasteSection(self.filename, str(name), paste_reason(error)) from None
+            raise InvalidPasteSection(self.filename, f"{str(name)!r}: {paste_reason(error)}") from None
 
     def _noted(self, object_type: Any, use: str, protocol: str | None, global_conf: Any, local_conf: Any) -> Any:
         groups = tuple(group for groups in object_type.egg_protocols for group in groups)
@@ -119,7 +113,7 @@ class PasteReader(_PasteLoader):
         named = [group for groups in object_type.egg_protocols for group in groups if group in local_conf]
         if len(named) != 1:
             reason = "names several factories" if named else "has no 'use' and names no factory"
-            raise InvalidPasteSection(self.filename, section, reason)
+            raise InvalidPasteSection(self.filename, f"{section!r}: {reason}")
         return self._noted(object_type, f"call:{local_conf.pop(named[0])}", named[0], global_conf, local_conf)
 
 
@@ -133,7 +127,8 @@ def load_context(path: Path, object_type: Any, name: str, global_conf: Mapping[s
     except (ModuleNotFoundError, AttributeError) as error:
         for factory, module in modules.items():
             if _is_absent(module, error):
-                raise FactoryMissing(factory.file, factory.use, str(error)) from error
+                what = f"the factory {factory.use!r} cannot be imported: {error}"
+                raise InvalidPasteSection(factory.file, what, TO_IMPORT) from error
         raise
 
 
@@ -148,11 +143,20 @@ def factory_module(factory: Factory) -> str:
             raise metadata.PackageNotFoundError
         entry_points = metadata.distribution(distribution).entry_points
     except metadata.PackageNotFoundError:
-        raise DistributionMissing(factory.file, distribution) from None
+        raise _not_installed(factory.file, distribution) from None
     for entry_point in entry_points:
         if entry_point.group in factory.groups and entry_point.name == (name or MAIN):
             return entry_point.module
-    raise EntryPointMissing(factory.file, factory.use, factory.groups)
+    raise InvalidPasteSection(
+        factory.file,
+        f"{factory.use!r} names no entry point of {' or '.join(factory.groups)}",
+        "correct it, or install the distribution again",
+    )
+
+
+def _not_installed(path: str, distribution: str) -> InvalidPasteSection:
+    what = f"the distribution {distribution!r} is not installed"
+    return InvalidPasteSection(path, what, "install it, or correct its name")
 
 
 def _is_absent(module: str, error: ModuleNotFoundError | AttributeError) -> bool:
