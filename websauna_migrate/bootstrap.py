@@ -201,14 +201,11 @@ def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str 
     try:
         initializer = DottedNameResolver(None).resolve(dotted_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(
-            f"{ini.path}: websauna.init = {dotted_name} cannot be imported: {error}", TO_IMPORT
-        ) from error
+        what = f"{ini.path}: websauna.init = {dotted_name}: it cannot be imported: {error}"
+        raise SettingsError(what, TO_IMPORT) from error
     if not (isinstance(initializer, type) and issubclass(initializer, Initializer)):
-        raise SettingsError(
-            f"{ini.path}: websauna.init = {dotted_name} is not a class",
-            "name a subclass of websauna_migrate.Initializer",
-        )
+        what = f"{ini.path}: websauna.init = {dotted_name}: it is not an Initializer"
+        raise SettingsError(what, "name a subclass of websauna_migrate.Initializer")
     return initializer(dict(ini.global_config), ini.settings).register_models(), initializer.__module__
 
 

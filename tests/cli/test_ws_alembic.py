@@ -269,7 +269,7 @@ def test_a_revision_is_shown_and_edited_in_the_history_that_has_it(two):
 def test_a_name_that_several_revisions_begin_with_is_refused(one):
     add_revision(one.app / "alembic", "ee6", "eee5")
     for command in (("upgrade", "ee"), ("stamp", "ee")):
-        assert one.fails(*command) == "'ee' may be any of ee6, eee5 in shop; write more of it"
+        assert one.fails(*command) == "'ee' is ambiguous in shop: ee6 or eee5; write more of it"
     one.ok("upgrade", "ee6")
 
 
@@ -330,7 +330,7 @@ def test_upgrade_downgrade_and_stamp_go_over_all(two):
 def test_a_relative_step_over_several_histories_is_refused(two):
     for command in (("upgrade", "+1"), ("downgrade", "-1")):
         said = two.fails(*ALL, *command, code=2)
-        assert said.endswith("is for one history, not for notes, shop; say which with -x packages=notes")
+        assert said.endswith("is for one history, not for notes, shop; select one with -x packages=notes")
 
 
 def test_a_revision_that_no_selected_history_has_is_told_with_the_package_that_has_it(two):
@@ -373,7 +373,7 @@ def test_sql_that_writes_history_tables_goes_over_all(tmp_path, backend, command
         (("upgrade", "current:ddd4", "--sql"), 2, "the range current:ddd4 starts where the database is, "),
         (("upgrade", "+1:ddd4", "--sql"), 2, "the range +1:ddd4 starts where the database is, "),
         (("downgrade", "base", "--sql"), 2, "downgrade --sql needs to know where it starts; "),
-        (("stamp", "heads", "--sql", "--purge"), 2, "--sql does not see the rows that --purge is to forget; "),
+        (("stamp", "heads", "--sql", "--purge"), 2, "--sql does not read the rows that --purge deletes; "),
         (("upgrade", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),
         (("plan", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),
         (("stamp", "aaa1:bbb2"), 2, "the range aaa1:bbb2 is for --sql; name one revision"),

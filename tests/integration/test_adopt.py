@@ -102,7 +102,7 @@ def test_tables_without_any_version_are_adopted_at_the_revision_that_they_match(
     here.execute("DROP TABLE note")
     ran = here.run("adopt", "--yes")
     assert ran.code == 0, ran
-    assert "the tables in the database are those of aaa1" in ran.err
+    assert "the tables in the database match aaa1" in ran.err
     assert history(here) == ["aaa1"]
     here.ok("upgrade")
     assert findings(here) == []
@@ -111,7 +111,7 @@ def test_tables_without_any_version_are_adopted_at_the_revision_that_they_match(
 def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides(lite):
     plain(lite, "old9")
     ran = lite.run("adopt", "--yes")
-    assert "alembic_version is at old9, which no script has; the tables in the database are those of bbb2" in ran.err
+    assert "alembic_version is at old9, which no script has; the tables in the database match bbb2" in ran.err
     assert history(lite) == ["bbb2"]
     drop = f"drop it with: ws-alembic -c {lite.ini} -x packages=shop adopt --drop-old\n"
     assert ran.err.endswith(f"alembic_version was kept; if nothing else uses it, {drop}")
@@ -125,10 +125,10 @@ def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides
 
 def test_a_revision_that_was_named_is_written_whatever_the_tables_are(lite):
     lite.execute("ALTER TABLE thing ADD COLUMN odd INTEGER")
-    assert lite.fails("adopt", "--yes") == (
-        "shop: the tables in the database are those of no revision; the closest is bbb2, the database has thing: "
-        "column odd INTEGER besides; change them, or name the revision with --revision"
-    )
+    said = lite.fails("adopt", "--yes")
+    assert "no revision. Closest: bbb2" in said
+    assert "column odd INTEGER" in said
+    assert "--revision" in said
     assert history(lite) == []
     lite.ok("adopt", "--revision", "aaa", "--yes")
     assert history(lite) == ["aaa1"]
@@ -182,7 +182,7 @@ def test_a_version_table_that_is_not_there_is_told(lite):
 def test_one_history_at_a_time_is_adopted(lite):
     lite.add("notes", history=True)
     lite.add_app("shop", "", ["notes"])
-    assert "say which with -x packages=notes" in lite.fails("-x", "packages=all", "adopt", "--yes", code=2)
+    assert "select one with -x packages=notes" in lite.fails("-x", "packages=all", "adopt", "--yes", code=2)
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_written(here):

@@ -109,19 +109,18 @@ def test_an_application_that_raises_is_told_with_its_error(here):
     here.add_app("shop", THING, init=FACTORY.format(imports="", name="{name}", more="raise KeyError('mine')"))
     here.write_ini(start="use = call:shop:main\n")
     said = here.fails("current")
-    assert said == (
-        f"the application of {here.ini} did not start: KeyError: 'mine'; mend it, or see the trace with --raiseerr"
-    )
+    assert said.startswith(f"the application of {here.ini} did not start: KeyError: 'mine'; ")
+    assert "--raiseerr" in said
     assert "raise KeyError('mine')" in here.run("--raiseerr", "current").err
 
 
 @pytest.mark.parametrize(
     ("named", "reason"),
     [
-        ("nowhere.Initializer", "cannot be imported: No module named 'nowhere'"),
-        ("shop.Nobody", "cannot be imported: "),
-        ("shop.main", "is no such class"),
-        ("json.JSONEncoder", "is no such class"),
+        ("nowhere.Initializer", "it cannot be imported: No module named 'nowhere'"),
+        ("shop.Nobody", "it cannot be imported: "),
+        ("shop.main", "it is not an Initializer"),
+        ("json.JSONEncoder", "it is not an Initializer"),
     ],
 )
 def test_a_websauna_init_that_is_no_initializer_is_told(here, named, reason):

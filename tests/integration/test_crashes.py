@@ -126,7 +126,7 @@ def test_a_signal_ends_the_revision_under_way_and_rolls_it_back(number, work, ba
     assert process.returncode == 128 + number
     assert stderr.splitlines()[-1] == (
         f"FAILED: interrupted; {kept}applied in this run: red red1, red red2; not applied: red slow, red late1; "
-        "run the same command again to go on"
+        "run the command again to go on"
     )
     assert project.heads() == {"red": ["red2"]}
     assert ("half" in project.tables()) == (backend.name == "mariadb")
@@ -180,7 +180,7 @@ def test_a_signal_while_an_env_py_runs_tells_what_was_not_applied(sqlite, number
     _, stderr = process.communicate(timeout=10)
 
     assert process.returncode == 128 + number
-    assert "FAILED: interrupted; applied in this run: none; not applied: red red1; run the same command again" in stderr
+    assert "FAILED: interrupted; applied in this run: none; not applied: red red1; run the command again" in stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)

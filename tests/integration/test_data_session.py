@@ -8,7 +8,7 @@ import pytest
 
 from projects import ALEMBIC, Workspace, revise, write
 from websauna_migrate import data_session
-from websauna_migrate.run.errors import DataSessionOutsideRevision
+from websauna_migrate.exceptions import RunError
 
 PERSON = """
 class Person(Base):
@@ -142,7 +142,7 @@ def test_the_mail_of_a_revision_that_fails_is_not_sent(shop, upgrade):
 
 def test_the_mail_is_not_sent_where_the_rows_are_refused_at_the_end(shop):
     revision(shop, RENAME + "session.add(Person(id=3, name='Ann'))")
-    assert "shop aaa1 (up) broke: IntegrityError" in shop.fails("-q", "upgrade")
+    assert "upgrade to shop aaa1 failed: IntegrityError" in shop.fails("-q", "upgrade")
     assert state(shop) == BEFORE
 
 
@@ -170,7 +170,7 @@ def test_the_mail_is_not_sent_where_postgresql_refuses_the_commit(tmp_path, post
     revision(shop, RENAME + "session.execute(text('INSERT INTO pet VALUES (77)'))")
     for options in ((), ("-x", "transaction=all")):
         said = shop.fails("-q", *options, "upgrade")
-        assert "shop aaa1 (up) broke: IntegrityError" in said
+        assert "upgrade to shop aaa1 failed: IntegrityError" in said
         assert "nothing of aaa1 stays" in said
         assert state(shop) == BEFORE
 
@@ -186,7 +186,7 @@ def test_the_mail_is_not_sent_where_sqlite_refuses_the_commit(tmp_path, sqlite):
     rows.fetchone()
     """
     revision(shop, RENAME + dedent(reads))
-    assert "shop aaa1 (up) broke: OperationalError: database is locked" in shop.fails("-q", "upgrade")
+    assert "upgrade to shop aaa1 failed: OperationalError: database is locked" in shop.fails("-q", "upgrade")
     assert state(shop) == BEFORE
 
 
@@ -326,13 +326,13 @@ def test_a_revision_without_a_session_may_use_the_transaction_package_by_itself(
 def test_a_revision_that_ends_the_transaction_is_told_what_to_do(small, ends):
     revision(small, RENAME + ends)
     said = small.fails("-q", "upgrade")
-    assert "shop aaa1 (up) broke: TransactionEndedInside: the revision ended its transaction by itself" in said
+    assert "upgrade to shop aaa1 failed: TransactionEndedInside: the revision ended its transaction by itself" in said
     assert state(small) == BEFORE
 
 
 def test_a_revision_that_rolls_back_its_session_is_undone(small):
     revision(small, RENAME + "session.flush()\nsession.rollback()")
-    assert "shop aaa1 (up) broke" in small.fails("-q", "upgrade")
+    assert "upgrade to shop aaa1 failed" in small.fails("-q", "upgrade")
     assert state(small) == BEFORE
 
 
@@ -361,5 +361,5 @@ def test_plain_alembic_tells_it_too(small):
 
 
 def test_outside_of_a_revision_there_is_no_session():
-    with pytest.raises(DataSessionOutsideRevision, match=r"call it in upgrade\(\) or downgrade\(\)$"):
+    with pytest.raises(RunError, match=r"call it in upgrade\(\) or downgrade\(\)$"):
         data_session()

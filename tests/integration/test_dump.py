@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from websauna_migrate.database import dump as dump_module
 from websauna_migrate.database.dump import dump
-from websauna_migrate.database.errors import SnapshotFailed
+from websauna_migrate.exceptions import ClientError
 
 PROGRAM = "the sqlite3 program"
 
@@ -179,7 +179,7 @@ def test_a_database_that_stays_locked_is_an_error_after_a_while(tmp_path, monkey
     source = make(tmp_path / "source.db", ["CREATE TABLE t (n)"])
     with closing(sqlite3.connect(source)) as database:
         database.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(SnapshotFailed, match="locked"):
+        with pytest.raises(ClientError, match="locked"):
             dump_of(source)
 
 

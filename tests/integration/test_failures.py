@@ -51,7 +51,7 @@ def test_a_missing_ini_is_told_with_its_path(shop, tmp_path):
 def test_no_ini_at_all_is_a_usage_error(shop):
     ran = shop.call("websauna_migrate.scripts.ws_alembic:main", ["upgrade"])
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("FAILED: no settings file was named; say which with -c")
+    assert ran.err.startswith("FAILED: no settings file was named; name one with -c")
 
 
 @pytest.mark.parametrize(
@@ -226,13 +226,13 @@ def test_what_the_user_of_the_database_may_not_do_is_told_with_the_remedy(tmp_pa
     role = f"low_{shop.url.database}"
     shop.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", f"CREATE ROLE {role} LOGIN")
     as_role = shop.url.set(username=role)
-    remedy = "let the user of sqlalchemy.url do that"
+    remedy = "grant that right to the user of sqlalchemy.url"
     denied = f"{shop.ini}: the database says: permission denied for"
     shop.write_ini(url=as_role)
     assert shop.fails("stamp", "aaa1").startswith(f"{denied} schema public")
     said = shop.run("upgrade").err
     assert "permission denied for schema public LINE 2: CREATE TABLE alembic_history_shop" in said
-    assert said.endswith(f"; not applied: shop aaa1, shop bbb2; {remedy} and run the same command again\n")
+    assert said.endswith(f"; not applied: shop aaa1, shop bbb2; {remedy} and run the command again\n")
     shop.write_ini()
     shop.ok("upgrade", "aaa1")
     shop.write_ini(url=as_role)
@@ -241,7 +241,7 @@ def test_what_the_user_of_the_database_may_not_do_is_told_with_the_remedy(tmp_pa
     shop.execute(f"GRANT SELECT ON alembic_history_shop TO {role}")
     assert shop.ok("current") == "aaa1\n"
     assert shop.fails("stamp", "bbb2") == f"{denied} table alembic_history_shop; {remedy}"
-    assert shop.run("upgrade").err.endswith(f"; {remedy} and run the same command again\n")
+    assert shop.run("upgrade").err.endswith(f"; {remedy} and run the command again\n")
     shop.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
@@ -251,7 +251,7 @@ def test_a_search_path_without_any_schema_is_told_with_the_remedy(tmp_path, post
     revise(shop.app / "alembic", "aaa1")
     shop.write_ini(url=shop.url.update_query_dict({"options": "-csearch_path=nowhere"}))
     assert shop.ok("current") == ""
-    remedy = "in the search_path of sqlalchemy.url and run the same command again\n"
+    remedy = "in the search_path of sqlalchemy.url and run the command again\n"
     assert shop.run("upgrade").err.endswith(remedy)
     shop.execute("CREATE SCHEMA nowhere")
     shop.ok("upgrade")
@@ -261,7 +261,9 @@ def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):
     revise(shop.app / "alembic", "aaa1")
     shop.execute("CREATE TABLE alembic_history_shop (revision TEXT)")
     said = shop.fails("status")
-    assert said == f"{shop.ini}: the database says: no such column: version_num; see the statement with --raiseerr"
+    assert (
+        said == f"{shop.ini}: the database reports: no such column: version_num; pass --raiseerr to see the statement"
+    )
 
 
 def test_a_foreign_key_to_a_table_with_a_dot_in_its_name_stops_only_what_would_write_it(shop):
@@ -272,7 +274,7 @@ def test_a_foreign_key_to_a_table_with_a_dot_in_its_name_stops_only_what_would_w
     assert shop.ok("current") == "aaa1 (head)\n"
     assert shop.ok("doctor") == "No problems found.\n"
     shop.ok("init")
-    told = "a foreign key of table 'ref' leads to 'my.thing', and a revision cannot tell the dot in that name"
+    told = "a foreign key of table 'ref' refers to 'my.thing', and a revision cannot tell the dot in that name"
     for command in (AUTOGENERATE, ("check",)):
         assert told in shop.fails(*command)
 

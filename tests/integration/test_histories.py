@@ -115,7 +115,9 @@ def test_a_location_in_a_package_that_is_missing_is_told(here):
     here.add("notes", NOTE, init=LOCATED.replace("PLACE", "nowhere:alembic"))
     here.add_app("shop", THING, ["notes"])
     said = here.fails("current")
-    assert said.startswith("script location 'nowhere:alembic' of notes: there is no package 'nowhere'; ")
+    assert said.startswith(
+        "the script location 'nowhere:alembic' of notes cannot be used: there is no package 'nowhere'; "
+    )
 
 
 def test_a_named_folder_that_does_not_exist_is_a_history_without_revisions(here):
@@ -180,7 +182,7 @@ def test_init_needs_a_folder_for_each_package_that_it_can_write_into(here):
     here.add("notes", NOTE)
     here.add_app("shop", THING, ["notes"])
     said = here.fails(*ALL, "init", "db/migrations", code=2)
-    assert said == "one folder cannot hold the revisions of several packages; name one with -x packages="
+    assert said == "one folder cannot hold the revisions of several packages; select one with -x packages="
     write(here.app / "taken", "")
     assert here.fails("init", "taken") == (
         f"no revision of shop can be written into {here.app / 'taken'}: Not a directory; "

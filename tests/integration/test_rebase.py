@@ -62,7 +62,7 @@ def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
     ("arguments", "said"),
     [
         (("ddd4", "ddd4"), "it cannot follow itself"),
-        (("ddd4", "eee5"), "eee5 itself comes after it"),
+        (("ddd4", "eee5"), "eee5 is a descendant of it"),
         (("ddd4", "nowhere"), "no revision 'nowhere' in shop"),
         (("nowhere", "ccc3"), "no revision 'nowhere' in shop"),
         (("mmm6", "aaa1"), "it is a merge"),
@@ -86,7 +86,7 @@ def test_a_revision_is_found_among_the_selected_packages_by_the_start_of_its_nam
     lite.add("notes", history=True)
     lite.add_app("shop", "", ["notes"])
     said = lite.fails("-x", "packages=all", "rebase", "head", "base", code=2)
-    assert said == "rebase head is for one history; say which with -x packages=notes"
+    assert said == "rebase head is for one history; select one with -x packages=notes"
     lite.ok("-x", "packages=all", "rebase", "ddd", "ccc")
     assert "down_revision = 'ccc3'" in script(lite, "ddd4").read_text()
 

@@ -43,13 +43,16 @@ def test_a_failing_revision_keeps_what_was_done_before_it_and_nothing_of_itself(
 
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("FAILED: red broken (up) broke: ")
-    assert "applied in this run: red red1, red red2; not applied: red broken, blue blue1, blue blue2; mend" in line
+    assert line.startswith("FAILED: upgrade to red broken failed: ")
+    assert "applied in this run: red red1, red red2; not applied: red broken, blue blue1, blue blue2; fix" in line
     assert project.heads() == {"red": ["red2"]}
     if backend.name == "mariadb":
-        assert "; what broken had done before stays, because this database cannot undo DDL: " in line
+        assert (
+            "; the earlier statements of broken were not rolled back, because this database cannot roll back DDL: "
+            in line
+        )
     else:
-        assert "; nothing of broken stays; " in line
+        assert "; broken was rolled back; " in line
         assert project.tables() == {"red1_a", "red2_a"}
 
     script = project.script("red", "broken")
@@ -69,7 +72,7 @@ def test_a_script_that_cannot_be_loaded_is_named_before_anything_is_run(sqlite, 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"FAILED: {script}: loading it failed with ModuleNotFoundError: No module named 'no_such_module'; "
-        "nothing was run; correct the script and run the same command again"
+        "nothing was run; correct the script and run the command again"
     )
     assert project.heads() == {}
 
@@ -156,7 +159,9 @@ def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp
 
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("FAILED: red ends (up) broke: TransactionEndedInside: the revision ended its transaction")
+    assert line.startswith(
+        "FAILED: upgrade to red ends failed: TransactionEndedInside: the revision ended its transaction"
+    )
     assert "applied in this run: red red1; not applied: red ends" in line
     assert project.heads() == {"red": ["red1"]}
     kept = {"one", "two"} if backend.name == "mariadb" else {"one"} if ends == "commit" else set()
@@ -225,7 +230,7 @@ def test_a_failing_revision_is_undone_though_the_application_works_in_autocommit
     autocommit = {"sqlalchemy.isolation_level": "AUTOCOMMIT"}
     project = write_project(tmp_path, postgresql.new_database(), histories, autocommit)
 
-    assert "; nothing of broken stays; " in run(*project.argv("upgrade"), **project.options).stderr
+    assert "; broken was rolled back; " in run(*project.argv("upgrade"), **project.options).stderr
     assert project.tables() == {"red1_a"}
 
 
@@ -263,7 +268,7 @@ def test_an_env_py_that_fails_is_named(sqlite, tmp_path, run):
     said_last = run(*project.argv("upgrade"), **project.options).stderr.splitlines()[-1]
 
     assert said_last == (
-        f"FAILED: {env} of red failed with ValueError: boo; nothing was run; correct it and run the same command again"
+        f"FAILED: {env} of red failed with ValueError: boo; nothing was run; correct it and run the command again"
     )
 
 
@@ -300,7 +305,7 @@ def test_a_failing_downgrade_keeps_its_revision(atomic_backend, tmp_path, run):
     done = run(*project.argv("downgrade", "base"), **project.options)
 
     assert done.returncode == 1
-    assert "red red1 (down) broke: " in done.stderr
+    assert "downgrade of red red1 failed: " in done.stderr
     assert project.heads() == {"red": ["red1"]}
     assert project.tables() == {"half"}
 
@@ -312,7 +317,7 @@ def test_in_one_transaction_a_failing_revision_leaves_nothing_at_all(atomic_back
     done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "applied in this run: none; not applied: red red1, red red2, blue blue1, blue broken; mend" in done.stderr
+    assert "applied in this run: none; not applied: red red1, red red2, blue blue1, blue broken; fix" in done.stderr
     assert sa.inspect(project.engine()).get_table_names() == []
 
 
@@ -548,7 +553,7 @@ def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run):
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "BrokenForeignKeys: foreign keys lead nowhere: child row 5 to parent; move or delete those" in done.stderr
+    assert "BrokenForeignKeys: foreign key violation: row 5 of child refers to a missing row of parent" in done.stderr
     assert project.heads() == {"red": ["family"]}
     assert project.rows("SELECT id FROM parent") == [(1,)]
 

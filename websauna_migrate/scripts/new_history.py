@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def init(options: Namespace, loaded: Loaded) -> int:
     """Create the script locations of the selected packages."""
     if options.directory and len(loaded.packages) > 1:
-        raise UsageError("one folder cannot hold the revisions of several packages", "name one with -x packages=")
+        raise UsageError("one folder cannot hold the revisions of several packages", "select one with -x packages=")
     for name in loaded.packages:
         usual = loaded.app.place_for_revisions(name)
         folder = Path(options.directory).absolute() if options.directory else usual

@@ -40,7 +40,9 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
 
     if len(loaded.selected) > 1:
         names = tuple(one.history.package for one in loaded.selected)
-        raise UsageError(f"adopt takes over one history, not {listed(names)}", f"select it with -x packages={names[0]}")
+        raise UsageError(
+            f"adopt takes over one history, not {listed(names)}", f"select one with -x packages={names[0]}"
+        )
     app, history = loaded.app, loaded.selected[0].history
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
         adoption = propose(app, history, source=options.source, revision=options.revision, drop_old=options.drop_old)
@@ -66,7 +68,7 @@ def rebase(options: Namespace, loaded: Loaded) -> int:
     graph = app.graph()
     package, *others = packages_meant(graph, [one.history.package for one in loaded.selected], options.revision)
     if others:
-        raise UsageError(f"rebase {options.revision} is for one history", f"select it with -x packages={package}")
+        raise UsageError(f"rebase {options.revision} is for one history", f"select one with -x packages={package}")
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, [app.history(package)])[package]
     script, onto = rebase.rebase(graph.histories[package], options.revision, options.onto, rows)

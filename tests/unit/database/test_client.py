@@ -17,13 +17,8 @@ from websauna_migrate.database.client import (
     shell_calls,
     sqlite_file,
 )
-from websauna_migrate.database.errors import (
-    ClientMissing,
-    DatabaseFileMissing,
-    DatabaseUnnamed,
-    NoClientKnown,
-    UnknownClient,
-)
+from websauna_migrate.database.errors import ClientMissing, DatabaseFileMissing
+from websauna_migrate.exceptions import ClientError, UsageError
 
 SECRET = "p%40ss@:/'\" \\#"
 
@@ -144,7 +139,7 @@ def test_mycli_gets_its_password_by_the_environment():
 
 
 def test_mysql_s_dump_has_to_be_told_which_database():
-    with pytest.raises(DatabaseUnnamed):
+    with pytest.raises(ClientError):
         dump_calls(make_url("mysql://h"))
 
 
@@ -205,7 +200,7 @@ def test_arguments_come_last(url):
 
 def test_other_databases_have_no_client():
     for calls in (dump_calls, shell_calls):
-        with pytest.raises(NoClientKnown, match="oracle"):
+        with pytest.raises(ClientError, match="oracle"):
             calls(make_url("oracle://h/d"))
 
 
@@ -236,7 +231,7 @@ def test_a_client_that_is_not_installed_is_an_error_that_says_what_to_install(tm
 
 
 def test_a_client_of_another_database_is_an_error_that_lists_those_of_this_one():
-    with pytest.raises(UnknownClient, match=r"mycli.*pgcli, psql") as caught:
+    with pytest.raises(UsageError, match=r"mycli.*pgcli, psql") as caught:
         choose(CALLS, "mycli")
     assert caught.value.exit_code == 2
 

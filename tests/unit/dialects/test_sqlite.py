@@ -166,7 +166,7 @@ def test_what_cannot_be_kept_is_refused_by_name(connection, op, said, lost):
     connection.exec_driver_sql(f"CREATE TABLE u ({said})")
     with pytest.raises(LostInBatch) as caught, op.batch_alter_table("u") as batch_op:
         batch_op.alter_column("b", existing_type=sa.String(5), nullable=False)
-    assert str(caught.value).startswith(f"table 'u' cannot be built anew without losing {lost};")
+    assert str(caught.value).startswith(f"table 'u' cannot be recreated without losing {lost};")
     assert caught.value.lost == (lost,)
 
 

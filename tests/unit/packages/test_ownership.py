@@ -13,14 +13,9 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, eve
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import DeclarativeBase, Mapper, registry, relationship
 
+from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.ordering import dependency_groups
-from websauna_migrate.packages.errors import (
-    BrokenModels,
-    TableDefinedTwice,
-    TableWithoutOwner,
-    TableWithTwoOwners,
-    UnregisteredOwner,
-)
+from websauna_migrate.packages.errors import BrokenModels, TableDefinedTwice, TableWithoutOwner, TableWithTwoOwners
 from websauna_migrate.packages.ownership import find_owners, foreign_keys_between, owning_package, package_dependencies
 from websauna_migrate.packages.package import MigrationPackage, TableName
 
@@ -81,10 +76,10 @@ def test_info_may_name_a_module_of_the_package(base):
 def test_info_with_a_package_that_is_not_registered_is_a_problem(base):
     model(base, "Thing", "foo.models", __table_args__={"info": {"package": "nobody"}})
     found = problem(("foo", base.metadata))
-    assert isinstance(found, UnregisteredOwner)
-    assert str(found) == (
-        "table 'thing' has info['package'] = 'nobody', which is not a registered migration package; registered are: foo"
-    )
+    assert isinstance(found, OwnershipError)
+    assert "'thing'" in found.what
+    assert "info['package'] = 'nobody'" in found.what
+    assert str(found.remedy).endswith(": foo")
 
 
 def test_the_module_of_the_class_goes_before_the_metadata(base):

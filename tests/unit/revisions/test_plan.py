@@ -10,19 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.exceptions import UsageError
+from websauna_migrate.exceptions import PlanError, UsageError
 from websauna_migrate.revisions.errors import (
     AmbiguousRevision,
     DowngradeBreaksOthers,
     OverlappingRevisions,
-    RelativeStepOverSeveral,
     RequirementCycle,
-    RevisionInSeveralHistories,
-    RevisionNotApplied,
+    RequirementError,
     UnknownAppliedRevision,
-    UnknownRequirement,
     UnknownRevision,
-    UnregisteredRequirement,
 )
 from websauna_migrate.revisions.graph import Node, build_graph
 from websauna_migrate.revisions.history import applied, heads_of
@@ -94,7 +90,7 @@ def test_a_concrete_revision_means_the_history_that_has_it(graph) -> None:
 
 def test_a_concrete_revision_in_two_selected_histories_is_an_error_that_names_both() -> None:
     graph = build_graph({"a": [rev("same1")], "b": [rev("same1"), rev("same2", "same1")]})
-    with pytest.raises(RevisionInSeveralHistories, match="a, b"):
+    with pytest.raises(AmbiguousRevision, match="a or b"):
         make_plan(graph, {}, ["a", "b"], "same1")
     assert ids(make_plan(graph, {}, ["b"], "same1")) == ["same1"]
     with pytest.raises(AmbiguousRevision):
@@ -115,7 +111,7 @@ def test_an_unknown_revision_is_an_error_that_tells_who_else_has_it(graph) -> No
 
 @pytest.mark.parametrize("target", ["+1", "-1", "head-1"])
 def test_a_relative_step_is_refused_over_several_histories(graph, target: str) -> None:
-    with pytest.raises(RelativeStepOverSeveral) as caught:
+    with pytest.raises(UsageError) as caught:
         make_plan(graph, {}, ["user", "blog"], target)
     assert isinstance(caught.value, UsageError)
     assert ids(make_plan(graph, {}, ["user"], "+1")) == ["u1"]
@@ -146,7 +142,7 @@ def test_run_before_what_is_applied_already_is_reported() -> None:
     plan = make_plan(graph, {"a": ("a1",)}, ["z"])
     assert ids(plan) == ["z1"]
     assert problems(plan) == [("run-before-too-late", "z", "z1")]
-    assert "a a1, which is applied already" in plan.reports[0].detail
+    assert "a a1, which is already applied" in plan.reports[0].detail
 
 
 def test_a_cycle_to_be_run_is_an_error_that_shows_the_path() -> None:
@@ -168,9 +164,7 @@ def test_a_cycle_that_was_applied_is_reported_and_can_be_undone() -> None:
     assert down.heads_after == {"a": (), "b": ()}
 
 
-@pytest.mark.parametrize(
-    ("asked", "error"), [(("gone", "1a"), UnregisteredRequirement), (("user", "77"), UnknownRequirement)]
-)
+@pytest.mark.parametrize(("asked", "error"), [(("gone", "1a"), RequirementError), (("user", "77"), RequirementError)])
 @pytest.mark.parametrize("header", ["requires", "before"])
 def test_a_broken_requirement_stops_only_the_run_of_who_asks(asked, error, header: str) -> None:
     blog = [rev("b1", **{header: [asked]}), rev("b2", "b1")]
@@ -267,7 +261,7 @@ def test_run_before_does_not_hold_a_downgrade_up() -> None:
 
 
 def test_a_downgrade_to_what_is_not_applied_is_an_error(graph) -> None:
-    with pytest.raises(RevisionNotApplied):
+    with pytest.raises(PlanError):
         make_plan(graph, {"user": ("u1",)}, ["user"], "u2", direction="down")
 
 

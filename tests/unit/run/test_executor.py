@@ -17,8 +17,8 @@ def failed(applied=(), left=("shop s1",), stays=None) -> StepFailed:
 
 def test_an_error_is_one_line_and_ends_with_what_to_do():
     assert str(failed()) == (
-        "shop s1 (up) broke: ValueError: two lines; nothing of s1 stays; applied in this run: none; "
-        "not applied: shop s1; mend s1.py and run the same command again"
+        "upgrade to shop s1 failed: ValueError: two lines; s1 was rolled back; applied in this run: none; "
+        "not applied: shop s1; fix s1.py and run the command again"
     )
 
 
@@ -33,9 +33,11 @@ def test_many_revisions_are_summed_up_in_the_message_and_kept_whole_as_a_fact():
 def test_what_stays_is_told_only_where_a_revision_was_under_way():
     why = "this database cannot undo DDL"
 
-    assert "what shop s1 had done before stays, because this" in str(RunInterrupted((), NAMES[:2], stays=why))
-    assert "stays" not in str(RunInterrupted(NAMES[:2], (), stays=why))
-    assert "stays" not in str(ConnectionLost(OSError("gone"), (), NAMES[:2], stays=None))
+    assert "the earlier statements of shop s1 were not rolled back, because this" in str(
+        RunInterrupted((), NAMES[:2], stays=why)
+    )
+    assert "rolled back" not in str(RunInterrupted(NAMES[:2], (), stays=why))
+    assert "rolled back" not in str(ConnectionLost(OSError("gone"), (), NAMES[:2], stays=None))
 
 
 def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,16 +21,10 @@ from hypothesis import strategies as st
 from websauna_migrate.exceptions import SettingsError
 from websauna_migrate.settings.app import app_factory_module, load_app, parse_config_uri, read_app
 from websauna_migrate.settings.errors import (
-    AppIsComposite,
-    DistributionMissing,
-    EntryPointMissing,
-    FactoryMissing,
-    InvalidConfigUri,
     InvalidPasteSection,
     SectionMissing,
     SettingsFileMissing,
     SettingsFileUnreadable,
-    UseCycle,
 )
 from websauna_migrate.settings.loader import Loader
 
@@ -119,7 +114,7 @@ def test_a_missing_file_is_an_error_that_shows_where_it_was_looked_for(tmp_path,
 
 
 def test_a_foreign_scheme_is_an_error():
-    with pytest.raises(InvalidConfigUri, match="'egg://'"):
+    with pytest.raises(SettingsError, match="'egg://'"):
         parse_config_uri("egg://acme")
 
 
@@ -204,9 +199,9 @@ def test_a_relative_config_of_an_included_file_is_beside_that_file(ini):
 
 def test_a_composite_is_an_error_that_lists_its_applications(ini):
     path = ini(APP.replace("main]", "blog]") + "[composite:main]\nuse = call:acme_conf:urlmap\n/ = blog\n")
-    with pytest.raises(AppIsComposite) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_app(path)
-    assert caught.value.available == ("blog",)
+    assert ": blog;" in str(caught.value)
     assert f"{path}#blog" in str(caught.value)
     assert read_app(f"{path}#blog").settings == {"greeting": "hello"}
 
@@ -230,9 +225,9 @@ def test_a_missing_section_is_an_error_that_lists_the_applications(ini):
     ],
 )
 def test_sections_that_use_each_other_in_a_circle_are_an_error_that_shows_the_path(ini, text, trail):
-    with pytest.raises(UseCycle) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_app(ini(text))
-    assert [place.partition("]")[0].lstrip("[") for place in caught.value.trail] == trail
+    assert re.findall(r"\[([\w:]+)\] of ", str(caught.value)) == trail
 
 
 @pytest.mark.parametrize(
@@ -257,7 +252,7 @@ def test_a_section_that_pastedeploy_cannot_use_is_an_error(ini, text, reason):
 
 
 def test_a_required_distribution_that_is_missing_is_an_error(ini):
-    with pytest.raises(DistributionMissing, match="acme-absent"):
+    with pytest.raises(InvalidPasteSection, match="acme-absent"):
         load_app(ini(APP + "require = acme-absent\n"))
 
 
@@ -289,29 +284,29 @@ def test_the_module_of_the_factory_is_known(ini, text, module):
 def test_a_missing_distribution_is_an_error(ini, distribution):
     path = ini(f"[app:main]\nuse = egg:{distribution}#main\n")
     for call in (load_app, app_factory_module):
-        with pytest.raises(DistributionMissing) as caught:
+        with pytest.raises(InvalidPasteSection) as caught:
             call(path)
-        assert caught.value.distribution == distribution
+        assert f"the distribution {distribution!r} is not installed" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["absent", "filter"])
 def test_a_missing_entry_point_is_an_error(ini, distribution, name):
     path = ini(f"[app:main]\nuse = egg:acme_dist#{name}\n")
     for call in (load_app, app_factory_module):
-        with pytest.raises(EntryPointMissing, match=f"egg:acme_dist#{name}"):
+        with pytest.raises(InvalidPasteSection, match=f"egg:acme_dist#{name}"):
             call(path)
 
 
 @pytest.mark.parametrize("use", ["egg:acme_dist#lost", "call:acme_conf.absent:main", "call:acme_conf:absent"])
 def test_a_factory_that_is_not_there_is_an_error(ini, distribution, use):
-    with pytest.raises(FactoryMissing) as caught:
+    with pytest.raises(InvalidPasteSection) as caught:
         load_app(ini(f"[app:main]\nuse = {use}\n"))
-    assert caught.value.use == use
+    assert repr(use) in str(caught.value)
 
 
 @pytest.mark.parametrize("factory", ["acme_conf.absent:main", "acme_conf:absent"])
 def test_an_explicit_factory_that_is_not_there_is_an_error(ini, factory):
-    with pytest.raises(FactoryMissing, match=factory):
+    with pytest.raises(InvalidPasteSection, match=factory):
         load_app(ini(f"[app:main]\npaste.app_factory = {factory}\n"))
 
 

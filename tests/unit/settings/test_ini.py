@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from websauna_migrate.settings.errors import (
-    IncludeCycle,
-    IncludedPackageMissing,
-    InvalidInterpolation,
-    InvalidSettingsFile,
-    SettingsFileMissing,
-    SettingsFileUnreadable,
-    UnknownIncludeScheme,
-)
+from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.settings.errors import InvalidSettingsFile, SettingsFileMissing, SettingsFileUnreadable
 from websauna_migrate.settings.ini import merged_parser, resolved_sections
 
 SECRET = "s3cret"
@@ -207,7 +200,7 @@ def test_a_resource_may_lie_in_a_zip_archive(write, tmp_path, monkeypatch):
         packed.writestr("ini_packed/fine.ini", "[includes]\ninclude_ini_files = conf/../leaf.ini\n[s]\n")
         packed.writestr("ini_packed/leaf.ini", "[s]\nx = %(here)s\n")
     monkeypatch.syspath_prepend(str(archive))
-    with pytest.raises(IncludeCycle):
+    with pytest.raises(SettingsError):
         read(write("main.ini", includes="resource://ini_packed/conf/base.ini"))
     assert read(write("main.ini", includes="resource://ini_packed/fine.ini"))["s"] == {"x": f"{archive}/ini_packed"}
     with pytest.raises(SettingsFileMissing, match=r"ini_packed/absent\.ini"):
@@ -218,9 +211,10 @@ def test_a_resource_may_lie_in_a_zip_archive(write, tmp_path, monkeypatch):
 def test_a_resource_of_a_package_that_is_not_installed_is_an_error(write, on_path, package):
     write("site/ini_module.py")
     main = write("main.ini", includes=f"resource://{package}/base.ini")
-    with pytest.raises(IncludedPackageMissing) as caught:
+    with pytest.raises(SettingsError) as caught:
         read(main)
-    assert (caught.value.package, caught.value.named_in) == (package, str(main))
+    assert repr(package) in str(caught.value)
+    assert str(main) in str(caught.value)
 
 
 @pytest.mark.parametrize("reference", ["resource://ini_pkg/absent.ini", "resource://ini_pkg"])
@@ -237,22 +231,21 @@ def test_a_cycle_of_includes_is_an_error_that_shows_the_path(write, tmp_path):
     write("a.ini", includes="sub/b.ini")
     write("sub/b.ini", includes="../a.ini")
     a, b = str(tmp_path / "a.ini"), str(tmp_path / "sub" / "b.ini")
-    with pytest.raises(IncludeCycle) as caught:
+    with pytest.raises(SettingsError) as caught:
         read(write("main.ini", includes="a.ini"))
-    assert caught.value.trail == (a, b, a)
     assert f"{a} -> {b} -> {a}" in str(caught.value)
 
 
 def test_a_file_that_includes_itself_is_a_cycle(write):
     main = write("main.ini", includes="main.ini")
-    with pytest.raises(IncludeCycle) as caught:
+    with pytest.raises(SettingsError) as caught:
         read(main)
-    assert caught.value.trail == (str(main), str(main))
+    assert f"{main} -> {main}" in str(caught.value)
 
 
 def test_a_cycle_through_a_link_is_found(write, tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
-    with pytest.raises(IncludeCycle):
+    with pytest.raises(SettingsError):
         read(write("main.ini", includes="loop/main.ini"))
 
 
@@ -267,9 +260,10 @@ def test_a_missing_include_names_the_file_that_asks_for_it(write, tmp_path):
 @pytest.mark.parametrize("reference", ["http://example.com/a.ini", "file:///a.ini", "ws://a.ini"])
 def test_an_unknown_scheme_is_an_error(write, reference):
     main = write("main.ini", includes=reference)
-    with pytest.raises(UnknownIncludeScheme) as caught:
+    with pytest.raises(SettingsError) as caught:
         read(main)
-    assert (caught.value.reference, caught.value.named_in) == (reference, str(main))
+    assert repr(reference) in str(caught.value)
+    assert str(main) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -307,9 +301,9 @@ def test_a_file_that_is_no_ini_file_is_an_error_with_its_line(write, tmp_path, t
 def test_a_broken_interpolation_names_file_section_and_key_but_never_the_value(write, section, value, reason):
     base = write("base.ini", f"[{section}]\nurl = {value}", "[s]" if section != "s" else "")
     main = write("main.ini", includes="base.ini")
-    with pytest.raises(InvalidInterpolation) as caught:
+    with pytest.raises(SettingsError) as caught:
         merged_parser(main, {}).items("s")
-    assert (caught.value.path, caught.value.section, caught.value.key) == (str(base), section, "url")
+    assert str(caught.value).startswith(f"{base}, section [{section}], key 'url': ")
     assert reason in str(caught.value)
     assert_silent(caught.value)
 
