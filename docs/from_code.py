@@ -173,7 +173,9 @@ def children(error: type[exceptions.MigrateError]) -> list[type[exceptions.Migra
 
 
 def facts(error: type[exceptions.MigrateError]) -> list[str]:
-    """Return the names of the attributes that ``error`` sets."""
+    """Return the names of the attributes that ``error`` sets, without those that each error has."""
+    if error is exceptions.MigrateError:
+        return []
     return re.findall(r"self\.(\w+) =", inspect.getsource(error)) or [
         name for parent in error.__bases__ if issubclass(parent, exceptions.MigrateError) for name in facts(parent)
     ]
