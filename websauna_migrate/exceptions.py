@@ -29,7 +29,18 @@ from importlib import import_module
 from typing import TypeAlias
 
 #: The wings that have errors of their own, in ``errors.py``.
-_WINGS = ("settings", "packages", "revisions", "database", "dialects", "autogenerate", "run", "repair", "scripts")
+_WINGS = (
+    "settings",
+    "packages",
+    "revisions",
+    "database",
+    "dialects",
+    "scratch",
+    "autogenerate",
+    "run",
+    "repair",
+    "scripts",
+)
 
 #: Classes of 0.1.0.dev0 that are errors of their family now; their names can be imported until 0.2.
 _FOLDED = {

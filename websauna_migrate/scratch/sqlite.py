@@ -1,0 +1,35 @@
+"""Scratch databases of SQLite: files that cannot attach other ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Engine
+
+VERSION = sqlite3.sqlite_version
+
+
+def keep_inside(folder: Path) -> Callable[[Engine], None]:
+    """Return what makes an engine refuse ``ATTACH`` of files that are not in ``folder``."""
+
+    def guard(engine: Engine) -> None:
+        @event.listens_for(engine, "connect")
+        def authorize(connection: Any, _record: object) -> None:
+            connection.set_authorizer(partial(_authorized, folder.resolve()))
+
+    return guard
+
+
+def _authorized(folder: Path, action: int, file: str | None, *_more: object) -> int:
+    if action != sqlite3.SQLITE_ATTACH or file in ("", ":memory:"):  # VACUUM attaches the first
+        return sqlite3.SQLITE_OK
+    is_inside = file is not None and Path(file).is_absolute() and Path(file).resolve().parent == folder
+    return sqlite3.SQLITE_OK if is_inside else sqlite3.SQLITE_DENY
