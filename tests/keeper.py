@@ -1,6 +1,7 @@
-"""What ends the servers of the tests, be the end of the test run an error, Ctrl-C or kill -9.
+"""What ends the servers of the tests, whether the test run ends by itself, by an error, by Ctrl-C or by kill -9.
 
-This file is run too, as the second process of a :class:`Keeper`: it imports nothing that takes time.
+All processes of a test run share one private folder. This file is also run as the process that watches them: it
+imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 #: What the servers see of the environment: nothing of the machine's settings.
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
-START_SECONDS = 30.0
+#: How long a server may take to start or to stop; generous, because a loaded machine is no error.
+START_SECONDS = 120.0
 KEEPER_SECONDS = 3.0
+
+#: The named pipe in the folder.
+PIPE = "processes"
 
 #: The account that root runs the servers as; every system has it.
 ACCOUNT = "nobody"
@@ -45,37 +49,46 @@ def as_server_account() -> dict[str, Any]:
 
 
 class Keeper:
-    """Owns a private folder and the server processes in it, and ends both with the process that made it.
+    """Owns a private folder and the server processes in it, and ends both with the processes that use it.
 
-    A second process does the killing: it reads the process numbers from a pipe, and acts when the pipe ends.
+    A watching process does the killing: it reads process numbers from a named pipe, and acts when the last process
+    that has the pipe open has closed it or died. With the ``folder`` of another keeper, this one joins it.
     """
 
-    def __init__(self) -> None:
-        # Not $TMPDIR: paths of sockets are limited to some 100 bytes, and another account must reach the folder.
-        self.folder = Path(tempfile.mkdtemp(prefix="websauna-migrate-", dir="/tmp"))
-        self.folder.chmod(0o711)
-        self._names = count(1)
+    def __init__(self, folder: Path | None = None) -> None:
         self._servers: list[subprocess.Popen[bytes]] = []
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self.folder)],
-            stdin=subprocess.PIPE,
+        self._left: list[subprocess.Popen[bytes]] = []  # a Popen that nobody refers to warns while its process runs
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self.folder = folder or self._new_home()
+        self._pipe = (self.folder / PIPE).open("w", buffering=1)
+
+    def _new_home(self) -> Path:
+        # Not $TMPDIR: paths of sockets are limited to some 100 bytes, and another account must reach the folder.
+        folder = Path(tempfile.mkdtemp(prefix="websauna-migrate-", dir="/tmp"))
+        folder.chmod(0o711)
+        os.mkfifo(folder / PIPE, 0o600)
+        self._watcher = subprocess.Popen(
+            [sys.executable, __file__, str(folder)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            text=True,
-            bufsize=1,
         )
+        return folder
 
     def new_folder(self, name: str) -> Path:
         """Make a folder that the account of the servers may write to."""
-        folder = self.folder / f"{name}{next(self._names)}"
-        folder.mkdir(mode=0o755)
+        folder = Path(tempfile.mkdtemp(prefix=name, dir=self.folder))
+        folder.chmod(0o755)
         if account := server_account():
             os.chown(folder, account.pw_uid, account.pw_gid)
         return folder
 
-    def spawn(self, argv: list[str], folder: Path) -> subprocess.Popen[bytes]:
-        """Start a server that ends with the test run; its output goes to ``log`` in ``folder``."""
+    def spawn(self, argv: list[str], folder: Path, *, shared: bool = False) -> subprocess.Popen[bytes]:
+        """Start a server; its output goes to ``log`` in ``folder``.
+
+        It ends with this keeper, or where it is ``shared``, when no process uses the folder any more.
+        """
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 argv,
@@ -87,8 +100,8 @@ class Keeper:
                 env=ENVIRONMENT,
                 **as_server_account(),
             )
-        self._tell(f"+{process.pid}")
-        self._servers.append(process)
+        self._pipe.write(f"+{process.pid}\n")
+        (self._left if shared and not self._watcher else self._servers).append(process)
         return process
 
     def end(self, process: subprocess.Popen[bytes], signal_number: int) -> None:
@@ -102,24 +115,20 @@ class Keeper:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            self._tell(f"-{process.pid}")
+            self._pipe.write(f"-{process.pid}\n")
             self._servers.remove(process)
 
     def close(self) -> None:
-        """End all servers and remove their folder."""
+        """End the servers of this keeper; the one that made the folder waits until all are gone, and the folder too."""
         for process in self._servers[::-1]:
             self.end(process, QUIT_NOW)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
+        self._pipe.close()
+        if self._watcher:
+            self._watcher.wait()
 
 
 def _keep(folder: Path, lines: Iterable[str]) -> None:
-    """Be the second process of a :class:`Keeper`."""
+    """Be the watching process of a :class:`Keeper`."""
     processes: set[int] = set()
     for line in lines:
         (processes.add if line[0] == "+" else processes.discard)(int(line[1:]))
@@ -142,4 +151,5 @@ def _lives(process: int) -> bool:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), sys.stdin)
+    with (Path(sys.argv[1]) / PIPE).open() as pipe:
+        _keep(Path(sys.argv[1]), pipe)

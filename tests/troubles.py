@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, create_engine, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, text
 
 from projects import WS_ALEMBIC, Workspace, revise
 
@@ -62,22 +62,37 @@ def follow(workspace: Workspace, finding: dict[str, Any]) -> None:
 
 
 def look(url: URL) -> dict[str, object]:
-    """Return all that is in a database: schemas, tables, columns, indexes and rows."""
+    """Return all that is in a database: databases, schemas, tables, columns, indexes and rows."""
     engine = create_engine(url)
     seen: dict[str, object] = {}
     with engine.connect() as connection:
         inspector = inspect(connection)
-        seen["schemas"] = sorted(inspector.get_schema_names())
+        seen["schemas"] = sorted(inspector.get_schema_names()) if url.get_backend_name() == "postgresql" else []
+        seen["databases"] = databases(connection)
         for name in sorted(inspector.get_table_names()):
             rows = connection.execute(text(f"SELECT * FROM {name}")).all()
             seen[name] = (repr(inspector.get_columns(name)), repr(inspector.get_indexes(name)), sorted(map(repr, rows)))
         if url.get_backend_name() == "postgresql":
-            catalogue = (
-                "SELECT (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_type), count(*) FROM pg_database"
-            )
-            seen["catalogue"] = repr(connection.execute(text(catalogue)).all())
+            counts = "SELECT (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_type)"
+            seen["catalogue"] = repr(connection.execute(text(counts)).all())
     engine.dispose()
     return seen
+
+
+_DATABASES = {"postgresql": "SELECT datname FROM pg_database", "sqlite": "SELECT 'main'"}
+
+
+def databases(connection: Connection) -> list[str]:
+    """Return the databases of the server that are not of a test; those of commands that run now get time to go."""
+    names: list[str] = []
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        rows = connection.exec_driver_sql(_DATABASES.get(connection.dialect.name, "SHOW DATABASES")).scalars()
+        names = sorted(name for name in rows if not name.startswith("test_"))
+        if not any("scratch" in name for name in names):
+            break
+        time.sleep(0.05)
+    return names
 
 
 def everything(folder: Path) -> dict[Path, tuple[bytes, int]]:

@@ -137,7 +137,7 @@ def test_on_mariadb_the_server_ends_the_statement_of_an_interrupted_run_too(mari
     project = write_project(tmp_path, mariadb.new_database(), {"red": history})
     process = start(*project.argv("upgrade"), **project.options)
     wait_for(process, "red slow")
-    running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT sleep%'"
+    running = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'SELECT sleep%'"
     while not project.rows(running):
         time.sleep(0.05)
 
@@ -274,7 +274,8 @@ def test_a_lock_lost_while_a_revision_runs_stops_it_before_it_commits(postgresql
     process = start(*project.argv("upgrade"), **project.options)
     wait_for(process, "red slow")
 
-    project.rows("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    project.rows(f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = {here}")
     _, stderr = process.communicate(timeout=20)
 
     assert process.returncode == 1

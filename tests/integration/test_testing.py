@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from projects import Workspace, revise, write
+from troubles import look
 
 NOTE = """
 class Note(Base):
@@ -49,17 +50,12 @@ def make_project(folder, backend) -> Workspace:
 def said_by_pytest(work: Workspace, arguments: str = "") -> str:
     """Run the test of the project, and return what pytest says; it fails unless all is well."""
     write(work.app / "test_migrations.py", TEST.format(arguments=arguments))
-    before = work.tables(), databases(work)
+    before = look(work.url)
     ran = work.call("pytest", ["-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "test_migrations.py"])
-    assert (work.tables(), databases(work)) == before, "it left something behind"
+    assert look(work.url) == before, "it left something behind"
     assert ran.code in (0, 1), ran
     assert ("1 passed" in ran.out) == (ran.code == 0)
     return ran.out
-
-
-def databases(work: Workspace) -> list[tuple[object, ...]]:
-    query = {"postgresql": "SELECT datname FROM pg_database", "sqlite": "PRAGMA database_list"}
-    return sorted(work.execute(query.get(work.url.get_backend_name(), "SHOW DATABASES")))
 
 
 def edit(work: Workspace, package: str, old: str, new: str) -> None:
