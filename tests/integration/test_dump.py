@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from websauna_migrate.database import dump as dump_module
@@ -83,7 +83,6 @@ ANY = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.tuples(ANY, ANY), max_size=20))
 def test_any_rows_come_back_as_they_were(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("any")

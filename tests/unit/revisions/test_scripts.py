@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from websauna_migrate.exceptions import RevisionError
@@ -470,7 +470,6 @@ DOCSTRINGS = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
 @given(DOCSTRINGS, st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["utf-8", "latin-1"]))
 def test_a_header_that_is_read_without_the_parser_is_what_the_parser_reads(docstring, lines, newline, encoding):
     source = (docstring + "".join(line + newline for line in lines)).encode(encoding, "replace")

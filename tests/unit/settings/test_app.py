@@ -416,7 +416,7 @@ values = st.lists(
 ).map(lambda parts: "v" + "".join(parts))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values, values)
 def test_any_value_reads_as_with_plaster_pastedeploy(ini, value, default):
     path = ini(f"[DEFAULT]\ng = {default.replace('%(g)s', '')}\n[app:main]\nuse = call:acme_conf:main\nx = {value}\n")

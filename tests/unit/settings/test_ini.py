@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from websauna_migrate.exceptions import SettingsError
@@ -71,7 +71,6 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(trees)
 def test_a_tree_of_includes_reads_as_its_files_one_after_the_other(tmp_path_factory, tree):
     folder = tmp_path_factory.mktemp("tree")
