@@ -1,7 +1,7 @@
 # The commands of this project. Each makes the environment that it needs, in .venv and .servers.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs servers benchmark clean
+.PHONY: help demo test unit lint docs servers benchmark clean
 
 FOLDER ?= demo
 VENV := .venv
@@ -10,6 +10,8 @@ READY := $(VENV)/ready
 EXTRAS := test,docs,postgresql,mysql,scaffold
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
 FITTING := import sys; sys.exit(sys.version_info < (3, 10))
+BESIDE = --beside "$(MAKE) lint" --beside "$(MAKE) docs"
+PARALLEL := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(FITTING)' 2>/dev/null && echo $$name && break; done)
 
 help:  ## list the commands
@@ -18,10 +20,13 @@ help:  ## list the commands
 demo: $(READY)  ## make an application and an add-on in FOLDER (default: demo) and migrate them
 	@$(BIN)/python docs/demo.py $(FOLDER)
 
-test: lint $(if $(wildcard docs/conf.py),docs) servers  ## run all checks and all tests; ARGS go on to pytest
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+test: $(READY) servers  ## run lint, docs and all tests; with ARGS only the tests that ARGS name to pytest
+	@$(PARALLEL) $(or $(ARGS),$(BESIDE))
 
-lint: $(READY)  ## check style, types and the floors of the architecture
+unit: $(READY)  ## run the tests that need no database; ARGS go on to pytest
+	@$(PARALLEL) tests/unit $(ARGS)
+
+lint: $(READY)  ## check style, types and the layers of the architecture
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary

@@ -1,6 +1,7 @@
 """The fixtures of all tests: databases on real servers, and the installed scripts as processes.
 
-A server is started by the first test that asks for it, one a test process, and ends with the run; see ``servers``.
+A server is started by the first test that asks for it, is shared by all processes of the run and ends with it; see
+``servers``.
 Where its programs are missing the tests skip, except in CI (``CI=true``): there they fail.
 """
 
@@ -10,22 +11,32 @@ import os
 import signal
 import subprocess
 import sysconfig
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 
+from beside import Beside
 from keeper import Keeper
-from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite
+from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import URL, Engine
 
+CI = os.environ.get("CI") == "true"
+#: How many examples a property is tried with. ``HYPOTHESIS_PROFILE=large make unit`` looks much longer.
+EXAMPLES = {"small": 20, "ci": 60, "large": 5000}
+#: Seconds that a test may take, and what it needs as long again. A driver that waits for a server cannot be
+#: interrupted: the servers themselves end a statement earlier.
+LONGEST = 300
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 Server = TypeVar("Server", PostgreSQL, MariaDB, PgBouncer, SQLite)
+KEEPER = pytest.StashKey[Keeper]()
 TESTED = pytest.StashKey[dict[str, str]]()
 MISSING = pytest.StashKey[dict[str, str]]()
 
@@ -44,23 +55,21 @@ def _no_settings_of_the_machine() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def keeper() -> Iterator[Keeper]:
+def keeper(request: pytest.FixtureRequest) -> Keeper:
     """What ends the servers, and the folder that they live in."""
-    keeper = Keeper()
-    yield keeper
-    keeper.close()
+    return request.config.stash[KEEPER]
 
 
 @pytest.fixture(scope="session")
 def postgresql_server(keeper: Keeper, request: pytest.FixtureRequest) -> PostgreSQL:
     """The PostgreSQL server that the tests share; not to be stopped."""
-    return _start(request, "PostgreSQL", lambda: PostgreSQL(keeper))
+    return _start(request, "PostgreSQL", lambda: shared_server(PostgreSQL, keeper))
 
 
 @pytest.fixture(scope="session")
 def mariadb_server(keeper: Keeper, request: pytest.FixtureRequest) -> MariaDB:
     """The MariaDB server that the tests share; not to be stopped."""
-    return _start(request, "MariaDB", lambda: MariaDB(keeper))
+    return _start(request, "MariaDB", lambda: shared_server(MariaDB, keeper))
 
 
 @pytest.fixture
@@ -145,7 +154,7 @@ def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server
         server = start()
     except ServerMissing as error:
         request.config.stash[MISSING][name] = str(error)
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name} here: {error}")
+        (pytest.fail if CI else pytest.skip)(f"no {name} here: {error}")
     request.config.stash[TESTED][name] = server.version
     return server
 
@@ -191,15 +200,71 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess
     return run
 
 
+# --- a limit for each test -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Fail a test that does not end, so that the others are run and the run has its summary."""
+
+    def give_up(*_: object) -> None:
+        pytest.fail(f"it did not end within {LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with _limited():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with _limited():
+        return (yield)
+
+
 # --- the run itself, and its last lines ------------------------------------------------------------------------
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "run a command of the shell beside the tests; the run fails where it fails"
+    parser.addoption("--beside", action="append", default=[], metavar="COMMAND", help=said)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for name, examples in EXAMPLES.items():
+        # How long an example takes says more about the machine than about the code.
+        slow = [HealthCheck.too_slow]
+        settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=slow)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if CI else "small"))
     config.stash[TESTED] = {}
     config.stash[MISSING] = {}
+    folder = getattr(config, "workerinput", {}).get("keeper")
+    config.stash[KEEPER] = Keeper(folder and Path(folder))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Beside(config.getoption("beside")), "beside")
     # A shell makes the jobs that it starts in the background ignore Ctrl-C, and so would all that the tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if keeper := config.stash.get(KEEPER, None):
+        keeper.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist the folder that all of them share."""
+    node.workerinput["keeper"] = str(node.config.stash[KEEPER].folder)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -38,6 +38,9 @@ from websauna_migrate.scripts.subcommands import OURS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What these tests share takes longer to make than most of them take.
+pytestmark = pytest.mark.xdist_group("pages")
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGES = ROOT / "tests" / "packages"

@@ -25,6 +25,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+pytestmark = pytest.mark.xdist_group("reference")
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "websauna_migrate"
 

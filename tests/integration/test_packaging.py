@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("packaging")
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,7 +40,15 @@ def dists(tmp_path_factory):
 
 def test_the_sdist_carries_docs_tests_and_template(dists):
     sdist, _ = dists
-    assert {"CHANGES.rst", "LICENSE", "Makefile", "README.rst", "pyproject.toml", "setup.py"} <= sdist
+    assert {
+        "CHANGES.rst",
+        "CONTRIBUTING.rst",
+        "LICENSE",
+        "Makefile",
+        "README.rst",
+        "pyproject.toml",
+        "setup.py",
+    } <= sdist
     for folder in ("docs", "tests", "cookiecutter-template"):
         assert {name for name in files_of(folder) if not name.startswith("docs/_build/")} - sdist == set()
 
