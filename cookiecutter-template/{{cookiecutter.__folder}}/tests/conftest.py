@@ -1,4 +1,4 @@
-"""The application on a fresh SQLite database for each test; nothing to set up."""
+"""The application with a new SQLite database for each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.models import Base
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Router]:
-    """The WSGI application; its database has no tables yet."""
+    """The WSGI application. Its database has no tables yet."""
     settings = {"sqlalchemy.url": f"sqlite:///{tmp_path / 'test.sqlite'}"}
     app = main({}, **settings)
     yield app
@@ -30,18 +30,18 @@ def app(tmp_path: Path) -> Iterator[Router]:
 
 @pytest.fixture
 def tables(app: Router) -> None:
-    """The tables of the models, made without revisions: those may be on their way."""
+    """The tables of the models, created without revisions."""
     Base.metadata.create_all(get_engine(app.registry))
 
 
 @pytest.fixture
 def dbsession(app: Router, tables: None) -> Iterator[Session]:
-    """A session beside those of the requests; commit what they shall see."""
+    """A session of the test. Commit changes that requests need to see."""
     with Session(get_engine(app.registry)) as session:
         yield session
 
 
 @pytest.fixture
 def testapp(app: Router) -> TestApp:
-    """A browser."""
+    """A test client."""
     return TestApp(app)

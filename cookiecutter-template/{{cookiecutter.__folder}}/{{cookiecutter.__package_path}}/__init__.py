@@ -10,10 +10,10 @@ from pyramid.router import Router
 
 
 class Initializer(websauna_migrate.Initializer):
-    """Builds the application in steps; ws-alembic runs those that register models."""
+    """Configures the application; ws-alembic runs only the steps that register models."""
 
     def include_addons(self) -> None:
-        """Include the add-ons, each with models and revisions of its own."""
+        """Include the add-ons, each with its own models and revisions."""
         # self.config.include("acme.newsletter")
 
     def configure_models(self) -> None:
@@ -26,7 +26,7 @@ class Initializer(websauna_migrate.Initializer):
         )
 
     def configure_views(self) -> None:
-        """Set up what only a running application needs."""
+        """Configure what only the running application needs."""
         self.config.include("pyramid_retry")
         self.config.include("websauna_migrate.dbsession")
         self.config.include(".views")

@@ -1,4 +1,4 @@
-"""A tiny application around the add-on, for development.ini and the tests."""
+"""A minimal application that includes the add-on, for development.ini and the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyramid.router import Router
 
 
 class Initializer(websauna_migrate.Initializer):
-    """Includes the add-on as a real application does."""
+    """Includes the add-on, as an application does."""
 
     def include_addons(self) -> None:
         """Include the add-on."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """Base of the models. Constraints get names, so that a revision can drop them."""
+    """Base of the models. Constraints are named, so that a revision can drop them."""
 
     metadata = MetaData(
         naming_convention={
@@ -23,12 +23,12 @@ class Base(DeclarativeBase):
 
 
 def now() -> datetime:
-    """Return the time in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)
 
 
 class Note(Base):
-    """A line of text, to be replaced with models of your own."""
+    """A line of text. Replace it with your own models."""
 
     __tablename__ = "{{ cookiecutter.__identifier }}_note"
 

@@ -1,4 +1,4 @@
-"""What ``pshell ws://development.ini`` offers, beside what Pyramid puts there."""
+"""The names that ``pshell`` provides, in addition to those of Pyramid."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from . import models
 def setup(env: dict[str, Any]) -> None:
     """Add ``dbsession``, ``tm``, ``engine``, ``print_ddl`` and the models to ``env``.
 
-    ``tm.commit()`` keeps what was done, leaving the shell drops it.
+    ``tm.commit()`` commits the changes. Other changes are lost when the shell ends.
     """
     request = env["request"]
-    # No tween begins transactions in a shell, so this manager begins them by itself.
+    # A shell has no tween, so use a manager that begins transactions implicitly.
     request.environ["tm.manager"] = TransactionManager()
     engine = get_engine(request.registry)
     env.update(

@@ -56,7 +56,7 @@ def includeme(config: Configurator) -> None:
 
 @view_config(route_name="{{ 'home' if cookiecutter.kind == 'app' else cookiecutter.package_name }}")
 def notes(request: Request) -> Response:
-    """List the notes, the newest first."""
+    """List the notes, newest first."""
     rows = request.dbsession.scalars(select(Note).order_by(Note.created_at.desc()))
     items = "\n".join(f"<li>{item(note)}</li>" for note in rows)
     return page(f"<ul>{items}</ul>" if items else "<p>There are no notes yet.</p>")
@@ -75,10 +75,10 @@ def page(content: str) -> Response:
 
 @exception_view_config(DBAPIError)
 def database_error(request: Request) -> Response:
-    """Tell what to do where the database or a table is missing."""
-    log.error("The database refused a query", exc_info=request.exc_info)
+    """Show what to do if the database or a table is missing."""
+    log.error("A database query failed", exc_info=request.exc_info)
     response = page(
-        "<p>The database refused a query; the log has the details. Is it up to date?</p>"
+        "<p>A database query failed; see the log. To upgrade the database, run:</p>"
         "<pre>ws-alembic -c development.ini upgrade head</pre>"
     )
     response.status_int = 503

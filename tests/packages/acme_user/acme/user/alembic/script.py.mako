@@ -19,19 +19,19 @@ down_revision: str | tuple[str, ...] | None = ${repr(down_revision)}
 branch_labels: str | tuple[str, ...] | None = ${repr(branch_labels)}
 depends_on: str | tuple[str, ...] | None = ${repr(depends_on)}
 
-# Revisions of other packages that are applied first: {"acme.user": "37e1cb6de47"}.
+# Revisions of other packages that are applied before this one: {"acme.user": "37e1cb6de47"}.
 requires: dict[str, str] = ${repr(context.get("requires", {}))}
 % if context.get("run_before"):
-# This revision is applied before those.
+# Revisions of other packages that are applied after this one.
 run_before: dict[str, str] = ${repr(context.get("run_before"))}
 % endif
 
 
 def upgrade() -> None:
-    """Go from the revision before to this one."""
+    """Apply this revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Go back to the revision before."""
+    """Undo this revision."""
     ${downgrades if downgrades else "pass"}
