@@ -1,6 +1,6 @@
-"""Filters that check the names a project is baked with, before a file is written.
+"""Jinja filters that check the names of a new project before a file is written.
 
-An extension rather than a hook: a hook that fails makes cookiecutter print a traceback, after a folder was made.
+An extension and not a hook: when a hook fails, cookiecutter prints a traceback after it created a folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-# Top-level names that the baked project imports or has as folders.
+# Top-level names that the new project imports or has as folders.
 TAKEN = {
     "alembic",
     "conftest",
@@ -43,21 +43,21 @@ class CheckedNames(Extension):
 
 
 def checked_title(name: str) -> str:
-    """Return ``name`` when it can stand in a docstring, in TOML and in an INI."""
+    """Return ``name`` if it is valid in a docstring, in TOML and in an INI."""
     if not name.strip() or not name.isprintable() or set(name) & set('"\\'):
         _refuse("project_name", name, "must be one line of text without quotation marks and backslashes")
     return name
 
 
 def checked_folder(name: str) -> str:
-    """Return ``name`` when it can be a folder, the name of a database and a part of a URL."""
+    """Return ``name`` if it is valid as a folder, a database name and a part of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        _refuse("repo_name", name, "must be letters, digits, '.', '_' and '-', with a letter or digit first")
+        _refuse("repo_name", name, "may contain letters, digits, '.', '_' and '-', and must start with a letter or digit")
     return name
 
 
 def checked_package(name: str) -> str:
-    """Return ``name`` when it is a dotted name that hides no module of somebody else."""
+    """Return ``name`` if it is a dotted name that does not hide another module."""
     parts = name.split(".")
     for part in parts:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", part):

@@ -23,10 +23,10 @@ NAME = "dbsession"
 ENVIRON_KEY = "app.dbsession"
 REGISTRY_KEY = "websauna_migrate.engine"
 
-# Pyramid runs the application's own add_request_method() at 0; one that is there by then is left alone.
+# Pyramid runs the application's own add_request_method() at 0; what it added is not replaced.
 _AFTER_THE_APPLICATION = 10
 
-# Names the settings in errors: at this height nothing is known of the file.
+# Names the settings in errors: the path of the INI is not known here.
 _ORIGIN = "the application"
 _lock = threading.Lock()
 
@@ -34,8 +34,8 @@ _lock = threading.Lock()
 def includeme(config: Configurator) -> None:
     """Add ``request.dbsession``, a session that joins the transaction ``request.tm`` and is closed with the request.
 
-    A ``dbsession`` that the application or another add-on gives its requests is left alone, and a session in
-    ``environ["app.dbsession"]`` is used as it is.
+    A ``dbsession`` that the application or another add-on adds is not replaced, and a session in
+    ``environ["app.dbsession"]`` is used unchanged.
     """
     config.include("pyramid_tm")
     config.action(None, _register, args=(config.registry,), order=_AFTER_THE_APPLICATION)
@@ -64,16 +64,16 @@ def dbsession(request: Request) -> Session:
 
 
 def get_engine(registry: Registry) -> Engine:
-    """Return the engine of an application: made from its ``sqlalchemy.*`` settings when first asked for, then kept.
+    """Return the engine of an application: created from its ``sqlalchemy.*`` settings on the first call, then kept.
 
-    Nothing connects yet. The connections in the pool are closed when ``registry`` goes away; ``dispose()`` closes
-    them earlier.
+    Nothing connects yet. The connections in the pool are closed when ``registry`` is garbage-collected; ``dispose()``
+    closes them earlier.
 
-    :raises SettingsError: the URL is missing or cannot be used, or its driver is not installed
+    :raises SettingsError: the URL is missing or invalid, or its driver is not installed
     """
     with _lock:
         if REGISTRY_KEY not in registry:
             engine = registry[REGISTRY_KEY] = make_engine(registry.settings, _ORIGIN)
-            # Not at exit: a forked child would end the connections of its parent.
+            # Not at exit: a forked child would close the connections of its parent.
             weakref.finalize(registry, engine.dispose).atexit = False
         return cast("Engine", registry[REGISTRY_KEY])

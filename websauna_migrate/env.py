@@ -1,6 +1,6 @@
-"""The entry of a user's ``env.py``.
+"""The function that a user's ``env.py`` calls.
 
-It configures Alembic for one history, whether ``ws-alembic`` or plain ``alembic`` runs it::
+It configures Alembic for one history, under ``ws-alembic`` and under plain ``alembic``::
 
     from websauna_migrate.env import run_alembic
 
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
-# What decides which database and which tables a run is about cannot be said in two places.
+# Only the settings and the registration decide about the database and the tables of a run.
 OURS = frozenset({"connection", "dialect_name", "target_metadata", "url", "version_table", "version_table_schema"})
 
 
 def run_alembic(package: str, **options: Any) -> None:
-    """Run what the Alembic command at hand asks for, for the history of ``package``; the last line of an ``env.py``.
+    """Run the Alembic command for the history of ``package``; the last line of an ``env.py``.
 
-    ``options`` go on to :meth:`alembic.runtime.environment.EnvironmentContext.configure`. The hooks ``include_name``,
-    ``include_object`` and ``process_revision_directives`` are called besides ours.
+    ``options`` are passed to :meth:`alembic.runtime.environment.EnvironmentContext.configure`. The hooks
+    ``include_name``, ``include_object`` and ``process_revision_directives`` are called in addition to those of
+    websauna_migrate.
 
-    :raises MigrateError: an option is ours to set, or ``package`` is not the one that is run
+    :raises MigrateError: an option may not be set here, or ``package`` is not the package that is run
     """
     install()
     refused = OURS.intersection(options)
@@ -77,13 +78,13 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if connection is not None:
         joined = transaction_of_caller(connection) if begun_by_caller else joined_transaction(connection)
     with quiet_reflection(), context.begin_transaction(), joined:
-        # Tables that refer to each other in a circle are known: their foreign keys are made last.
+        # Tables that refer to each other are handled: their foreign keys are created last.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
-        # Indexes over expressions are compared by ours on SQLite.
+        # Our own comparator compares indexes over expressions on SQLite.
         warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
         context.run_migrations()
     if connection is not None and not begun_by_caller:
-        # Alembic's reads began a transaction. Revisions are committed, the table that ensure_version makes is not.
+        # Alembic's reads began a transaction. Revisions are committed; the table that ensure_version creates is not.
         if run.comparison is None:
             connection.commit()
         else:
@@ -94,7 +95,7 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
     options = {"transaction_per_migration": True, **user, "version_table": run.history.history_table}
     options["target_metadata"] = list(run.metadata)
     if run.only_configures:
-        options["transaction_per_migration"] = True  # -x transaction= says it
+        options["transaction_per_migration"] = True  # -x transaction= decides
     if connection is not None:
         know_types(connection.dialect)
     if run.comparison is not None:
@@ -105,13 +106,13 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
         return options | {"url": run.url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
     if not run.only_configures:
         options["on_version_apply"] = (*to_tuple(options.get("on_version_apply"), ()), _revision_ended(options))
-    if connection.dialect.name == "postgresql":  # else it is looked for in the whole search path
+    if connection.dialect.name == "postgresql":  # else Alembic looks in the whole search path
         options["version_table_schema"] = connection.dialect.default_schema_name
     return options | {"connection": connection}
 
 
 def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
-    """Return what Alembic's own loop calls at the end of each revision, still inside its transaction."""
+    """Return the function that Alembic's own loop calls at the end of each revision, inside its transaction."""
 
     def revision_ended(ctx: MigrationContext, **_: object) -> None:
         assert ctx.connection is not None
@@ -124,7 +125,7 @@ def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
 
 @contextmanager
 def _run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
-    """Stand in for ``ws-alembic`` when ``alembic -c development.ini`` runs the ``env.py``."""
+    """Provide the run when plain ``alembic -c development.ini`` runs the ``env.py``."""
     from websauna_migrate.run.plain_alembic import run_of_plain_alembic
 
     try:

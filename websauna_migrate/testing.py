@@ -1,7 +1,7 @@
 """Checks of an application's migrations, for its own tests.
 
-Everything runs in an empty database of its own, on the server of the settings, which is gone afterwards; a
-SQLite database is a file in a temporary folder.
+Everything runs in a temporary empty database on the server of the settings; a temporary SQLite database is a file
+in a temporary folder.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgrades: bool = True) -> None:
-    """Check the revisions of the application of ``config_uri``, as far as they belong to ``packages``, default all.
+    """Check the revisions of ``packages``, by default all, of the application of ``config_uri``.
 
-    Each history has one head; all revisions can be applied to an empty database, which then is as the models say;
-    each ``downgrade()`` leaves what was there before its ``upgrade()``, and all can be applied again. ``downgrades``
-    may be switched off for revisions that cannot be undone.
+    Each history has one head. All revisions can be applied to an empty database, which then matches the models. Each
+    ``downgrade()`` restores the tables from before its ``upgrade()``, and all revisions can be applied again. Pass
+    ``downgrades=False`` for revisions that cannot be undone.
 
-    :raises AssertionError: one of that does not hold; it says which revision, table and column
-    :raises MigrateError: the application does not start, or a revision breaks
+    :raises AssertionError: a check failed; the message names revision, table and column
+    :raises MigrateError: the application does not start, or a revision fails
     """
     app = load_application(config_uri)
     packages = tuple(packages) or tuple(app.packages)
@@ -63,12 +63,14 @@ def _assert_one_head(app: Application, packages: Collection[str]) -> None:
     graph = app.graph()
     for one in select(app.histories, packages):
         heads = graph.histories[one.history.package].heads
-        assert len(heads) < 2, f"{one.history.package} has several heads: {', '.join(heads)}; join them with merge"
+        assert len(heads) < 2, (
+            f"{one.history.package} has several heads: {', '.join(heads)}; run ws-alembic merge heads"
+        )
 
 
 def _assert_models_match(app: Application, packages: Collection[str], connection: Connection) -> None:
     found = [difference for one in select(app.histories, packages) for difference in _compared(app, one, connection)]
-    assert not found, f"after all revisions the database is not as the models say:\n{differences_text(found)}"
+    assert not found, f"after all revisions the database does not match the models:\n{differences_text(found)}"
 
 
 def _compared(app: Application, one: Selected, connection: Connection) -> Iterator[Difference]:
@@ -87,7 +89,7 @@ def _compared(app: Application, one: Selected, connection: Connection) -> Iterat
 
 
 def _upgraded(app: Application, up: Plan, connection: Connection) -> _States:
-    """Run the revisions of ``up``, and return what was there after each."""
+    """Run the revisions of ``up``, and return the tables after each."""
     schemas = {table.schema for table in created_tables(step.revision for step in up.steps)}
     states = _States(Watch(frozenset({None, *schemas})))
     create_schemas(connection, schemas, up)
@@ -103,7 +105,7 @@ def _upgraded(app: Application, up: Plan, connection: Connection) -> _States:
 
 
 def _assert_undone(app: Application, up: Plan, states: _States, connection: Connection) -> None:
-    """Undo the revisions of ``up``, and look at what each leaves."""
+    """Undo the revisions of ``up``, and compare the tables after each."""
     wrong: list[str] = []
 
     def look(progress: Progress) -> None:
@@ -111,10 +113,8 @@ def _assert_undone(app: Application, up: Plan, states: _States, connection: Conn
             states.applied -= {progress.step.revision.path}
             wrong.extend(states.differences(connection))
             if wrong:
-                step = progress.step
-                wrong.insert(
-                    0, f"the downgrade of {step.package} {step.revision.id} leaves other tables than there were"
-                )
+                step = f"{progress.step.package} {progress.step.revision.id}"
+                wrong.insert(0, f"the downgrade of {step} does not restore the tables from before its upgrade")
                 raise AssertionError
 
     rows = read_heads(connection, app.histories)
@@ -130,7 +130,7 @@ def _assert_undone(app: Application, up: Plan, states: _States, connection: Conn
 
 @dataclass(slots=True)
 class _States:
-    """The tables at each point of an upgrade, by the scripts that are ``applied`` there."""
+    """The tables at each point of an upgrade, by the scripts that are ``applied`` at that point."""
 
     watch: Watch
     applied: frozenset[Path] = frozenset()
@@ -141,7 +141,7 @@ class _States:
         connection.rollback()
 
     def differences(self, connection: Connection) -> tuple[str, ...]:
-        """Return what the database has and lacks against the same point on the way up."""
+        """Return the differences between the database and the same point of the upgrade."""
         before = self.facts.get(self.applied)
         now = self.watch.read(connection)
         connection.rollback()

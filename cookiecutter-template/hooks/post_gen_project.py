@@ -1,4 +1,4 @@
-"""Shape the folder for the kind of project that was asked for."""
+"""Adapt the project folder to the chosen kind of project."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def shape_app() -> None:
 
 
 def shape_addon() -> None:
-    """The revisions of an add-on lie in its package, so that they are installed with it."""
+    """Move the revisions into the package, so that they are installed with it."""
     shutil.move("alembic", PACKAGE / "alembic")
     shutil.rmtree(PACKAGE / "conf")
     Path("production.ini").unlink()
 
 
-# pip compiles the template where it is installed.
+# pip compiles Python files of the installed template.
 for compiled in list(Path().rglob("__pycache__")):
     shutil.rmtree(compiled)
 shape_{{ cookiecutter.kind }}()

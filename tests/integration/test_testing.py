@@ -85,7 +85,7 @@ def test_packages_and_downgrades_may_be_left_out(lite):
 def test_models_that_went_on_are_named(lite):
     lite.models(lite.app / "shop", THING + "    more = Column(Integer)\n")
     said = said_by_pytest(lite)
-    assert "AssertionError: after all revisions the database is not as the models say:" in said
+    assert "AssertionError: after all revisions the database does not match the models:" in said
     assert "add column thing: more INTEGER" in said
 
 

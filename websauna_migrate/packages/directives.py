@@ -1,6 +1,6 @@
 """The Pyramid directive ``config.add_migration_package``, and what it registers.
 
-A directive validates at once and registers later, in an action, so that Pyramid finds conflicts and shows
+The directive validates at once and registers later, in an action, so that Pyramid detects conflicts and shows
 both call sites.
 """
 
@@ -41,9 +41,9 @@ def add_migration_package(
 
     ``metadata`` is a :class:`~sqlalchemy.MetaData`, a declarative base, a sequence of those, or a dotted name of one
     (``pkg.models:Base``). ``script_location`` is the folder with the package's revisions, ``pkg:folder`` or a path;
-    without it the folder ``alembic`` inside the package is used where there is one.
+    without it the folder ``alembic`` inside the package is used, if it exists.
 
-    :raises RegistrationError: the name, the metadata or the script location cannot be used
+    :raises RegistrationError: the name, the metadata or the script location is invalid
     :raises pyramid.exceptions.ConfigurationConflictError: on commit, when ``name`` is registered twice
     """
     if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
@@ -70,9 +70,9 @@ def add_migration_package(
 
 
 def register_package(registry: Registry, package: MigrationPackage) -> None:
-    """Put ``package`` into ``registry``.
+    """Add ``package`` to ``registry``.
 
-    :raises RegistrationError: another registered package has the same name of a history table
+    :raises RegistrationError: another registered package has a history table of the same name
     """
     packages = registry.setdefault(REGISTRY_KEY, {})
     for other in packages:
@@ -85,7 +85,7 @@ def register_package(registry: Registry, package: MigrationPackage) -> None:
 
 
 def get_migration_packages(registry: Registry) -> Mapping[str, MigrationPackage]:
-    """Return the registered packages by name, in the order of registration. The mapping is read-only."""
+    """Return the registered packages by name, in registration order. The mapping is read-only."""
     return MappingProxyType(registry.get(REGISTRY_KEY, {}))
 
 

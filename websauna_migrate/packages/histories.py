@@ -1,6 +1,6 @@
-"""From packages to histories, and from a history to Alembic's ``Config``.
+"""From registered packages to histories: where each package keeps its revisions.
 
-Histories are found without Alembic, which is imported only where a ``Config`` is made.
+Reads which folders exist, and imports no Alembic.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": "
 def make_histories(
     packages: Mapping[str, MigrationPackage], app_package: str, ini: AppSettings, section: str = "alembic"
 ) -> dict[str, History]:
-    """Return the histories by the name of the package whose they are, in registration order.
+    """Return the histories by the name of their package, in registration order.
 
-    ``section`` is the part of the INI with Alembic's options.
+    ``section`` is the section of the INI with Alembic's options.
 
-    :raises RegistrationError: a script location cannot be used, or two packages have the same
+    :raises RegistrationError: a script location is invalid, or two packages have the same
     """
     located = {name: find_script_location(package, app_package, ini, section) for name, package in packages.items()}
     own = {name: location for name, location in located.items() if location is not None}
@@ -59,7 +59,7 @@ def make_histories(
 def order_histories(
     histories: Mapping[str, History], dependencies: Mapping[str, Collection[str]]
 ) -> tuple[tuple[str, ...], ...]:
-    """Order the histories by the ``dependencies`` of their packages; those in a circle are one group."""
+    """Order the histories by the ``dependencies`` of their packages; those that depend on each other are one group."""
     home = {package: history.package for history in histories.values() for package in history.packages}
     needs = {
         name: {home[needed] for package in history.packages for needed in dependencies.get(package, ())} - {name}
@@ -71,7 +71,7 @@ def order_histories(
 def find_script_location(
     package: MigrationPackage, app_package: str, ini: AppSettings, section: str = "alembic"
 ) -> Path | None:
-    """Return the absolute folder of the package's revisions, which need not exist; None when it is adopted."""
+    """Return the absolute script location of the package, which need not exist; None when the package is adopted."""
     base = ini.path.parent
     configured = ini.settings.get(SETTING + package.name) or package.script_location
     if configured:
@@ -88,7 +88,7 @@ def find_script_location(
 def resolve_location(package: str, spec: str, base: Path) -> Path:
     """Return the folder that ``spec`` names: ``pkg:folder``, or a path relative to ``base``.
 
-    :raises InvalidScriptLocation: the package that it names is not there
+    :raises InvalidScriptLocation: it names a package that does not exist
     """
     owner, colon, folder = spec.partition(":")
     if not colon or Path(spec).is_absolute() or Path(owner).drive or len(owner) == 1:
@@ -100,9 +100,9 @@ def resolve_location(package: str, spec: str, base: Path) -> Path:
 
 
 def package_folders(name: str) -> tuple[Path, ...]:
-    """Return the folders of the Python package ``name``, several for a namespace package, none when it is missing.
+    """Return the folders of the Python package ``name``: several of a namespace package, none of a missing one.
 
-    A plain module stands for the folder that it lies in.
+    Of a module that is not a package, that is the folder of its file.
     """
     try:
         spec = importlib.util.find_spec(name)
@@ -116,11 +116,11 @@ def package_folders(name: str) -> tuple[Path, ...]:
 
 
 def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
-    """Write what is missing of ``env.py``, ``script.py.mako`` and ``versions/`` for ``package``; return the new files.
+    """Write the missing files of ``env.py``, ``script.py.mako`` and ``versions/`` for ``package``; return their paths.
 
-    Files that are there already are left as they are.
+    Existing files are not changed.
 
-    :raises UnwritableHistory: the folder cannot be made or written into
+    :raises UnwritableHistory: the folder cannot be created, or is not writable
     """
     files = {folder / name: text for name, text in script_location_files(package).items()}
     written = tuple(path for path in files if not path.exists())
@@ -142,7 +142,7 @@ def _beside(package: str, base: Path) -> Iterable[Path]:
 
 
 def import_paths(options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
-    """Return the folders of Alembic's ``prepend_sys_path``, those that are relative as seen from ``base``."""
+    """Return the folders of Alembic's option ``prepend_sys_path``; relative ones are relative to ``base``."""
     return tuple((base / part).resolve() for part in _parts(options, "prepend_sys_path"))
 
 

@@ -1,7 +1,7 @@
-"""The base class of an application's start-up code, in parts that can be run apart.
+"""The base class of an application's start-up code, in steps that can run separately.
 
-The scripts need the models of an application and nothing else: a start-up that is one function has to be run
-as a whole, views, templates, queries and all.
+The scripts need only the models of an application. A start-up that is one function can only run as a whole, with
+its views, templates and queries.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Initializer:
         """Register the models of the application with ``self.config.add_migration_package``."""
 
     def configure_views(self) -> None:
-        """Set up routes, views, sessions, and all else that only a running application needs."""
+        """Set up routes, views, sessions, and everything else that only a running application needs."""
 
     def register_models(self) -> Registry:
-        """Register models and return the registry. This is all that the scripts run of an application.
+        """Register models and return the registry. The scripts run only this part of an application.
 
-        What the add-ons configured beside their models, views for instance, is dropped before it is carried out.
+        Other actions of the add-ons, such as their views, are removed before they are executed.
         """
         self.include_addons()
         self.configure_models()

@@ -1,4 +1,4 @@
-"""The metadata of several packages as Alembic wants it: foreign keys between packages resolve."""
+"""The metadata of several packages for Alembic: foreign keys between packages resolve."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
     """Return the metadata of all ``packages``, with foreign keys between them that resolve.
 
-    Packages with a metadata of their own may name a table of another one by text, which SQLAlchemy looks up in the
-    metadata of the table only; where one does, a copy of all tables in one metadata is returned.
+    A package with its own metadata may refer to a table of another package by name, which SQLAlchemy looks up only in
+    the metadata of the referring table. If one does, a copy of all tables in one metadata is returned.
     """
     metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
-    if len(metadata) < 2 or not any(_leads_elsewhere(table) for m in metadata for table in m.tables.values()):
+    if len(metadata) < 2 or not any(_refers_elsewhere(table) for m in metadata for table in m.tables.values()):
         return metadata
     return [merged_metadata(ownership)]
 
 
-def _leads_elsewhere(table: Table) -> bool:
+def _refers_elsewhere(table: Table) -> bool:
     own = table.metadata.tables
     names = (str(referred_name(fk)) for fk in table.foreign_keys)
     return any(name not in own and f"{table.metadata.schema}.{name}" not in own for name in names)

@@ -1,7 +1,7 @@
-"""Which package owns which table, and how packages depend on each other through foreign keys.
+"""The owner of each table, and the dependencies of packages through foreign keys.
 
-The rules are those of Django's app label, put together for SQLAlchemy: nothing is guessed, and a table that
-no rule gives to exactly one package is a problem that the caller raises or warns about.
+The rules follow Django's app label: nothing is guessed, and a table that no rule assigns to exactly one package is
+a problem, which the caller raises or prints as a warning.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Rule: TypeAlias = "Callable[[Table], set[str]]"
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """The owner of each table, and what stands in the way of knowing it.
+    """The owner of each table, and the problems in finding it.
 
     ``tables`` holds each owned table once, in the order of registration and definition. A table with a problem is
-    in ``problems`` only.
+    only in ``problems``.
     """
 
     tables: Mapping[TableName, Table]
@@ -57,7 +57,7 @@ class Ownership:
     def require(self) -> None:
         """Raise the first problem, if there is one.
 
-        :raises OwnershipError: a table has no owner, or two
+        :raises OwnershipError: a table has no owner or several
         """
         if self.problems:
             raise self.problems[0]
@@ -69,25 +69,25 @@ def table_name(table: Table) -> TableName:
 
 
 def owning_package(names: Iterable[str], dotted_name: str) -> str | None:
-    """Return the longest of the package ``names`` that is or holds ``dotted_name``, None when none does."""
+    """Return the longest of the package ``names`` that is or contains ``dotted_name``, None if there is none."""
     return max((name for name in names if holds(name, dotted_name)), key=len, default=None)
 
 
 def find_owners(packages: Collection[MigrationPackage], *, complete: bool = True) -> Ownership:
     """Find the owner of each table in the metadata of ``packages``. Configures the mappers, changes nothing else.
 
-    What is not ``complete`` is quicker: where the mapped classes tell the owner of every table, the mappers stay as
-    they are. Tables that an extension makes when they are configured are not there then, and broken relationships are
-    no problem.
+    ``complete=False`` is faster: if the mapped classes give every table an owner, the mappers are not configured.
+    Then tables that an extension creates during that configuration are missing, and broken relationships are not
+    noticed.
     """
     if not complete:
-        with suppress(Exception):  # of a class that is mapped only when the mappers are configured
+        with suppress(Exception):  # some classes are mapped only when the mappers are configured
             found = _assigned(packages, _rules_of_classes(packages, _mappers(configured=False)))
             if not found.problems:
                 return found
     try:
         mappers = _mappers(configured=True)
-    except Exception as error:  # any error of the user's models
+    except Exception as error:  # the models of the user may raise anything
         return Ownership(MappingProxyType({}), MappingProxyType({}), (BrokenModels(error),))
     return _assigned(packages, (*_rules_of_classes(packages, mappers), *_further_rules(packages, mappers)))
 
@@ -111,10 +111,10 @@ def _assigned(packages: Collection[MigrationPackage], rules: Sequence[Rule]) -> 
 
 
 def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignKey, Table]]:
-    """Yield the foreign keys of owned tables that lead to another owned table: from, key, to.
+    """Yield the foreign keys of owned tables that refer to another owned table: table, key, referred table.
 
-    A key given as text is looked up in the metadata of all packages, so that packages with a metadata of their own
-    may refer to each other.
+    The target of a key is looked up in the metadata of all packages, so that packages with separate metadata can
+    refer to each other.
     """
     for table in ownership.tables.values():
         for foreign_key in sorted(table.foreign_keys, key=lambda fk: (fk.parent.name, str(referred_name(fk)))):
@@ -124,14 +124,14 @@ def foreign_keys_between(ownership: Ownership) -> Iterator[tuple[Table, ForeignK
 
 
 def referred_table(tables: Mapping[TableName, Table], table: Table, foreign_key: ForeignKey) -> Table | None:
-    """Return the table that ``foreign_key`` of ``table`` leads to, None when it is in no registered metadata."""
+    """Return the table that ``foreign_key`` of ``table`` refers to, None if no registered metadata has it."""
     named = referred_name(foreign_key)
     default = table.metadata.schema if named.schema is None else None
     return tables.get(TableName(named.schema or default, named.name), tables.get(named))
 
 
 def package_dependencies(ownership: Ownership) -> dict[str, frozenset[str]]:
-    """Return for each package those that its tables refer to by foreign keys, itself left out."""
+    """Return for each package the other packages that its tables refer to by foreign keys."""
     needs: defaultdict[str, set[str]] = defaultdict(set)
     for table, _, target in foreign_keys_between(ownership):
         needs[ownership.owners[table_name(table)]].add(ownership.owners[table_name(target)])
@@ -148,13 +148,13 @@ def _metadata_of(packages: Collection[MigrationPackage], name: str) -> tuple[Met
 
 
 def _mappers(*, configured: bool) -> list[Mapper[object]]:
-    """Return the mappers of all registries, those of a Core-only application being none."""
+    """Return the mappers of all registries; an application that uses only Core has none."""
     if "sqlalchemy.orm" not in sys.modules:
         return []
     from sqlalchemy.orm import configure_mappers
 
     if configured:
-        configure_mappers()  # before the registries are asked: an AbstractConcreteBase is unmapped until then
+        configure_mappers()  # first, because an AbstractConcreteBase is not mapped until then
     return sorted(all_mappers(), key=_class_name)
 
 
@@ -163,7 +163,7 @@ def _class_name(mapper: Mapper[object]) -> str:
 
 
 def _owner(table: Table, rules: Sequence[Rule]) -> str:
-    """Apply the rules in their order. A rule that names several packages leaves the choice among them to the next."""
+    """Apply the rules in order. If a rule names several packages, the next rules choose among them."""
     candidates: set[str] = set()
     for rule in rules:
         found = rule(table)
@@ -219,14 +219,14 @@ def _owners_by_secondary(names: Collection[str], mappers: Iterable[Mapper[object
     owners: defaultdict[Table, set[str]] = defaultdict(set)
     for mapper in mappers:
         for relationship in mapper.relationships:
-            says_so = relationship.parent is mapper and not _is_backref(relationship)
-            if says_so and isinstance(relationship.secondary, Table):
+            is_own = relationship.parent is mapper and not _is_backref(relationship)
+            if is_own and isinstance(relationship.secondary, Table):
                 _add_owner(owners[relationship.secondary], names, mapper)
     return owners
 
 
 def _is_backref(relationship: RelationshipProperty[Any]) -> bool:
-    """Tell whether ``backref=`` of the class on the other side made it: the class that it is on says nothing of it."""
+    """Tell whether ``backref=`` on the other class created it: then this class does not claim the ``secondary``."""
     other = relationship.mapper.relationships.get(relationship.back_populates or "")
     return other is not None and other.backref is not None and relationship.backref is None
 

@@ -1,6 +1,6 @@
-"""What is migrated: packages, and the histories that hold their revisions.
+"""Migration packages, and the histories that hold their revisions.
 
-Values only; nothing here reads a file or a database.
+Values only: nothing here reads a file or a database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABLE_PREFIX = "alembic_history_"
 
-_LONGEST_NAME = 63  # bytes of an identifier of PostgreSQL, the shortest of the three
+_LONGEST_NAME = 63  # bytes of an identifier in PostgreSQL, the shortest limit of the three databases
 MAX_TABLE_NAME = _LONGEST_NAME - len("_pkc")  # Alembic names the primary key "<table>_pkc"
 
 
@@ -31,13 +31,13 @@ class TableName(NamedTuple):
         return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
     def shown(self, default_schema: str | None) -> TableName:
-        """Return the name as a database shows it: without its schema, where that is the default one."""
+        """Return the name as a database shows it: without the schema if that is the default one."""
         return TableName(None, self.name) if self.schema == default_schema else self
 
 
 def referred_name(foreign_key: ForeignKey) -> TableName:
-    """Return the table that ``foreign_key`` leads to, with the schema that it names."""
-    if hasattr(foreign_key, "target_tokens"):  # since SQLAlchemy 2.1: a name may have a dot
+    """Return the table that ``foreign_key`` refers to, with the schema that it names."""
+    if hasattr(foreign_key, "target_tokens"):  # since SQLAlchemy 2.1: a name may contain a dot
         return TableName(foreign_key.target_tokens.schema, foreign_key.target_tokens.table_name)
     path = foreign_key.target_fullname.split(".")
     return TableName(".".join(path[:-2]) or None, path[-2])
@@ -47,7 +47,7 @@ def referred_name(foreign_key: ForeignKey) -> TableName:
 class MigrationPackage:
     """A Python package registered with the metadata of its models.
 
-    ``script_location`` is what was asked for, ``pkg:folder`` or a path, or None where nothing was.
+    ``script_location`` is the argument of the registration: ``pkg:folder``, a path, or None.
     """
 
     name: str
@@ -59,11 +59,10 @@ class MigrationPackage:
 class History:
     """One script location with its history table.
 
-    ``package`` is the package whose history it is, ``packages`` all whose tables it holds: that one first, then
-    the adopted ones in registration order. ``script_location`` is absolute and need not exist yet.
-    ``version_locations`` are the absolute folders with the revision scripts, the one for new ones first;
-    ``recursive`` and ``sourceless`` are Alembic's options for reading them, ``recursive_version_locations`` and
-    ``sourceless``.
+    ``package`` owns the history. ``packages`` are all packages whose tables it holds: the owner first, then the
+    adopted ones in registration order. ``script_location`` is absolute and need not exist yet.
+    ``version_locations`` are the absolute folders with the revision scripts, the folder for new scripts first.
+    ``recursive`` and ``sourceless`` are Alembic's options ``recursive_version_locations`` and ``sourceless``.
     """
 
     package: str
@@ -78,24 +77,24 @@ class History:
 def history_table_name(package: str) -> str:
     """Return the name of the history table of ``package``.
 
-    A name that is too long for the identifiers of PostgreSQL is cut and ends with a hash of the whole, the same
-    on every machine and every database.
+    A name that is too long for an identifier of PostgreSQL is shortened and ends with a hash of the whole name. It is
+    the same on every machine and every database.
     """
     return _cut(TABLE_PREFIX + package.lower().replace(".", "_"), MAX_TABLE_NAME, package.lower())
 
 
 def constraint_name(kind: str, table: str, columns: Iterable[str], referred: str = "") -> str:
-    """Return the name of a constraint that the models give none, so that a revision can drop it.
+    """Return a name for a constraint that has none in the models, so that a revision can drop it.
 
-    ``kind`` is ``uq`` or ``fk``, ``referred`` the table that a foreign key leads to. A name that is too long is cut and
-    ends with a hash of the whole.
+    ``kind`` is ``uq`` or ``fk``, ``referred`` is the table that a foreign key refers to. A name that is too long is
+    shortened and ends with a hash of the whole name.
     """
     name = "_".join(part for part in (kind, table, *columns, referred) if part)
     return _cut(name, _LONGEST_NAME, name)
 
 
 def _cut(name: str, longest: int, hashed: str) -> str:
-    """Return ``name`` if it has no more than ``longest`` bytes, else its start and a hash of ``hashed``."""
+    """Return ``name`` if it has at most ``longest`` bytes, else its start and a hash of ``hashed``."""
     if len(name.encode()) <= longest:
         return name
     digest = hashlib.sha256(hashed.encode()).hexdigest()[:8]
@@ -104,11 +103,11 @@ def _cut(name: str, longest: int, hashed: str) -> str:
 
 
 def holds(package: str, dotted_name: str) -> bool:
-    """Tell whether ``dotted_name`` is ``package`` or lies inside it. ``foo`` does not hold ``foobar``."""
+    """Tell whether ``dotted_name`` is ``package`` or inside it. ``foo`` does not hold ``foobar``."""
     return dotted_name == package or dotted_name.startswith(package + ".")
 
 
-# An enum is named like a table: a schema, None for the default one, and a name.
+# An enum type has a schema, None for the default one, and a name, as a table has.
 TypeName = TableName
 
 

@@ -1,4 +1,4 @@
-"""Which packages and histories a command is about: ``-x packages=`` and the working directory.
+"""The packages and histories that a command considers: ``-x packages=`` and the working directory.
 
 Reads which folders exist, nothing else.
 """
@@ -26,7 +26,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @dataclass(frozen=True, slots=True)
 class XOptions:
-    """The ``-x`` options of websauna_migrate. ``packages`` is None where ``-x packages=`` is absent."""
+    """The ``-x`` options of websauna_migrate. ``packages`` is None if ``-x packages=`` is absent."""
 
     packages: tuple[str, ...] | None = None
     one_transaction: bool = False
@@ -35,7 +35,7 @@ class XOptions:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A history that a command runs for, and which of its packages the command considers."""
+    """A history that a command runs for, and those of its packages that the command considers."""
 
     history: History
     packages: tuple[str, ...]
@@ -44,7 +44,7 @@ class Selected:
 def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Selected, ...]:
     """Group ``packages`` by history, in the order of ``histories``.
 
-    :raises UnknownPackage: one of them is in no history
+    :raises UnknownPackage: no history has one of them
     """
     names = (packages,) if isinstance(packages, str) else packages
     registered = tuple(name for history in histories for name in history.packages)
@@ -58,8 +58,8 @@ def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Sel
 def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
     """Return the options of websauna_migrate among ``x_arguments``, the values of all ``-x`` options.
 
-    Other names are left to the ``env.py`` of the user. Of an option that is given twice the last value counts, but
-    ``packages`` adds up.
+    Other names belong to the ``env.py`` of the user. If an option is given twice, the last value counts; the values of
+    ``packages`` are combined.
 
     :raises UsageError: an option has a value that it does not accept
     """
@@ -102,15 +102,16 @@ def package_names(named: Sequence[str] | None, registered: Collection[str], curr
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of ``names`` that ``name`` was probably meant to be."""
+    """Return the most similar of ``names``, None if none is similar to ``name``."""
     return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
 def current_package(folders: Mapping[str, Path], app_package: str, working_directory: Path) -> str:
-    """Return the package whose project folder holds the working directory, else ``app_package``.
+    """Return the package whose project folder contains the working directory, else ``app_package``.
 
-    ``folders`` gives the folder of each registered package. The deepest project folder wins; where several packages
-    share it, the one that the working directory lies in, then the application, then the first registered.
+    ``folders`` gives the folder of each registered package. The deepest project folder wins. If several packages
+    share it, the package that contains the working directory comes first, then the application, then registration
+    order.
     """
     here = working_directory.resolve()
     projects = {name: project for name, folder in folders.items() if (project := project_folder(folder.resolve()))}
@@ -126,12 +127,12 @@ def current_package(folders: Mapping[str, Path], app_package: str, working_direc
 
 
 def project_folder(folder: Path) -> Path | None:
-    """Return the nearest folder at or above ``folder`` that is a project, None for an installed package."""
+    """Return the nearest project folder at or above ``folder``, None for an installed package."""
     if is_installed(folder):
         return None
     return next((f for f in (folder, *folder.parents) if any((f / name).is_file() for name in _PROJECT_FILES)), None)
 
 
 def is_installed(folder: Path) -> bool:
-    """Tell whether ``folder`` lies where pip puts packages, and not in a source checkout."""
+    """Tell whether ``folder`` is where pip installs packages, and not in a source checkout."""
     return bool(_INSTALLED.intersection(folder.parts))

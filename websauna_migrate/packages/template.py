@@ -1,6 +1,6 @@
-"""The files that a new project starts from: the cookiecutter template, and a script location of Alembic.
+"""The files of a new project: the cookiecutter template, and the script location of Alembic.
 
-Imports nothing of the project. The template is found in a checkout, an editable install and a wheel alike.
+Imports nothing else of websauna_migrate. Works in a checkout, an editable install and a wheel.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ run_alembic(package="{package}")
 
 
 def template_path() -> Path:
-    """Return the absolute folder of the cookiecutter template; in a checkout the link to it is followed."""
+    """Return the absolute folder of the cookiecutter template; in a checkout, the target of the link to it."""
     return (_PACKAGE / "cookiecutter-template").resolve()
 
 
 def script_location_files(package: str) -> dict[str, str]:
-    """Return the files of a new script location of ``package``: texts by their paths, relative and with slashes.
+    """Return the files of a new script location of ``package``: texts by their relative paths with slashes.
 
-    The template bakes the same files. ``versions/`` holds one that keeps the folder in version control and in an sdist.
+    The template creates the same files. The file in ``versions/`` keeps the folder in version control and in an sdist.
     """
     return {
         "env.py": _ENV_PY.format(package=package),
