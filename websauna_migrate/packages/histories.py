@@ -82,7 +82,7 @@ def find_script_location(
     of_alembic = ini.sections.get(section, {}).get("script_location")
     if of_alembic:
         return resolve_location(package.name, of_alembic, base)
-    return next((f for f in _beside(package.name, base) if f.is_dir()), base / DEFAULT_FOLDER)
+    return next((f for f in _usual_folders(package.name, base) if f.is_dir()), base / DEFAULT_FOLDER)
 
 
 def resolve_location(package: str, spec: str, base: Path) -> Path:
@@ -133,7 +133,7 @@ def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
     return written
 
 
-def _beside(package: str, base: Path) -> Iterable[Path]:
+def _usual_folders(package: str, base: Path) -> Iterable[Path]:
     yield base / DEFAULT_FOLDER
     for folder in package_folders(package):
         project = project_folder(folder)
