@@ -213,7 +213,7 @@ def test_what_has_a_type_that_nobody_knows_is_dropped_and_comes_back_when_somebo
     here.execute(f"ALTER TABLE customer ADD COLUMN place {type_}")
     (script,) = here.autogenerate()
     ran = here.run("downgrade", "-1")
-    assert "does not know the type of customer.place: write it below in place of NullType" in ran.err
+    assert "does not know the type of customer.place: replace NullType" in ran.err
     text = script.read_text().replace("sqlalchemy.types.NullType()", "MyType()")
     text = re.sub("    raise NotImplementedError.*\n", "", text)
     mine = (

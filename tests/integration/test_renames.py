@@ -482,10 +482,10 @@ def test_where_nobody_is_asked_the_script_says_what_to_write(here, on_terminal, 
     (script,) = here.scripts() - before
     text = script.read_text()
     assert (
-        "# If 'orders' was renamed, write in place of drop and create: op.rename_table('orders', 'purchase')\n" in text
+        "# If 'orders' was renamed, replace the drop and the create by: op.rename_table('orders', 'purchase')\n" in text
     )
     column = "op.execute('ALTER TABLE customer RENAME COLUMN name TO called')\n"
-    assert f"# If column 'name' was renamed, write in place of drop and add: {column}" in text
+    assert f"# If column 'name' was renamed, replace the drop and the add by: {column}" in text
     here.goes_both_ways(script, MODELS)
 
 

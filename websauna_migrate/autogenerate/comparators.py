@@ -34,12 +34,13 @@ from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import is_of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, ModifyTableOps
     from alembic.runtime.plugins import Plugin
-    from sqlalchemy import Column, Table
+    from sqlalchemy import Column, Index, Table
+    from sqlalchemy.engine import Dialect
 
     from websauna_migrate.autogenerate.renamed import Renames
 
@@ -172,10 +173,7 @@ def compare_expression_indexes(
     """Compare indexes over expressions on SQLite by their SQL: SQLAlchemy does not reflect them, Alembic skips them."""
     assert context.connection is not None
     stored = _stored_expression_indexes(context, name) if found is not None and schema is None else {}
-    shown = {str(index.name) for index in found.indexes} if found is not None else set()  # Alembic compares those
-    of_models = wanted.indexes if wanted is not None else ()
-    indexes = {str(index.name): index for index in of_models if is_expression_index(index)}
-    indexes = {key: index for key, index in indexes.items() if key not in shown}
+    indexes = _expression_indexes_of_model(wanted, found)
     dialect = context.connection.dialect
     wanted_sql = {key: spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
     same = {key for key, sql in stored.items() if wanted_sql.get(key) == spelled(sql)}
@@ -183,6 +181,14 @@ def compare_expression_indexes(
         modify.ops.append(Sql(f"DROP INDEX {dialect.identifier_preparer.quote(key)}", escape_colons(stored[key])))
     modify.ops.extend(CreateIndexOp.from_index(indexes[key]) for key in sorted(indexes.keys() - same))
     return PriorityDispatchResult.CONTINUE
+
+
+def _expression_indexes_of_model(wanted: Table | None, found: Table | None) -> dict[str, Index]:
+    """Return the indexes over expressions by name, without those that SQLAlchemy reflects: Alembic compares them."""
+    indexes = wanted.indexes if wanted is not None else ()
+    reflected = {str(index.name) for index in found.indexes} if found is not None else set()
+    named = {str(index.name): index for index in indexes if is_expression_index(index)}
+    return {name: index for name, index in named.items() if name not in reflected}
 
 
 def warn_of_primary_keys(
@@ -219,23 +225,38 @@ def compare_check_constraints(
     if found is None or wanted is None:
         return PriorityDispatchResult.CONTINUE
     assert context.dialect is not None
-    preparer = context.dialect.identifier_preparer
-    shown = {preparer.quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
+    quote = context.dialect.identifier_preparer.quote
+    shown = {quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
     checks = check_constraints(wanted)
-    named = {str(preparer.format_constraint(check)): check for check in checks if isinstance(check.name, str)}
-    missing = {key: check for key, check in sorted(named.items()) if key not in shown and _makes(check, found)}
-    created = str(CreateTable(wanted).compile(dialect=context.dialect)) if missing else ""
-    for key, check in missing.items():
-        if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
-            modify.ops.append(CreateCheckConstraintOp(check.name, name, check.sqltext, schema=schema))
+    named = _named_checks(checks, context.dialect)
+    missing = {key: named[key] for key in sorted(named.keys() - shown.keys())}
+    modify.ops += _added_checks(missing, found, wanted, context.dialect)
     if len(named) == len(checks):
-        for key in sorted(shown.keys() - named.keys()):
-            check_name, sql = shown[key]
-            if check_name in found.c and "json_valid" in sql.lower():
-                continue  # MariaDB's own, of a JSON column
-            gone = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(check_name), table=found)
-            modify.ops.append(DropConstraintOp.from_constraint(gone))
+        modify.ops += _removed_checks([shown[key] for key in sorted(shown.keys() - named.keys())], found)
     return PriorityDispatchResult.CONTINUE
+
+
+def _named_checks(checks: Iterable[CheckConstraint], dialect: Dialect) -> dict[str, CheckConstraint]:
+    """Return those of ``checks`` that have a name, by the name as it is in SQL."""
+    preparer = dialect.identifier_preparer
+    return {str(preparer.format_constraint(check)): check for check in checks if isinstance(check.name, str)}
+
+
+def _added_checks(
+    missing: Mapping[str, CheckConstraint], found: Table, wanted: Table, dialect: Dialect
+) -> Iterator[CreateCheckConstraintOp]:
+    made = {key: check for key, check in missing.items() if _makes(check, found)}
+    created = str(CreateTable(wanted).compile(dialect=dialect)) if made else ""
+    for key, check in made.items():
+        if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
+            yield CreateCheckConstraintOp(check.name, found.name, check.sqltext, schema=found.schema)
+
+
+def _removed_checks(gone: Iterable[tuple[str, str]], found: Table) -> Iterator[DropConstraintOp]:
+    for name, sql in gone:
+        if not (name in found.c and "json_valid" in sql.lower()):  # MariaDB's own, of a JSON column
+            check = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(name), table=found)
+            yield DropConstraintOp.from_constraint(check)
 
 
 def _makes(check: CheckConstraint, found: Table) -> bool:

@@ -1,4 +1,4 @@
-"""Tables and columns that got another name.
+"""Tables and columns that were renamed.
 
 A comparison shows a rename as something that went and something that came. Here such pairs are found and asked
 about. What was renamed is then compared once more, through an inspector that shows the database as it is after the
@@ -18,7 +18,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
 from websauna_migrate.autogenerate.renamed import ColumnRename, inspect_renamed, quoted_name
-from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, render_rename
+from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, commits, render_rename
 from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import as_stored, type_text
@@ -127,8 +127,6 @@ def put_first(script: MigrationScript, found: list[MigrateOperation]) -> None:
 
     What is committed by itself stays before them, so that a revision that fails later leaves no rename.
     """
-    from websauna_migrate.autogenerate.script_ops import commits
-
     upgrade, downgrade = script.upgrade_ops_list[0], script.downgrade_ops_list[0]
     if found:
         alone = [op for op in upgrade.ops if commits(op)]
@@ -150,12 +148,12 @@ def _notes(
     if isinstance(op, ops.DropTableOp) and (new := tables.get(_table(op, dialect))):
         rename = RenameTable(op.table_name, new.name, schema=op.schema)
         code = render_rename(AutogenContext(migration, autogenerate=False), rename)
-        yield Comment(f"If {_shown(op.table_name)} was renamed, write in place of drop and create: {code}")
+        yield Comment(f"If {_shown(op.table_name)} was renamed, replace the drop and the create by: {code}")
     for modify, pairs in _likely_columns([op], migration):
         for old, new_name in chosen(pairs, lambda *_: True).items():
             sql = _rename_column(ColumnRename(_table(modify, dialect), old, new_name), dialect).sqltext
             code = f"{migration.opts['alembic_module_prefix'] or ''}execute({str(sql)!r})"
-            yield Comment(f"If column {_shown(old)} was renamed, write in place of drop and add: {code}")
+            yield Comment(f"If column {_shown(old)} was renamed, replace the drop and the add by: {code}")
 
 
 def _ask_for_tables(
@@ -166,7 +164,7 @@ def _ask_for_tables(
 
     tables = chosen(_likely_tables(upgrade, migration), is_so)
     if tables:
-        renames.tables.update(tables)
+        renames.add_tables(tables)
         _compare_again(upgrade, migration, renames)
     yield from (RenameTable(old.name, new.name, schema=old.schema) for old, new in tables.items())
 
@@ -183,8 +181,7 @@ def _ask_for_columns(
 
         columns = chosen(pairs, is_so)
         found += [ColumnRename(table, old, new) for old, new in columns.items()]
-        if columns:
-            renames.columns.setdefault(table, {}).update(columns)
+        renames.add_columns(table, columns)
     yield from (_rename_column(rename, migration.dialect) for rename in found)
 
 
@@ -282,7 +279,7 @@ def _follow(migration: MigrationContext, renames: Renames) -> Iterator[Sql]:
             found = getattr(inspector, f"get_{fact}")(table.name, table.schema)
             wanted = _names(model, fact, dialect)
             for old, new in _followers([found] if isinstance(found, dict) else found, table, wanted, renames, dialect):
-                renames.names.setdefault(table, {})[old] = new
+                renames.add_name(table, old, new)
                 names = quoted_name(old, dialect), quoted_name(new, dialect)
                 yield _sql(template.format(*names, **known), template.format(*reversed(names), **known))
 

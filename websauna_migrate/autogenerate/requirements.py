@@ -1,8 +1,8 @@
 """What a generated revision requires of other packages, and foreign keys that cannot be made yet.
 
-Foreign keys between packages tell which revisions have to be applied first: a table is there before a key
-that leads to it, and goes after it. Where packages refer to each other in a circle, a foreign key waits for a second
-revision; inside one revision it waits for the end.
+Foreign keys between packages tell which revisions have to be applied first: a table is created before a key
+that refers to it, and dropped after it. Where packages refer to each other in a circle, a foreign key waits for a
+second revision; inside one revision it waits for the end.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
 from websauna_migrate.autogenerate.drops import give_name
 from websauna_migrate.autogenerate.errors import RequiredTableMissing
+from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.exceptions import RevisionError
+from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.scripts import predecessors, read_revisions
 
 if TYPE_CHECKING:
-    from alembic.operations.ops import MigrationScript, ModifyTableOps
+    from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Connection
 
+    from websauna_migrate.autogenerate.script_ops import OnTable
     from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.scripts import Revision
@@ -45,59 +49,74 @@ class UsedType:
     statement: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Requirements:
     """Finds what the revisions of one history require while a command writes revisions for several.
 
-    ``coming`` are the histories that the command has still to write a revision for. What had to be put off for them
-    is gathered in ``put_off``.
+    ``coming`` are the histories that the command has still to write a revision for. ``put_off`` gathers the foreign
+    keys that have to wait for those. The scripts of each history are read once, when they are first needed: make a new
+    object where others may have been written since.
     """
 
     history: History
     histories: Mapping[str, History]
     ownership: Ownership
     coming: frozenset[str] = frozenset()
-    put_off: list[ModifyTableOps] = field(default_factory=list)
+    put_off: list[ops.ModifyTableOps] = field(default_factory=list, init=False)
     _read: dict[str, tuple[Revision, ...]] = field(default_factory=dict, init=False)
     _made: dict[str, dict[TableName, Revision]] = field(default_factory=dict, init=False)
 
-    def split(self, script: MigrationScript, dialect: str) -> None:
-        """Take foreign keys out of what ``script`` makes where what they lead to is not there yet.
+    def split(self, script: ops.MigrationScript, dialect: str) -> None:
+        """Take foreign keys out of what ``script`` makes where the table that they refer to is not there yet.
 
-        Those that lead to a table further down come at its end, and those with ``use_alter``, which a table is created
-        without, but not on SQLite, which takes them all; those that lead to a table that a history makes or renames
+        Those that refer to a table further down come at its end, and those with ``use_alter``, which a table is created
+        without, but not on SQLite, which takes them all; those that refer to a table that a history makes or renames
         that is still to come go to ``put_off``.
         """
         for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
-            at_end, elsewhere = self._taken_out(upgrade.ops, dialect)
-            self.put_off.extend(elsewhere)
+            waiting = self._of_changed_tables(upgrade.ops)
+            at_end, elsewhere = self._of_new_tables(upgrade.ops, dialect)
+            self.put_off += [*waiting, *elsewhere]
             upgrade.ops.extend(at_end)
-            if at_end or elsewhere:
+            if waiting or at_end or elsewhere:
                 upgrade.reverse_into(downgrade)
 
     def of(
-        self, script: MigrationScript, types: Iterable[UsedType] = (), connection: Connection | None = None
+        self, script: ops.MigrationScript, types: Iterable[UsedType] = (), connection: Connection | None = None
     ) -> dict[str, str | tuple[str, ...]]:
         """Return the revisions of other packages that ``script`` requires, by package.
 
         ``types`` are those that columns of the script have and other packages own. ``connection`` tells which foreign
-        keys still lead to the tables that the script drops.
+        keys still refer to the tables that the script drops.
 
-        :raises RequiredTableMissing: no revision creates a table that a foreign key leads to
+        :raises RequiredTableMissing: no revision creates a table that a foreign key refers to
+        :raises RevisionError: no revision creates a type
         """
-        operations = list(_walk(script.upgrade_ops_list))
-        created = {_created_key(op) for op in operations if _is(op, "CreateTableOp")}
-        created |= {TableName(op.schema, op.new_table_name) for op in operations if _is(op, "RenameTable")}
+        required = (
+            *self._creators_of_tables(script),
+            *self._creators_of_types(types),
+            *self._last_that_let_go(script, connection),
+        )
         wanted: dict[str, dict[str, None]] = {}
-        for source, target in sorted(set(_foreign_keys(script.upgrade_ops_list)), key=str):
+        for package, id_ in required:
+            wanted.setdefault(package, {})[id_] = None
+        return {package: _latest(self._revisions(self.histories[package]), ids) for package, ids in wanted.items()}
+
+    def _creators_of_tables(self, script: ops.MigrationScript) -> Iterator[tuple[str, str]]:
+        """Yield package and revision that create the tables of others that foreign keys of ``script`` refer to."""
+        operations = list(_all_ops(script.upgrade_ops_list))
+        created = {table_of(op) for op in operations if isinstance(op, ops.CreateTableOp)}
+        created |= {TableName(op.schema, op.new_table_name) for op in operations if isinstance(op, ops.RenameTableOp)}
+        for source, target in sorted(set(_foreign_keys(operations)), key=str):
             if target in created or target not in self.ownership.owners:
                 continue
             home = self._home(target)
             if target not in self._created(home):
                 raise RequiredTableMissing(source, str(target), self.ownership.owners[target])
             if home.package != self.history.package:
-                creator = self._created(home)[target].id
-                wanted.setdefault(home.package, {})[creator] = None
+                yield home.package, self._created(home)[target].id
+
+    def _creators_of_types(self, types: Iterable[UsedType]) -> Iterator[tuple[str, str]]:
         for used in types:
             home = self._home(used.table)
             revision = _creator(used, self._revisions(home))
@@ -108,19 +127,16 @@ class Requirements:
                     f"create the revision of {owner} first, with -x packages={owner}",
                 )
             if home.package != self.history.package:
-                wanted.setdefault(home.package, {})[revision.id] = None
-        for package, revision_id in self._last_that_let_go(script, connection):
-            wanted.setdefault(package, {})[revision_id] = None
-        return {package: _latest(self._revisions(self.histories[package]), ids) for package, ids in wanted.items()}
+                yield home.package, revision.id
 
-    def run_before(self, script: MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
+    def run_before(self, script: ops.MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
         """Return the revisions of other packages that drop tables which foreign keys lead to until ``script`` is run.
 
         By package, the first of those revisions. ``required`` are those that the script requires.
 
-        :raises DroppedTooEarly: the script requires what drops the table
+        :raises RevisionError: the script requires what drops the table
         """
-        keys = set(_foreign_keys(script.downgrade_ops_list))
+        keys = set(_foreign_keys(_all_ops(script.downgrade_ops_list)))
         found: dict[str, str] = {}
         for source, target in sorted((key for key in keys if key[1] not in self.ownership.owners), key=str):
             for history in self._others():
@@ -135,20 +151,22 @@ class Requirements:
                 found[history.package] = min(dropping, found.get(history.package, dropping), key=ids.index)
         return found
 
-    def _last_that_let_go(self, script: MigrationScript, connection: Connection | None) -> Iterator[tuple[str, str]]:
+    def _last_that_let_go(
+        self, script: ops.MigrationScript, connection: Connection | None
+    ) -> Iterator[tuple[str, str]]:
         """Yield the heads of the other histories that referred to the tables which ``script`` drops or renames.
 
         One that still refers to a dropped table, and is still to come, says so itself: by ``run_before``.
         """
-        dropped = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "DropTableOp")}
-        renamed = {_created_key(op) for op in _walk(script.upgrade_ops_list) if _is(op, "RenameTable")}
+        operations = list(_all_ops(script.upgrade_ops_list))
+        dropped = {table_of(op) for op in operations if isinstance(op, ops.DropTableOp)}
+        renamed = {table_of(op) for op in operations if isinstance(op, ops.RenameTableOp)}
         for history in self._others() if dropped | renamed else ():
             revisions = self._revisions(history)
-            referred = {t for t in dropped | renamed if any(_has_key_to(t, revision) for revision in revisions)}
+            referred = {table for table in dropped | renamed if any(_has_key_to(table, r) for r in revisions)}
             may_say_so = not referred & renamed and history.package in self.coming
             if referred and not (may_say_so and self._refers(history, dropped, connection)):
-                before = set(chain.from_iterable(predecessors(revisions).values()))
-                yield from ((history.package, revision.id) for revision in revisions if revision.id not in before)
+                yield from ((history.package, id_) for id_ in _heads(revisions))
 
     def _refers(self, history: History, tables: Collection[TableName], connection: Connection | None) -> bool:
         """Tell whether a table of ``history`` in the database refers to one of ``tables``."""
@@ -180,26 +198,31 @@ class Requirements:
         owner = self.ownership.owners[table]
         return next(history for history in self.histories.values() if owner in history.packages)
 
-    def _taken_out(self, ops: Sequence[Any], dialect: str) -> tuple[list[ModifyTableOps], list[ModifyTableOps]]:
-        below = [_created_key(op) for op in ops if _is(op, "CreateTableOp")]
-        at_end, elsewhere = [], []
-        for op in ops:
-            if _is(op, "ModifyTableOps"):
-                keys = [o for o in op.ops if _is(o, "CreateForeignKeyOp") and self._is_coming(_referent(o))]
-                elsewhere += [_by_itself(op, key) for key in keys]
-                op.ops = [o for o in op.ops if o not in keys]
-            if not _is(op, "CreateTableOp"):
-                continue
-            below.pop(0)
-            for constraint in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
-                target = _target(constraint)
-                if self._is_coming(target):
-                    elsewhere.append(_by_itself(op, _as_operation(constraint)))
-                elif dialect != "sqlite" and (target in below or constraint.use_alter):
-                    at_end.append(_by_itself(op, _as_operation(constraint)))
-                else:
-                    continue
-                op.columns = [item for item in op.columns if item is not constraint]
+    def _of_changed_tables(self, operations: Sequence[MigrateOperation]) -> list[ops.ModifyTableOps]:
+        """Take the foreign keys that wait for another history out of the tables that are changed."""
+        waiting = []
+        for modify in operations:
+            if isinstance(modify, ops.ModifyTableOps):
+                keys = [key for key in modify.ops if isinstance(key, ops.CreateForeignKeyOp)]
+                keys = [key for key in keys if self._is_coming(_referent(key))]
+                waiting += [_by_itself(modify, key) for key in keys]
+                modify.ops = [op for op in modify.ops if op not in keys]
+        return waiting
+
+    def _of_new_tables(
+        self, operations: Sequence[MigrateOperation], dialect: str
+    ) -> tuple[list[ops.ModifyTableOps], list[ops.ModifyTableOps]]:
+        """Take foreign keys out of new tables: those that wait for the end, and those that wait for another history."""
+        created = [op for op in operations if isinstance(op, ops.CreateTableOp)]
+        at_end: list[ops.ModifyTableOps] = []
+        elsewhere: list[ops.ModifyTableOps] = []
+        for number, op in enumerate(created):
+            below = {table_of(other) for other in created[number + 1 :]}
+            for key in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
+                is_coming = self._is_coming(_target(key))
+                if is_coming or (dialect != "sqlite" and (_target(key) in below or key.use_alter)):
+                    (elsewhere if is_coming else at_end).append(_by_itself(op, _as_operation(key)))
+                    op.columns = [item for item in op.columns if item is not key]
         return at_end, elsewhere
 
     def _is_coming(self, table: TableName) -> bool:
@@ -233,14 +256,7 @@ def _as_set(ids: str | tuple[str, ...]) -> set[str]:
 def _before(ids: Collection[str], revisions: Sequence[Revision]) -> set[str]:
     """Return all that come before one of ``ids``."""
     before = predecessors(revisions)
-    waiting = [other for id_ in ids for other in before[id_]]
-    seen: set[str] = set()
-    while waiting:
-        id_ = waiting.pop()
-        if id_ not in seen:
-            seen.add(id_)
-            waiting.extend(before[id_])
-    return seen
+    return closure((other for id_ in ids for other in before[id_]), before.__getitem__)
 
 
 def _dropping(table: TableName, revisions: Sequence[Revision]) -> str | None:
@@ -262,60 +278,47 @@ def _text(revision: Revision) -> str:
     return revision.path.read_text(encoding="utf-8") if revision.path.suffix == ".py" else ""
 
 
-def _foreign_keys(containers: Iterable[Any]) -> Iterator[tuple[str, TableName]]:
-    """Yield the foreign keys that operations make: the table that has it, and where it leads."""
-    for op in _walk(containers):
-        if _is(op, "CreateTableOp"):
-            for item in op.columns:
-                if isinstance(item, ForeignKeyConstraint):
-                    yield str(_created_key(op)), _target(item)
-        elif _is(op, "CreateForeignKeyOp"):
+def _heads(revisions: Sequence[Revision]) -> Iterator[str]:
+    before = set(chain.from_iterable(predecessors(revisions).values()))
+    return (revision.id for revision in revisions if revision.id not in before)
+
+
+def _all_ops(containers: Iterable[ops.OpContainer]) -> Iterator[MigrateOperation]:
+    return walk_ops(op for container in containers for op in container.ops)
+
+
+def _foreign_keys(operations: Iterable[MigrateOperation]) -> Iterator[tuple[str, TableName]]:
+    """Yield the foreign keys that ``operations`` make: the table that has it, and the one that it refers to."""
+    for op in operations:
+        if isinstance(op, ops.CreateTableOp):
+            keys = [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]
+            yield from ((str(table_of(op)), _target(key)) for key in keys)
+        elif isinstance(op, ops.CreateForeignKeyOp):
             yield op.source_table, _referent(op)
-
-
-def _walk(containers: Iterable[Any]) -> Iterator[Any]:
-    waiting: list[Any] = [op for ops in containers for op in ops.ops]
-    while waiting:
-        op = waiting.pop(0)
-        yield op
-        waiting[:0] = getattr(op, "ops", ())
-
-
-def _is(op: object, kind: str) -> bool:
-    """Tell whether ``op`` is an operation of this kind, without importing Alembic for it."""
-    return type(op).__name__ == kind
-
-
-def _created_key(op: Any) -> TableName:
-    return TableName(op.schema, op.table_name)
 
 
 def _target(constraint: ForeignKeyConstraint) -> TableName:
     try:
         table = constraint.referred_table
-    except NoReferencedTableError:  # it was read from the database, without the table that it leads to
+    except NoReferencedTableError:  # it was read from the database, without the table that it refers to
         return referred_name(constraint.elements[0])
     return TableName(table.schema, table.name)
 
 
-def _referent(key: Any) -> TableName:
+def _referent(key: ops.CreateForeignKeyOp) -> TableName:
     return TableName(key.kw.get("referent_schema"), key.referent_table)
 
 
-def _as_operation(constraint: ForeignKeyConstraint) -> Any:
-    from alembic.operations.ops import CreateForeignKeyOp
-
-    op: Any = CreateForeignKeyOp.from_constraint(constraint)
+def _as_operation(constraint: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:
+    op = ops.CreateForeignKeyOp.from_constraint(constraint)
     op.kw.pop("use_alter", None)
     return op
 
 
-def _by_itself(op: Any, key: Any) -> ModifyTableOps:
+def _by_itself(op: OnTable, key: ops.CreateForeignKeyOp) -> ops.ModifyTableOps:
     """Return what adds ``key`` to the table of ``op`` later; it has a name, so that it can be dropped."""
-    from alembic.operations.ops import ModifyTableOps
-
     give_name(key)
-    return ModifyTableOps(op.table_name, [key], schema=op.schema)
+    return ops.ModifyTableOps(op.table_name, [key], schema=op.schema)
 
 
 def _dropped_too_early(table: str, dropped: str, revision: str) -> RevisionError:

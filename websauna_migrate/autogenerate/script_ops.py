@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.operations.ops import ExecuteSQLOp
@@ -14,8 +15,6 @@ from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Dialect
 
@@ -33,7 +32,7 @@ class Sql(ExecuteSQLOp):
 
 
 class RenameTable(ops.RenameTableOp):
-    """``op.rename_table(old, new)``, which Alembic cannot write and not turn round."""
+    """``op.rename_table(old, new)``, which Alembic can neither render nor reverse."""
 
     def reverse(self) -> RenameTable:
         """Return the operation of the other direction."""
@@ -45,7 +44,7 @@ class RenameTable(ops.RenameTableOp):
 
 
 class Comment(ops.MigrateOperation):
-    """A line for who reads the script."""
+    """A line for the reader of the script."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -87,7 +86,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Stop, with their number, when rows of ``column`` hold a value that goes away.
+    """Fail, with their number, while rows of ``column`` hold a value that is removed.
 
     ``count`` is the SQL that counts them, ``example`` a statement that gives them another value.
     """
@@ -104,7 +103,7 @@ Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
 class EnumOp(ops.MigrateOperation):
     """A change of an enum: the statements of this direction, and those of the other.
 
-    ``diff`` is what ``check`` reports. Both directions set the defaults of the columns ``with_defaults``.
+    ``diff`` is what ``check`` reports.
     """
 
     def __init__(
@@ -112,12 +111,10 @@ class EnumOp(ops.MigrateOperation):
         diff: tuple[Any, ...],
         statements: Sequence[Statement],
         undo: Sequence[Statement] = (),
-        with_defaults: Collection[ColumnName] = (),
     ) -> None:
         self.diff = diff
         self.statements = tuple(statements)
         self.undo = tuple(undo)
-        self.with_defaults = frozenset(with_defaults)
 
     def reverse(self) -> EnumOp:
         """Return the operation of the other direction."""
@@ -147,12 +144,12 @@ def rendered_statement(statement: Statement, op: str, sa: str) -> str:
             return f"# {text}"
         case Refuse(column, values, count, example):
             gone = ", ".join(map(repr, values))
-            message = f" rows of {column} hold {gone}, which goes away; say in the script what they become"
+            message = f" rows of {column} hold {gone}, which is removed; convert them in the script before this line"
             # One line of a comment, whatever the values are.
             comment = f"{op}execute({escape_colons(example)!r})"
             return "\n".join(
                 [
-                    f"# A row with {gone} stops here. To keep it, say before what it becomes:",
+                    f"# The script fails here while a row holds {gone}. To convert such rows, run before:",
                     f"# {comment}",
                     f"if not {op}get_context().as_sql:",
                     f"    rows = {op}get_bind().scalar({sa}text({escape_colons(count)!r}))",
@@ -167,25 +164,60 @@ def commits(op: ops.MigrateOperation) -> bool:
     return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
 
 
-def column_of(op: Any, dialect: Dialect) -> ColumnName:
-    """Return the column that ``op`` is about."""
-    return ColumnName(TableName(op.schema, op.table_name).shown(dialect.default_schema_name), op.column_name)
+class OnTable(Protocol):
+    """An operation on one table."""
+
+    @property
+    def schema(self) -> str | None:
+        """The schema of the table, None for the default one."""
+
+    @property
+    def table_name(self) -> str:
+        """The name of the table."""
 
 
-def alterations(container: Any) -> Iterator[ops.AlterColumnOp]:
-    """Yield the changes of columns in ``container``, however deep."""
-    return (op for op in walk_ops(container) if isinstance(op, ops.AlterColumnOp))
+class OnColumn(OnTable, Protocol):
+    """An operation on one column."""
+
+    @property
+    def column_name(self) -> str:
+        """The name of the column."""
 
 
-def walk_ops(container: Any) -> Iterator[Any]:
-    """Yield the operations in ``container``, each before those inside it."""
-    for op in container.ops:
+def table_of(op: OnTable) -> TableName:
+    """Return the table that ``op`` is about, as the operation names it."""
+    return TableName(op.schema, op.table_name)
+
+
+def column_of(op: OnColumn, dialect: Dialect) -> ColumnName:
+    """Return the column that ``op`` is about, as the database shows it."""
+    return ColumnName(table_of(op).shown(dialect.default_schema_name), op.column_name)
+
+
+def walk_ops(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+    """Yield ``operations``, each before those inside it."""
+    for op in operations:
         yield op
-        yield from getattr(op, "ops", ())
+        if isinstance(op, ops.OpContainer):
+            yield from walk_ops(op.ops)
+
+
+def alterations(container: ops.OpContainer) -> Iterator[ops.AlterColumnOp]:
+    """Yield the changes of columns in ``container``, however deep."""
+    return (op for op in walk_ops(container.ops) if isinstance(op, ops.AlterColumnOp))
+
+
+def made_columns(container: ops.OpContainer) -> Iterator[tuple[TableName, sa.Column[Any]]]:
+    """Yield the columns that ``container`` makes, with the tables that get them."""
+    for op in walk_ops(container.ops):
+        if isinstance(op, ops.CreateTableOp):
+            yield from ((table_of(op), item) for item in op.columns if isinstance(item, sa.Column))
+        elif isinstance(op, ops.AddColumnOp):
+            yield table_of(op), op.column
 
 
 class Refusal(ops.MigrateOperation):
-    """A statement that stops a script which cannot run before somebody says of which type the ``columns`` are."""
+    """A statement that stops a script until somebody writes the type of the ``columns`` into it."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
@@ -194,5 +226,5 @@ class Refusal(ops.MigrateOperation):
 def render_refusal(context: AutogenContext, op: Refusal) -> list[str]:
     """Return the statement that stops the script."""
     reason = f"SQLAlchemy does not know the type of {', '.join(op.columns)}"
-    remedy = "write it below in place of NullType, and take this line away"
+    remedy = "replace NullType below by the type, and remove this line"
     return [f"raise NotImplementedError({f'{reason}: {remedy}'!r})"]

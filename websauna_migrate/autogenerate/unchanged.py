@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from alembic.runtime.plugins import Plugin
     from sqlalchemy import Column, Constraint, Index, Table
     from sqlalchemy.engine import Dialect, Inspector
+    from sqlalchemy.engine.interfaces import (
+        ReflectedCheckConstraint,
+        ReflectedColumn,
+        ReflectedForeignKeyConstraint,
+        ReflectedIndex,
+        ReflectedUniqueConstraint,
+    )
 
 PLUGIN = "websauna_migrate.autogenerate.unchanged"
 OPTION = "websauna_migrate_unchanged"
@@ -41,12 +48,12 @@ _HOOKS = ("compare_type", "compare_server_default")
 class Shown:
     """A table as the database shows it, in the terms of SQLAlchemy's ``Inspector``."""
 
-    columns: Sequence[Mapping[str, Any]]
+    columns: Sequence[ReflectedColumn]
     primary_key: Sequence[str]
-    indexes: Sequence[Mapping[str, Any]]
-    unique_constraints: Sequence[Mapping[str, Any]]
-    foreign_keys: Sequence[Mapping[str, Any]]
-    check_constraints: Sequence[Mapping[str, Any]]
+    indexes: Sequence[ReflectedIndex]
+    unique_constraints: Sequence[ReflectedUniqueConstraint]
+    foreign_keys: Sequence[ReflectedForeignKeyConstraint]
+    check_constraints: Sequence[ReflectedCheckConstraint]
     comment: str | None
 
 
@@ -85,14 +92,14 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
 
 def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]) -> dict[str, Shown]:
     """Return those of the tables ``names`` that are in ``schema``, by name, in few queries."""
-    which: Any = {"schema": schema, "filter_names": list(names)}
-    columns: Any = inspector.get_multi_columns(**which)
-    primary_keys: Any = inspector.get_multi_pk_constraint(**which)
-    indexes: Any = inspector.get_multi_indexes(**which)
-    unique_constraints: Any = inspector.get_multi_unique_constraints(**which)
-    foreign_keys: Any = inspector.get_multi_foreign_keys(**which)
-    checks: Any = inspector.get_multi_check_constraints(**which)
-    comments: Any = inspector.get_multi_table_comment(**which)
+    listed = list(names)
+    columns = inspector.get_multi_columns(schema, listed)
+    primary_keys = inspector.get_multi_pk_constraint(schema, listed)
+    indexes = inspector.get_multi_indexes(schema, listed)
+    unique_constraints = inspector.get_multi_unique_constraints(schema, listed)
+    foreign_keys = inspector.get_multi_foreign_keys(schema, listed)
+    checks = inspector.get_multi_check_constraints(schema, listed)
+    comments = inspector.get_multi_table_comment(schema, listed)
     return {
         key[1]: Shown(
             columns[key],
@@ -120,13 +127,13 @@ def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
     )
 
 
-def _same_columns(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+def _same_columns(table: Table, shown: Sequence[ReflectedColumn], dialect: Dialect) -> bool:
     wanted = {column.name: column for column in table.columns}
     found = {column["name"]: column for column in shown}
     return wanted.keys() == found.keys() and all(_same_column(c, found[name], dialect) for name, c in wanted.items())
 
 
-def _same_column(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialect) -> bool:
+def _same_column(wanted: Column[Any], found: ReflectedColumn, dialect: Dialect) -> bool:
     return (
         wanted.nullable is found["nullable"]
         and (wanted.comment or None) == (found.get("comment") or None)
@@ -136,7 +143,7 @@ def _same_column(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialect
     )
 
 
-def _same_default(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialect) -> bool:
+def _same_default(wanted: Column[Any], found: ReflectedColumn, dialect: Dialect) -> bool:
     if found.get("computed") or found.get("identity") or wanted.system:
         return False
     default = found.get("default")
@@ -148,13 +155,13 @@ def _same_default(wanted: Column[Any], found: Mapping[str, Any], dialect: Dialec
     return default_text(shown, dialect) == default_text(wanted, dialect)
 
 
-def _same_indexes(indexes: Collection[Index], shown: Sequence[Mapping[str, Any]]) -> bool:
+def _same_indexes(indexes: Collection[Index], shown: Sequence[ReflectedIndex]) -> bool:
     wanted = {str(index.name): index for index in indexes}
     found = {index["name"]: index for index in shown if "duplicates_constraint" not in index}
     return wanted.keys() == found.keys() and all(_same_index(index, found[name]) for name, index in wanted.items())
 
 
-def _same_index(wanted: Index, found: Mapping[str, Any]) -> bool:
+def _same_index(wanted: Index, found: ReflectedIndex) -> bool:
     # Whatever is more than columns is left to the comparison.
     if wanted.dialect_kwargs or "expressions" in found or "column_sorting" in found or _has_options(found):
         return False
@@ -162,7 +169,7 @@ def _same_index(wanted: Index, found: Mapping[str, Any]) -> bool:
     return names == found["column_names"] and bool(wanted.unique) is bool(found["unique"])
 
 
-def _same_unique_constraints(table: Table, shown: Sequence[Mapping[str, Any]]) -> bool:
+def _same_unique_constraints(table: Table, shown: Sequence[ReflectedUniqueConstraint]) -> bool:
     wanted = [constraint for constraint in table.constraints if isinstance(constraint, sa.UniqueConstraint)]
     found = {tuple(sorted(constraint["column_names"])): constraint for constraint in shown}
     if len(wanted) != len(shown) or len(found) != len(shown) or any(map(_has_options, shown)):
@@ -170,13 +177,15 @@ def _same_unique_constraints(table: Table, shown: Sequence[Mapping[str, Any]]) -
     return all(_same_unique_constraint(constraint, found) for constraint in wanted)
 
 
-def _same_unique_constraint(wanted: sa.UniqueConstraint, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> bool:
+def _same_unique_constraint(
+    wanted: sa.UniqueConstraint, found: Mapping[tuple[str, ...], ReflectedUniqueConstraint]
+) -> bool:
     shown = found.get(tuple(sorted(column.name for column in wanted.columns)))
     same_name = shown is not None and (not isinstance(wanted.name, str) or wanted.name == shown["name"])
     return same_name and not wanted.dialect_kwargs
 
 
-def _same_foreign_keys(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+def _same_foreign_keys(table: Table, shown: Sequence[ReflectedForeignKeyConstraint], dialect: Dialect) -> bool:
     default = dialect.default_schema_name
     try:
         wanted = Counter(foreign_key_spec(key, default) for key in table.foreign_key_constraints)
@@ -185,7 +194,7 @@ def _same_foreign_keys(table: Table, shown: Sequence[Mapping[str, Any]], dialect
     return wanted == Counter(_of_database(key, default) for key in shown)
 
 
-def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]:
+def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
     return (
         tuple(key["constrained_columns"]),
         TableName(key["referred_schema"], key["referred_table"]).shown(default),
@@ -194,16 +203,16 @@ def _of_database(key: Mapping[str, Any], default: str | None) -> tuple[Any, ...]
     )
 
 
-def _same_checks(table: Table, shown: Sequence[Mapping[str, Any]], dialect: Dialect) -> bool:
+def _same_checks(table: Table, shown: Sequence[ReflectedCheckConstraint], dialect: Dialect) -> bool:
     wanted: list[Constraint] = list(check_constraints(table))
     if not wanted or not shown:
         return not wanted and not shown
     preparer = dialect.identifier_preparer
     names = [str(preparer.format_constraint(check)) for check in wanted if isinstance(check.name, str)]
-    return len(names) == len(wanted) and sorted(names) == sorted(preparer.quote(check["name"]) for check in shown)
+    return len(names) == len(wanted) and sorted(names) == sorted(preparer.quote(str(check["name"])) for check in shown)
 
 
-def _has_options(found: Mapping[str, Any]) -> bool:
+def _has_options(found: ReflectedIndex | ReflectedUniqueConstraint) -> bool:
     return any(found.get("dialect_options", {}).values()) or bool(found.get("include_columns"))
 
 

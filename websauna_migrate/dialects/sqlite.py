@@ -31,7 +31,7 @@ from websauna_migrate.dialects.sqlite_sql import (
 from websauna_migrate.packages.package import constraint_name, referred_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
     from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
     from sqlalchemy import Column, Index, Table
@@ -52,8 +52,9 @@ _NAMES = {"uq": "%(unique)s", "fk": "%(key)s", "unique": _unique_name, "key": _k
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The SQL that SQLite keeps of a table, of its triggers, and of its indexes by name."""
+    """The SQL that SQLite keeps of the table ``name``, of its triggers, and of its indexes by name."""
 
+    name: str
     table: str
     triggers: tuple[str, ...]
     indexes: Mapping[str, str]
@@ -85,27 +86,21 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         if new is None or self.connection is None or self.as_sql or table.schema is not None:
             return
         stored = _read(self.connection, table.name)
-        _restore_computed(batch_impl, table, computed_expressions(stored.table))
-        for column in new.c:
-            if column.computed is not None:  # SQLite computes it again
-                batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
-            elif collation := declared_collations(stored.table).get(column.name):
-                _keep_collation(column, collation)
-        gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
-        for check in [c for c in new.constraints if isinstance(c, sa.CheckConstraint)]:
-            if naming((str(check.sqltext),), table.c.keys() - batch_impl.columns.keys()):
-                new.constraints.discard(check)  # a column takes its checks with it, as on PostgreSQL
-        kept = batch_impl.named_constraints
-        dropped = {str(c.name): c for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
+        _restore_columns(batch_impl, table, new, stored.table)
+        _let_checks_go(new, table.c.keys() - batch_impl.columns.keys())
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
         self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.connection, table.name))
-        new_sql = str(CreateTable(new).compile(dialect=self.dialect))
-        lost = lost_in_batch(stored.table, new_sql, gone, dropped) + naming(self._afterwards, gone)
-        if lost:
-            raise LostInBatch(table.name, tuple(lost))
+        gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
+        self._refuse_loss(stored, new, gone, _dropped_constraints(batch_impl, table))
         self._as_they_were = {
             name: sql for name, sql in stored.indexes.items() if name in batch_impl.indexes and not naming((sql,), gone)
         }
+
+    def _refuse_loss(self, stored: _Stored, new: Table, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> None:
+        new_sql = str(CreateTable(new).compile(dialect=self.dialect))
+        lost = lost_in_batch(stored.table, new_sql, gone, dropped) + naming(self._afterwards, gone)
+        if lost:
+            raise LostInBatch(stored.name, tuple(lost))
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Rename a table; the new one of a batch gets back what went with the old one."""
@@ -163,6 +158,7 @@ def _read(connection: Connection, table: str) -> _Stored:
     )
     rows = connection.execute(query, {"table": table}).all()
     return _Stored(
+        table,
         next((sql for type_, _, sql, _ in rows if type_ == "table"), ""),
         tuple(sql for type_, _, sql, _ in rows if type_ == "trigger"),
         {name: sql for type_, name, sql, expression in rows if type_ == "index" and not expression},
@@ -186,6 +182,17 @@ def _counter(connection: Connection, table: str) -> tuple[str, ...]:
 # --- reading the SQL of a table --------------------------------------------------------------------------------
 
 
+def _restore_columns(batch_impl: ApplyBatchImpl, table: Table, new: Table, sql: str) -> None:
+    """Give the columns of the ``new`` table the expressions and collations that ``sql`` has for the old one."""
+    _restore_computed(batch_impl, table, computed_expressions(sql))
+    collations = declared_collations(sql)
+    for column in new.c:
+        if column.computed is not None:  # SQLite computes it again
+            batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
+        elif column.name in collations:
+            _keep_collation(column, collations[column.name])
+
+
 def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Mapping[str, str]) -> None:
     """Give computed columns that stay their own expressions.
 
@@ -197,6 +204,18 @@ def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Map
             continue
         if str(column.computed.sqltext) == str(reflected.sqltext):  # else the revision makes the column anew
             column.computed.sqltext = sa.text(escape_colons(expressions[name]))
+
+
+def _let_checks_go(new: Table, dropped: Set[str]) -> None:
+    """Take the checks out of the ``new`` table that name a ``dropped`` column: they go with it, as on PostgreSQL."""
+    for check in [constraint for constraint in new.constraints if isinstance(constraint, sa.CheckConstraint)]:
+        if naming((str(check.sqltext),), dropped):
+            new.constraints.discard(check)
+
+
+def _dropped_constraints(batch_impl: ApplyBatchImpl, table: Table) -> dict[str, sa.Constraint]:
+    kept = batch_impl.named_constraints
+    return {str(c.name): c for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
 
 
 def _keep_collation(column: Column[Any], collation: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.autogenerate.drops import drop_statements
+from websauna_migrate.database.drop_order import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
 from websauna_migrate.exceptions import Command, MigrateError, Remedy, command, parts_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.autogenerate.drops import drop_order
+from websauna_migrate.database.drop_order import drop_order
 from websauna_migrate.packages.package import TableName
 
 TABLES = [TableName(None, name) for name in "abcdef"]

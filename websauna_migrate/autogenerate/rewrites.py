@@ -1,0 +1,224 @@
+"""Operations as the database accepts them: independent rewrites of what Alembic found, one after the other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import sqlalchemy as sa
+from alembic.ddl.base import IdentityColumnDefault
+from alembic.operations import ops
+
+from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.autogenerate.renamed import inspect_renamed
+from websauna_migrate.autogenerate.script_ops import Sql, table_of
+from websauna_migrate.database.sql import plain_dialect
+from websauna_migrate.dialects.indexes import RENAMES
+from websauna_migrate.dialects.spelling import stored_name
+from websauna_migrate.packages.ownership import table_name
+from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import is_of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from alembic.operations.ops import MigrateOperation
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Column, Table
+    from sqlalchemy.engine import Dialect
+
+    Operations: TypeAlias = Sequence[MigrateOperation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Direction:
+    """One direction of a script: the tables that it drops, and the tables that get each name from it."""
+
+    migration: MigrationContext
+    dropped: Collection[TableName]
+    made: Mapping[TableName, Collection[TableName]]
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the database."""
+        return self.migration.dialect
+
+
+def rewritten(operations: Operations, migration: MigrationContext) -> list[MigrateOperation]:
+    """Return the ``operations`` of one direction of a script as the database of ``migration`` accepts them."""
+    dropped = {table_of(op) for op in operations if isinstance(op, ops.DropTableOp)}
+    direction = _Direction(migration, dropped, made_names(operations, migration.dialect.name))
+    return [new for op in operations for new in _rewritten(op, direction)]
+
+
+def _rewritten(op: MigrateOperation, direction: _Direction) -> Operations:
+    if isinstance(op, ops.CreateTableOp):
+        return [_table(op, direction.dialect)]
+    if not isinstance(op, ops.ModifyTableOps):
+        return [op]
+    inner: Operations = op.ops
+    for rewrite in _REWRITES:
+        inner = rewrite(op, inner, direction)
+    parts = _outside_of_batch(op, inner) if direction.dialect.name == "sqlite" else [_with_ops(op, inner)]
+    return [part for part in parts if not isinstance(part, ops.ModifyTableOps) or part.ops]
+
+
+# --- a table that is created -----------------------------------------------------------------------------------
+
+
+def _table(op: ops.CreateTableOp, dialect: Dialect) -> ops.CreateTableOp:
+    op.info = {}  # what the models say to the application is nothing to a revision
+    items = [_with_name_of_check(item, dialect) if isinstance(item, sa.Column) else item for item in op.columns]
+    op.columns = [*items, *_checks_of_columns(op)]
+    return op
+
+
+def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:
+    """Return the CHECK constraints of the columns as those of the table: Alembic does not write them."""
+    columns = [item for item in op.columns if isinstance(item, sa.Column)]
+    found = [item for column in columns for item in column.constraints if isinstance(item, sa.CheckConstraint)]
+    return [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
+
+
+def _with_name_of_check(column: Column[Any], dialect: Dialect) -> Column[Any]:
+    """Return ``column`` with a type that names its CHECK as the naming convention of the models does.
+
+    The script runs without the convention.
+    """
+    checks = getattr(column.table, "constraints", ())
+    for check in checks:
+        is_ours = isinstance(check, sa.CheckConstraint) and is_of_type(check) and column.name in check.columns
+        if is_ours and isinstance(check.name, str):
+            named: Any = copy.copy(column)
+            named.type = copy.copy(column.type)
+            named.type.name = stored_name(check, dialect)
+            return named  # type: ignore[no-any-return]
+    return column
+
+
+# --- a table that is changed: each of these takes the operations inside, and returns what to do in place of them --
+
+
+def _named(_modify: ops.ModifyTableOps, inner: Operations, _direction: _Direction) -> Operations:
+    for op in inner:
+        give_name(op)
+    return inner
+
+
+def _without_indexes_that_go(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    """Leave out the indexes of a table that is dropped, unless another table needs the name before that."""
+    table = table_of(modify)
+    if table not in direction.dropped:
+        return inner
+    return [op for op in inner if not is_index_drop(op) or is_taken(table, name_of_index(op), direction.made)]
+
+
+def _columns(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    for op in inner:
+        if isinstance(op, ops.AddColumnOp):
+            op.column = _with_name_of_check(op.column, direction.dialect)
+        elif isinstance(op, ops.AlterColumnOp):
+            op.modify_type = _without_check(op.modify_type)
+            op.existing_type = _without_check(op.existing_type)
+            if direction.dialect.name not in ("mysql", "mariadb"):
+                op.kw.pop("autoincrement", None)  # Alembic would warn when the script runs
+    return inner
+
+
+def _without_check(type_: Any) -> Any:
+    """Return ``type_`` without its CHECK: that of a column that is there already has an operation of its own."""
+    if not getattr(type_, "create_constraint", False):
+        return type_
+    bare = copy.copy(type_)
+    bare.create_constraint = False
+    return bare
+
+
+def _identities_apart(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    return [part for op in inner for part in _identity_apart(op, direction.migration)]
+
+
+def _identity_apart(op: MigrateOperation, migration: MigrationContext) -> Operations:
+    """Take a change of an identity out of ``op``: Alembic writes it as if there had been none."""
+    if not isinstance(op, ops.AlterColumnOp) or op.modify_server_default is False:
+        return [op]
+    before, after = op.existing_server_default, op.modify_server_default
+    becomes, was = isinstance(after, sa.Identity), isinstance(before, sa.Identity)
+    if op.existing_nullable and becomes is not was:  # an identity is never NULL
+        op.modify_nullable = was
+    if was:
+        first: MigrateOperation = _change_of_identity(op, after if becomes else None, migration)
+        if becomes or after is None:
+            op.modify_server_default = False
+    elif becomes and before:  # a column with a default gets no identity
+        names = (op.table_name, op.column_name)
+        first = ops.AlterColumnOp(*names, schema=op.schema, existing_type=op.existing_type, modify_server_default=None)
+    else:
+        return [op]
+    return [first, op] if op.has_changes() else [first]
+
+
+def _change_of_identity(op: ops.AlterColumnOp, default: sa.Identity | None, migration: MigrationContext) -> Sql:
+    before: Any = op.existing_server_default
+    names = (op.table_name, op.column_name)
+    change = IdentityColumnDefault(*names, default, migration.impl, schema=op.schema, existing_server_default=before)
+    return Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
+
+
+def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    """Drop foreign keys before the indexes that they need, and the indexes that MariaDB made for them after them."""
+    keys = [op for op in inner if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"]
+    rest = [op for op in inner if op not in keys]
+    return [*keys, *_indexes_of_keys(modify, keys, direction.migration), *rest]
+
+
+def _indexes_of_keys(
+    modify: ops.ModifyTableOps, keys: Sequence[ops.DropConstraintOp], migration: MigrationContext
+) -> Iterable[ops.DropIndexOp]:
+    """Return what drops the indexes that MariaDB made for the foreign ``keys``, and keeps when they are dropped."""
+    if not keys or migration.bind is None or not getattr(migration.dialect, "is_mariadb", False):
+        return []
+    inspector = inspect_renamed(migration.bind, migration.opts.get(RENAMES))
+    if not inspector.has_table(modify.table_name, modify.schema):
+        return []  # it comes and goes in one revision, with all its indexes
+    in_models = {index.name for table in _model_tables(migration, table_of(modify)) for index in table.indexes}
+    gone = {str(key.constraint_name) for key in keys}
+    there = inspector.get_foreign_keys(modify.table_name, modify.schema)
+    first = {key["name"]: key["constrained_columns"][0] for key in there}
+    needed = {column for name, column in first.items() if name not in gone}
+    names = sorted(name for name in gone - in_models if first.get(name) not in needed)
+    return [ops.DropIndexOp(name, modify.table_name, schema=modify.schema, if_exists=True) for name in names]
+
+
+def _model_tables(migration: MigrationContext, name: TableName) -> list[Table]:
+    default = migration.dialect.default_schema_name
+    tables = [table for metadata in migration.opts["target_metadata"] for table in metadata.tables.values()]
+    return [table for table in tables if table_name(table).shown(default) == name]
+
+
+_Rewrite: TypeAlias = "Callable[[ops.ModifyTableOps, Operations, _Direction], Operations]"
+
+_REWRITES: tuple[_Rewrite, ...] = (
+    _named,  # first: all that follows, and the way back, say the names
+    _without_indexes_that_go,
+    _columns,
+    _identities_apart,  # after the types of the columns: the operations that it makes have them
+    _keys_first,  # last: it puts all that is there now into an order
+)
+
+
+# --- batches ---------------------------------------------------------------------------------------------------
+
+
+def _outside_of_batch(modify: ops.ModifyTableOps, inner: Operations) -> Operations:
+    """Take the indexes out of a batch, which makes them over columns only, and forgets their order."""
+    drops = [op for op in inner if is_index_drop(op)]
+    creates = [op for op in inner if isinstance(op, (ops.CreateIndexOp, Sql)) and op not in drops]
+    rest = [op for op in inner if op not in drops and op not in creates]
+    return [*drops, _with_ops(modify, rest), *creates]
+
+
+def _with_ops(modify: ops.ModifyTableOps, inner: Operations) -> ops.ModifyTableOps:
+    return ops.ModifyTableOps(modify.table_name, inner, schema=modify.schema)
