@@ -99,7 +99,9 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
     if connection is not None:
         know_types(connection.dialect)
     if run.comparison is not None:
-        options = run.comparison.options(connection, options)
+        from websauna_migrate.autogenerate.options import comparison_options
+
+        options = comparison_options(run.comparison, connection, options)
     if run.url.get_backend_name() == "sqlite" and not run.of_caller:  # ours has real transactions
         options["transactional_ddl"] = True
     if connection is None:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from websauna_migrate.autogenerate import unchanged
 from websauna_migrate.autogenerate.comparison import Comparison
 from websauna_migrate.autogenerate.install import install
+from websauna_migrate.autogenerate.options import comparison_options
 from websauna_migrate.packages.package import TableName
 
 CONVENTION = {"ix": "ix_%(column_0_label)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}
@@ -119,7 +120,7 @@ def compared(connection: Connection, metadata: sa.MetaData, **user: object) -> t
     """Return the differences, and the names of the tables that were left out of the comparison."""
     tables = frozenset(TableName(table.schema, table.name) for table in metadata.tables.values())
     install()
-    options = Comparison([metadata], tables).options(connection, user)
+    options = comparison_options(Comparison([metadata], tables), connection, user)
     context = MigrationContext.configure(connection, opts={**options, "process_revision_directives": None})
     found = sorted(re.sub(" at 0x[0-9a-f]+", "", str(one)) for one in compare_metadata(context, metadata))
     return found, {table.name for table in options[unchanged.OPTION]}

@@ -32,11 +32,12 @@ class ColumnRename(NamedTuple):
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Renames:
     """The renames of one command: the new name by the old one.
 
-    ``columns``, and the ``names`` of indexes and constraints, are by the new name of their table.
+    ``columns``, and the ``names`` of indexes and constraints, are by the new name of their table. More are added while
+    the command compares one history after the other: those of one are known to the next.
     """
 
     tables: dict[TableName, TableName] = field(default_factory=dict)
@@ -45,6 +46,19 @@ class Renames:
 
     def __bool__(self) -> bool:
         return bool(self.tables or self.columns)
+
+    def add_tables(self, found: Mapping[TableName, TableName]) -> None:
+        """Add tables that were renamed."""
+        self.tables.update(found)
+
+    def add_columns(self, table: TableName, found: Mapping[str, str]) -> None:
+        """Add columns of ``table`` that were renamed."""
+        if found:
+            self.columns.setdefault(table, {}).update(found)
+
+    def add_name(self, table: TableName, old: str, new: str) -> None:
+        """Add an index or a constraint of ``table`` that gets another name."""
+        self.names.setdefault(table, {})[old] = new
 
     def table(self, stored: TableName) -> TableName:
         """Return the name that the table ``stored`` has in the end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Engine
 
-from websauna_migrate.autogenerate.comparison import Comparison
+from websauna_migrate.autogenerate.comparison import Comparison, Writing
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import PREFIX, connected, database_url
@@ -103,4 +103,4 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
     # A program that calls check() asks for the operations even where there are none.
     say = partial(config.print_stdout, f"{history.package}: no changes, no revision was written")
     on_nothing = say if command else None
-    return replace(comparison, requirements=requirements, on_nothing=on_nothing, renames=Renames())
+    return replace(comparison, writing=Writing(requirements, Renames(), on_nothing))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
-from websauna_migrate.autogenerate.comparison import Comparison
+from websauna_migrate.autogenerate.comparison import Comparison, Given, Writing
 from websauna_migrate.autogenerate.errors import NotUpToDate
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.requirements import Requirements
@@ -60,20 +60,17 @@ def new_comparisons(
         package = one.history.package
         coming = frozenset(later.history.package for later in loaded.selected[number + 1 :])
         requirements = Requirements(one.history, histories, app.ownership, coming)
-        yield (
-            one,
-            replace(
-                comparison,
-                requirements=requirements,
-                renames=renames,
-                ask=functools.partial(_ask, package) if asks else None,
-                on_nothing=functools.partial(tell, f"{package}: no changes, no revision was written"),
-                on_loss=functools.partial(_name_loss, package, on_loss),
-            ),
+        writing = Writing(
+            requirements,
+            renames,
+            on_nothing=functools.partial(tell, f"{package}: no changes, no revision was written"),
+            on_loss=functools.partial(_name_loss, package, on_loss),
+            ask=functools.partial(_ask, package) if asks else None,
         )
+        yield one, replace(comparison, writing=writing)
         if requirements.put_off:
-            second = replace(requirements, coming=frozenset(), put_off=[])
-            waiting.append((one, replace(comparison, requirements=second, given=tuple(requirements.put_off))))
+            given = Given(tuple(requirements.put_off), replace(requirements, coming=frozenset()))
+            waiting.append((one, replace(comparison, writing=given)))
     yield from waiting
 
 

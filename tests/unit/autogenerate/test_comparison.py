@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine
 
 from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
+from websauna_migrate.autogenerate.options import comparison_options
 from websauna_migrate.packages.errors import TableWithoutOwner, UnresolvedForeignKey
 from websauna_migrate.packages.metadata import merged_metadata, target_metadata
 from websauna_migrate.packages.ownership import find_owners
@@ -27,7 +28,7 @@ def package(name, *tables, schema=None):
 
 
 def options(*tables, connection=None, **user):
-    return Comparison([], frozenset(tables)).options(connection, user)
+    return comparison_options(Comparison([], frozenset(tables)), connection, user)
 
 
 def sees(chosen, kind, name, schema=None):

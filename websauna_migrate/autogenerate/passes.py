@@ -1,0 +1,193 @@
+"""What is done with a generated revision between the comparison and the file: passes in one order, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from websauna_migrate.autogenerate.comparison import Given, Writing
+from websauna_migrate.autogenerate.completion import complete
+from websauna_migrate.autogenerate.drops import losses, order_drops
+from websauna_migrate.autogenerate.enum_facts import Models
+from websauna_migrate.autogenerate.enums import change_enums, types_of_others
+from websauna_migrate.autogenerate.renamed import Renames
+from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
+from websauna_migrate.autogenerate.rendering import require_in_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alembic.operations.ops import MigrateOperation, MigrationScript
+    from alembic.runtime.migration import MigrationContext
+
+    from websauna_migrate.autogenerate.comparison import Comparison
+    from websauna_migrate.autogenerate.requirements import UsedType
+    from websauna_migrate.packages.ownership import Ownership
+
+
+@dataclass(slots=True)
+class Draft:
+    """The ``scripts`` of one comparison on their way to a file, changed by one pass after the other.
+
+    ``user`` are the options of the user's ``env.py``. ``renamed`` are the operations that rename, which are kept apart
+    until the others are complete.
+    """
+
+    scripts: list[MigrationScript]
+    migration: MigrationContext
+    heads: object
+    comparison: Comparison
+    user: Mapping[str, Any]
+    renamed: list[MigrateOperation] = field(default_factory=list)
+
+    @property
+    def writing(self) -> Writing | None:
+        """What to do for a revision with what was found; None where nothing is written, or something given."""
+        return self.comparison.writing if isinstance(self.comparison.writing, Writing) else None
+
+    @property
+    def given(self) -> Given | None:
+        """The operations to write in place of comparing."""
+        return self.comparison.writing if isinstance(self.comparison.writing, Given) else None
+
+    def models(self, ownership: Ownership) -> Models:
+        """Return the models as far as ``ownership`` has them."""
+        renames = self.writing.renames if self.writing is not None else Renames()
+        return Models(ownership, self.comparison.packages, self.comparison.tables, renames)
+
+
+Pass: TypeAlias = Callable[[Draft], None]
+
+
+def apply(draft: Draft) -> None:
+    """Run all passes over ``draft``."""
+    for one in PASSES:
+        one(draft)
+
+
+def _take_given(draft: Draft) -> None:
+    if draft.given is not None:
+        upgrade, downgrade = draft.scripts[0].upgrade_ops_list[0], draft.scripts[0].downgrade_ops_list[0]
+        upgrade.ops[:] = draft.given.operations
+        upgrade.reverse_into(downgrade)
+
+
+def _take_renames(draft: Draft) -> None:
+    if draft.writing is not None:
+        for script in draft.scripts:
+            draft.renamed += take_renames(script, draft.migration, draft.writing.renames, draft.writing.ask)
+
+
+def _split_foreign_keys(draft: Draft) -> None:
+    if draft.comparison.writing is not None:
+        for script in draft.scripts:
+            draft.comparison.writing.requirements.split(script, draft.migration.dialect.name)
+
+
+def _order_drops(draft: Draft) -> None:
+    for script in draft.scripts:
+        order_drops(script, draft.migration.dialect.name)
+
+
+def _change_enums(draft: Draft) -> None:
+    if draft.comparison.ownership is not None and draft.given is None:
+        models = draft.models(_visible(draft.comparison.ownership, draft))
+        for script in draft.scripts:
+            change_enums(script, draft.migration, models)
+
+
+def _visible(ownership: Ownership, draft: Draft) -> Ownership:
+    """Return ``ownership`` without those of our tables that the user's ``include_object`` hides."""
+    include_object = draft.user.get("include_object")
+    if include_object is None:
+        return ownership
+    ours = ownership.of(draft.comparison.packages)
+    visible = {
+        key: table
+        for key, table in ownership.tables.items()
+        if key not in ours or include_object(table, key.name, "table", False, None)
+    }
+    return replace(ownership, tables=visible)
+
+
+def _put_renames_first(draft: Draft) -> None:
+    for script in draft.scripts if draft.renamed else ():
+        put_first(script, draft.renamed)
+
+
+def _note_candidates(draft: Draft) -> None:
+    if draft.writing is not None and draft.writing.ask is None:
+        for script in draft.scripts:
+            note_candidates(script, draft.migration)
+
+
+def _call_hook_of_user(draft: Draft) -> None:
+    hook = draft.user.get("process_revision_directives")
+    if hook is not None:
+        hook(draft.migration, draft.heads, draft.scripts)
+
+
+def _complete(draft: Draft) -> None:
+    for script in draft.scripts:
+        complete(script, draft.migration, draft.comparison.tables)
+
+
+def _report_losses(draft: Draft) -> None:
+    if draft.writing is not None:
+        for line in (line for script in draft.scripts for line in losses(script)):
+            draft.writing.on_loss(line)
+
+
+def _leave_out_empty(draft: Draft) -> None:
+    on_nothing = draft.writing.on_nothing if draft.writing is not None else None
+    if on_nothing is not None and all(ops.is_empty() for script in draft.scripts for ops in script.upgrade_ops_list):
+        draft.scripts.clear()
+        on_nothing()
+
+
+def _write_requirements(draft: Draft) -> None:
+    if draft.comparison.writing is None or not draft.scripts:
+        return
+    requirements, migration = draft.comparison.writing.requirements, draft.migration
+    required: dict[str, str | tuple[str, ...]] = {}
+    before: dict[str, str] = {}
+    for script in draft.scripts:
+        of_script = requirements.of(script, _types_of_others(script, draft), migration.bind)
+        required |= of_script
+        before |= requirements.run_before(script, of_script)
+    for name, value in (("requires", required), ("run_before", before)):
+        require_in_template(name, value, migration)
+        migration.opts["template_args"][name] = value
+
+
+def _types_of_others(script: MigrationScript, draft: Draft) -> list[UsedType]:
+    ownership = draft.comparison.ownership
+    if ownership is None:
+        return []
+    return list(types_of_others(script, draft.migration.dialect, draft.models(ownership)))
+
+
+PASSES: tuple[Pass, ...] = (
+    # In place of what Alembic found, so that all others work on it.
+    _take_given,
+    # Compares again, which replaces all operations: nothing may be changed before it.
+    _take_renames,
+    # These two make the way back anew from the way there, so they come before those that write both ways apart.
+    _split_foreign_keys,
+    _order_drops,
+    _change_enums,
+    # After the enums: what they commit by itself stays before the renames, the rest of it uses the new names.
+    _put_renames_first,
+    # The last of ours before the hook: a comment stands right before the operation that it is about.
+    _note_candidates,
+    # The user sees what is going to happen, and may change it; from here on operations are only completed and read.
+    _call_hook_of_user,
+    # After the hook, so that what it added runs as well.
+    _complete,
+    _report_losses,
+    # Only now is it known that nothing is left to do.
+    _leave_out_empty,
+    # Last: what a script requires follows from all its operations.
+    _write_requirements,
+)
