@@ -127,6 +127,10 @@ POSTGRESQL = {
         thing(f"ARRAY({enum('a', 'b')})", default="{b}"),
         thing(f"ARRAY({enum('b', 'c')})", default="{c}"),
     ),
+    "array with an expression as default": (
+        thing(f"""ARRAY({enum("a", "b")}), server_default=text("ARRAY['a'::mood]")"""),
+        thing(f"""ARRAY({enum("a")}), server_default=text("ARRAY['a'::mood]")"""),
+    ),
     "one of two users moves": (
         thing(enum("a", "b"), enum("a", "b"), default="a"),
         thing(enum("a", "b"), enum("x", "a", name="other"), default="a"),

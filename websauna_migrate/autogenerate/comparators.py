@@ -1,8 +1,8 @@
 """Which differences between the models and the database are real.
 
-Alembic compares the text of a type or a default with what the database shows of it, and a database spells
-much otherwise. Here a text that is not the same at once is given to the database in a temporary table, and what it
-makes of it is compared: the database is the judge of its own spelling.
+Alembic compares the text of a type or a default with what the database shows of it, and a database writes many
+of them differently. Here a text that differs is given to the database in a temporary table, and what the database shows
+of that is compared.
 
 The comparators are a plugin of Alembic, which replaces what it does for types and defaults and adds what it lacks.
 """
@@ -260,12 +260,12 @@ def _removed_checks(gone: Iterable[tuple[str, str]], found: Table) -> Iterator[D
 
 
 def _makes(check: CheckConstraint, found: Table) -> bool:
-    """Tell whether ``check`` needs a statement of its own: that of a type comes with a new column."""
+    """Tell whether ``check`` needs its own statement: that of a type is created with a new column."""
     return not is_of_type(check) or all(column.name in found.c for column in check.columns)
 
 
 def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> list[tuple[str, str]]:
-    """Return name and condition of the named checks of ``table``; those of a whole schema are read at once."""
+    """Return name and condition of the named checks of ``table``; those of a whole schema are read in one query."""
     inspector = context.inspector
     if schema not in (read := _CHECKS.setdefault(inspector, {})):
         names = [key.name for key in context.table_key_to_table.values() if key.schema in (schema, _default(context))]

@@ -1,4 +1,4 @@
-"""What a generated revision has to say besides what Alembic found.
+"""What a generated revision needs besides what Alembic found.
 
 Works on the operations of a script before they are written: schemas, types and sequences that have to be
 there first and to go last, and types that cannot be written at all.
@@ -147,7 +147,7 @@ def _existing_types(connection: Connection) -> set[TableName]:
 
 
 def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: Connection) -> bool:
-    """Tell whether a column that does not go is of ``type_``, or of an array of it."""
+    """Tell whether a column that is not in ``gone`` has ``type_``, or an array of it."""
     default = connection.dialect.default_schema_name
     query = sa.text(
         "SELECT tn.nspname, c.relname, a.attname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace"

@@ -171,7 +171,7 @@ def _drops_of(constraints: Mapping[TableName, list[Named]]) -> Iterator[ops.Modi
 
 
 def _as_operation(table: TableName, constraint: Named) -> ops.AddConstraintOp:
-    """Return the operation that makes it. It was reflected, so it has a name, and leads nowhere in Python."""
+    """Return the operation that makes it. It was reflected: it has a name, and refers to no ``Table``."""
     if not _is_key(constraint):
         return ops.CreateUniqueConstraintOp.from_constraint(constraint)
     target = _target(constraint)

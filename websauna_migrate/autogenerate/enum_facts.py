@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from websauna_migrate.autogenerate.renamed import Renames
-from websauna_migrate.database.sql import adapted, named_types
+from websauna_migrate.database.sql import adapted, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
 
     from websauna_migrate.packages.ownership import Ownership
-
-
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*')::.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +134,8 @@ def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]
     for schema, name, is_array, in_schema, table, column, default, described in connection.execute(sa.text(query)):
         user = None
         if table is not None:
-            user = User(
-                ColumnName(TableName(in_schema, table).shown(dialect.default_schema_name), column), is_array, default
-            )
-            user = replace(user, default=default and _CAST_LITERAL.sub(r"\1", default))
+            place = ColumnName(TableName(in_schema, table).shown(dialect.default_schema_name), column)
+            user = User(place, is_array, without_cast(default) if default else None)
         yield TypeName(schema, name).shown(dialect.default_schema_name), user, described
 
 

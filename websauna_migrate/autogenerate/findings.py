@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that the models of ``package`` have otherwise than the database.
+    """One thing that differs between the models of ``package`` and the database.
 
     ``operation`` is what would make it equal, by Alembic's name for it. ``table`` is None where it is about no table.
     """

@@ -77,7 +77,7 @@ class Renames:
         return self.columns.get(self.table(stored), {}).get(name, name)
 
     def sql(self, stored: TableName, sql: str, dialect: Dialect) -> str:
-        """Return ``sql`` about the table ``stored`` with the new names; what stands in quotes as text stays."""
+        """Return ``sql`` about the table ``stored`` with the new names; text literals stay as they are."""
         names = {stored.name: self.table(stored).name, **self.columns.get(self.table(stored), {})}
         return renamed_sql(sql, names, dialect) if self.touch(self.table(stored)) else sql
 
@@ -186,7 +186,7 @@ class _RenamedInspector:
 
 
 def renamed_sql(sql: str, names: Mapping[str, str], dialect: Dialect) -> str:
-    """Return ``sql`` where the identifiers ``names`` are other ones; texts in quotes stay."""
+    """Return ``sql`` with other identifiers, as in ``names``; text literals stay as they are."""
 
     def renamed(token: str) -> str:
         name = unquoted(token)

@@ -135,7 +135,7 @@ def put_first(script: MigrationScript, found: list[MigrateOperation]) -> None:
 
 
 def note_candidates(script: MigrationScript, migration: MigrationContext) -> None:
-    """Say in ``script``, before what it drops, what to write there when that was renamed."""
+    """Put a comment before each operation of ``script`` that may be half of a rename: how to rename instead."""
     upgrade = script.upgrade_ops_list[0]
     tables = chosen(_likely_tables(upgrade, migration), lambda *_: True)
     upgrade.ops[:] = [o for op in upgrade.ops for o in (*_notes(op, tables, migration), op)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     RenderItem = Callable[[str, Any, AutogenContext], Any]
 
-# What tells where a type came from and not what it is.
+# Attributes that say where a type came from, not what it is.
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
 # What an enum takes besides its values, with the defaults.
 _OF_ENUM = {"name": None, "schema": None, "native_enum": True, "create_constraint": False}
@@ -151,7 +151,7 @@ def _as_repr(type_: TypeEngine[Any], scope: _Scope) -> Code:
 
 
 def _like_its_impl(type_: TypeEngine[Any], scope: _Scope) -> Code:
-    """Write a ``TypeDecorator`` that hands its arguments on to its ``impl``, as they do by default."""
+    """Write a ``TypeDecorator`` that passes its arguments on to its ``impl``, as they do by default."""
     return _call(type_, [type_.impl if isinstance(type_, TypeDecorator) else type_], scope)
 
 
@@ -160,7 +160,7 @@ def _like_itself(type_: TypeEngine[Any], scope: _Scope) -> Code:
 
 
 def _like_both(type_: TypeEngine[Any], scope: _Scope) -> Code:
-    """Write a ``TypeDecorator`` that takes arguments of its own and hands the rest on."""
+    """Write a ``TypeDecorator`` that takes arguments of its own and passes the others on."""
     return _call(type_, [type_, type_.impl] if isinstance(type_, TypeDecorator) else [type_], scope)
 
 
@@ -203,7 +203,7 @@ def _is_default(value: object, default: object) -> bool:
         return default is not inspect.Parameter.empty
     try:
         return bool(value == default)
-    except Exception:  # a value that cannot be compared is told
+    except Exception:  # a value that cannot be compared is written
         return False
 
 
@@ -254,7 +254,7 @@ def _joined(separator: str, parts: Sequence[Code], path: Code = Code(""), openin
 
 
 def _path(thing: Any, scope: _Scope) -> Code:
-    """Return the name of a class or function as a script says it."""
+    """Return the name of a class or function as a script refers to it."""
     module, name = thing.__module__, thing.__qualname__
     if module == "builtins":
         return Code(name)
@@ -286,7 +286,9 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
         raise CannotBeWritten(f"{code.text} does not run: {cause_of(error)}") from error
     same = type(value) is type(type_) and _ddl(value, scope.dialect) == _ddl(type_, scope.dialect)
     if not same or (isinstance(type_, sa.Enum) and _of_enum(value) != _of_enum(type_)):
-        raise CannotBeWritten(f"{code.text} gives another type; give its class a __repr__ that tells all it needs")
+        raise CannotBeWritten(
+            f"{code.text} evaluates to another type; give its class a __repr__ with all its arguments"
+        )
 
 
 def _of_enum(type_: Any) -> list[Any]:
@@ -297,7 +299,7 @@ def _of_enum(type_: Any) -> list[Any]:
 def _ddl(type_: TypeEngine[Any], dialect: Dialect) -> str:
     try:
         return type_.compile(dialect)
-    except Exception:  # of another database, or one that tells the reason when a column is made of it
+    except Exception:  # of another database, or one whose error comes when a column is made of it
         return repr(type_)
 
 
@@ -328,7 +330,7 @@ def require_in_template(name: str, value: object, migration: MigrationContext) -
 
 
 def _imports_of_template(context: AutogenContext) -> frozenset[str]:
-    """Return the lines of the template of the script, some of which are imports that need not be said again."""
+    """Return the lines of the template of the script, some of which are imports that need not be repeated."""
     path = _template(context.migration_context)
     return _lines(path) if path is not None else frozenset()
 

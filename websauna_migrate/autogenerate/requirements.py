@@ -130,7 +130,7 @@ class Requirements:
                 yield home.package, revision.id
 
     def run_before(self, script: ops.MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
-        """Return the revisions of other packages that drop tables which foreign keys lead to until ``script`` is run.
+        """Return the revisions of other packages that drop tables which foreign keys refer to until ``script`` is run.
 
         By package, the first of those revisions. ``required`` are those that the script requires.
 

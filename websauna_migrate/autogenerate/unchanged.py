@@ -1,8 +1,8 @@
-"""Which tables are what their models say, so that nobody has to compare them.
+"""Which tables are as in their models, so that Alembic need not compare them.
 
-Most of the time of a comparison goes into the ``Table`` that Alembic makes of each table in
-the database. Here all that PostgreSQL shows is read at once, schema by schema, and laid beside the models as it is. A
-table whose every part is the same is left out of the comparison by its filters; what is not sure is compared.
+A comparison spends most of its time on the ``Table`` that Alembic makes of each table in the database. Here
+all that PostgreSQL shows is read in few queries, schema by schema, and compared with the models as it is. A table whose
+every part is the same is left out of the comparison by its filters; what is not certain is compared by Alembic.
 
 What counts as the same here must be the same for every comparator of Alembic and of
 :mod:`websauna_migrate.autogenerate.comparators`; where somebody else's comparators or hooks are in use, nothing is
@@ -115,7 +115,7 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
 
 
 def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
-    """Tell whether ``shown`` is ``table`` for sure. False says nothing."""
+    """Tell whether ``shown`` certainly is ``table``. False means that it is not known."""
     return (
         (table.comment or None) == (shown.comment or None)
         and _same_columns(table, shown.columns, dialect)
@@ -162,7 +162,7 @@ def _same_indexes(indexes: Collection[Index], shown: Sequence[ReflectedIndex]) -
 
 
 def _same_index(wanted: Index, found: ReflectedIndex) -> bool:
-    # Whatever is more than columns is left to the comparison.
+    # Anything more than columns is left to the comparison.
     if wanted.dialect_kwargs or "expressions" in found or "column_sorting" in found or _has_options(found):
         return False
     names = [part.name if isinstance(part, sa.Column) else None for part in wanted.expressions]
@@ -189,7 +189,7 @@ def _same_foreign_keys(table: Table, shown: Sequence[ReflectedForeignKeyConstrai
     default = dialect.default_schema_name
     try:
         wanted = Counter(foreign_key_spec(key, default) for key in table.foreign_key_constraints)
-    except SQLAlchemyError:  # it leads to a table that is in no model
+    except SQLAlchemyError:  # it refers to a table that is in no model
         return False
     return wanted == Counter(_of_database(key, default) for key in shown)
 

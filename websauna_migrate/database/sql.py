@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-# Texts, names in quotes, comments, words, white space, and any other character by itself.
+# Text literals, quoted names, comments, words, white space, and any other single character.
 _TOKEN = r"""%s | "(?:[^"]|"")*" | `(?:[^`]|``)*` | %s --[^\n]* | /\*.*?\*/ | \w+ | \s+ | ."""
 _TEXT, _TEXT_WITH_BACKSLASHES = r"'(?:[^']|'')*'", r"'(?:[^'\\]|''|\\.)*'"
 _NAME_IN_BRACKETS = r"\[[^\]]*\] |"
@@ -34,6 +34,7 @@ _TOKENS = {
         ("mariadb", _TEXT_WITH_BACKSLASHES, ""),
     )
 }
+_CAST_LITERAL = re.compile(rf"""({_TEXT}|NULL)::(?:[\w .()\[\]]|"(?:[^"]|"")*")+""")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
 
@@ -46,7 +47,7 @@ def quoted_table(name: TableName, dialect: Dialect) -> str:
 
 
 def in_quotes(value: str) -> str:
-    """Return ``value`` as it stands between the quotes of SQL."""
+    """Return ``value`` as it is written between the quotes of a SQL literal."""
     return value.replace("'", "''")
 
 
@@ -73,6 +74,12 @@ def unquoted(token: str) -> str:
     if token[0] in "\"`'":
         return token[1:-1].replace(token[0] * 2, token[0])
     return token[1:-1] if token[0] == "[" else token
+
+
+def without_cast(sql: str) -> str:
+    """Return a literal of PostgreSQL without its cast; any other expression stays as it is."""
+    cast = _CAST_LITERAL.fullmatch(sql)
+    return cast[1] if cast else sql
 
 
 def texts_in(sql: str, dialect: str) -> list[str]:

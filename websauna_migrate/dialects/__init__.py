@@ -1,1 +1,1 @@
-"""How a database spells it: what Alembic gets wrong about types, defaults, indexes and batch mode."""
+"""How a database writes it: what Alembic gets wrong about types, defaults, indexes and batch mode."""

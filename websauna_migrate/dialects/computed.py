@@ -1,6 +1,6 @@
 """Whether the expression of a computed column is that of the models.
 
-A database spells an expression in its own way. PostgreSQL and MariaDB make the column of the models in a copy
+A database writes an expression in its own way. PostgreSQL and MariaDB make the column of the models in a copy
 of the table, and show what they make of it. SQLite keeps the SQL, of which SQLAlchemy does not read everything.
 """
 
@@ -34,7 +34,7 @@ def is_same_computed(found: Column[Any], wanted: Column[Any], connection: Connec
     try:
         with undone(connection):
             return _shown(found, wanted, connection) == str(_computed(found).sqltext)
-    except SQLAlchemyError:  # it names a column that is new, or the user may not ask
+    except SQLAlchemyError:  # it names a new column, or the user lacks a privilege
         return None
 
 

@@ -1,6 +1,6 @@
-"""Which indexes are what the models say, where they are more than columns.
+"""Which indexes are as in the models, where they are over more than columns.
 
-A database spells an expression, a collation or a condition in its own way. PostgreSQL and MariaDB make the
+A database writes an expression, a collation or a condition in its own way. PostgreSQL and MariaDB make the
 index of the models on a copy of the table, and the two are compared as the database shows them. SQLite keeps the SQL.
 """
 
@@ -31,7 +31,7 @@ _POSTGRESQL = sa.text(
     "SELECT pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
     " WHERE i.indrelid = CAST(:table AS regclass) AND c.relname = :name"
 )
-# What of a row of SHOW INDEX tells no name and no number of rows; the last one is MySQL's.
+# The columns of SHOW INDEX without names and numbers of rows; the last one is MySQL's.
 _MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type", "Expression")
 
 RENAMES = (
@@ -57,7 +57,7 @@ class ComparingIndexes:
         return ComparisonResult.Equal() if same else ComparisonResult.Different("the database shows another index")
 
     def _is_same(self, wanted: Index, found: Index) -> bool | None:
-        """Tell whether the two are the same to the database, None where it is not asked."""
+        """Tell whether the database makes the same of the two, None where it is not asked."""
         assert found.table is not None
         connection, renames = self.connection, self.context_opts.get(RENAMES)
         if connection is None or (renames is not None and renames.touch(_shown(found.table, connection.dialect))):
@@ -69,12 +69,12 @@ class ComparingIndexes:
             with undone(connection):
                 stored = _parts(found.table, str(found.name), connection)
                 return _made_of(wanted, found.table, connection) == stored
-        except SQLAlchemyError:  # the models have a column that the table has not, or the user may not ask
+        except SQLAlchemyError:  # the table lacks a column of the models, or the user lacks a privilege
             return None
 
 
 def is_expression_index(index: Index) -> bool:
-    """Tell whether ``index`` is over something else than columns."""
+    """Tell whether a part of ``index`` is not a column."""
     return any(not isinstance(_sorted(part), sa.Column) for part in index.expressions)
 
 

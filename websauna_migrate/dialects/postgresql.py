@@ -28,9 +28,9 @@ _DEFAULT_THAT_COUNTS = sa.text(
 
 
 class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
-    """Alembic's operations on PostgreSQL, which take a default that counts for what the server says it is.
+    """Alembic's operations on PostgreSQL, which read a default that calls a sequence as the server shows it.
 
-    SQLAlchemy puts the schema of the table before the name of any sequence, Alembic then looks for a sequence there.
+    SQLAlchemy puts the schema of the table before the name of any sequence, and Alembic looks for a sequence there.
     """
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:

@@ -1,4 +1,4 @@
-"""One spelling for types, defaults and constraints, so that the models and a database can be compared as text."""
+"""One text for types, defaults and constraints, so that the models and a database can be compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from websauna_migrate.database.sql import literal_sql, tokens
+from websauna_migrate.database.sql import literal_sql, tokens, without_cast
 from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.ownership import table_name
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _RULES = ("onupdate", "ondelete", "deferrable", "initially")
 
 _INTEGER_WIDTH = re.compile(r"(INT(?:EGER)?)\(\d+\)")
-
-_CAST_LITERAL = re.compile(r"('(?:[^']|'')*'|NULL)::[\w .\"()\[\]]+")
 
 
 def check_constraints(table: Table) -> list[CheckConstraint]:
@@ -48,7 +46,7 @@ def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[An
 
 
 def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
-    """Return the rules of a foreign key, one that is not said being that of the database."""
+    """Return the rules of a foreign key; one that is not given is the default of the database."""
     update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
     deferred = str(options.get("initially") or "").lower() == "deferred"
     return update, delete, deferred, deferred or bool(options.get("deferrable"))
@@ -62,7 +60,7 @@ def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
 def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:
     """Return ``column`` as the database stores and shows it, None when it cannot make such a column.
 
-    It is made in a temporary table, and nothing of it stays.
+    It is made in a temporary table, which is rolled back or dropped.
     """
     connection = context.connection
     assert connection is not None
@@ -83,7 +81,7 @@ def as_stored(context: AutogenContext, column: Column[Any], *, with_default: boo
 
 
 def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
-    """Return what stands for ``type_`` in the DDL of ``dialect``, None when it has none."""
+    """Return ``type_`` as DDL of ``dialect``, None when it has none."""
     try:
         text = type_.compile(dialect)
     except Exception:  # SQLAlchemy breaks in many ways over a type of another database
@@ -92,7 +90,7 @@ def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
 
 
 def default_text(column: Column[Any], dialect: Dialect) -> str | None:
-    """Return the default of ``column`` as SQL, as far as it can be brought to one spelling without the database."""
+    """Return the default of ``column`` as SQL, as far as it can be normalized without the database."""
     default = column.server_default
     if not isinstance(default, sa.DefaultClause):
         return None
@@ -100,8 +98,7 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
         text = default.arg.text
     else:
         text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
-    cast = _CAST_LITERAL.fullmatch(text.strip())
-    text = cast[1] if cast else text.strip()
+    text = without_cast(text.strip())
     while text.startswith("(") and _closes_at_end(text, dialect.name):
         text = text[1:-1].strip()
     return None if text.upper() == "NULL" else text

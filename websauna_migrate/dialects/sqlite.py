@@ -1,7 +1,7 @@
-"""Keeps what belongs to a SQLite table while Alembic's batch mode builds it anew.
+"""Keeps what belongs to a SQLite table while Alembic's batch mode recreates it.
 
 Batch mode reflects a table, creates it under another name, copies the rows and renames it. What SQLAlchemy
-does not reflect is lost without a word: triggers, indexes over expressions, the order and collation of an index,
+does not reflect is lost silently: triggers, indexes over expressions, the order and collation of an index,
 CHECK constraints without a name, AUTOINCREMENT, collations. Here it is taken from the SQL that SQLite keeps of each
 object; what cannot be kept stops the revision.
 """
@@ -71,7 +71,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     _afterwards: tuple[str, ...] = ()
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
-        """Tell whether the table is built anew, and prepare that."""
+        """Tell whether the table is recreated, and prepare that."""
         recreates = super().requires_recreate_in_batch(batch_op)
         if recreates and not self.as_sql and batch_op.copy_from is None and batch_op.schema is None:
             if self._prepared is not batch_op:
@@ -103,7 +103,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
             raise LostInBatch(stored.name, tuple(lost))
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
-        """Rename a table; the new one of a batch gets back what went with the old one."""
+        """Rename a table; the new one of a batch gets back what was dropped with the old one."""
         if self._new_table is None or old_table_name != self._new_table.name:
             super().rename_table(old_table_name, new_table_name, schema)
             return
@@ -202,7 +202,7 @@ def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Map
         reflected = table.c[name].computed if name in table.c else None
         if column.computed is None or reflected is None or name not in expressions:
             continue
-        if str(column.computed.sqltext) == str(reflected.sqltext):  # else the revision makes the column anew
+        if str(column.computed.sqltext) == str(reflected.sqltext):  # else the revision changes the expression
             column.computed.sqltext = sa.text(escape_colons(expressions[name]))
 
 

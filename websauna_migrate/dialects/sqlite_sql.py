@@ -1,4 +1,4 @@
-"""What the ``CREATE TABLE`` that SQLite keeps says, and SQLAlchemy does not reflect."""
+"""What SQLAlchemy does not reflect of a SQLite table, read from the ``CREATE TABLE`` that SQLite keeps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
 def lost_in_batch(old: str, new: str, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> list[str]:
-    """Return what ``old`` says more often than ``new``, apart from columns and constraints that are meant to go."""
+    """Return the features that ``old`` has more often than ``new``, except of what is meant to be dropped."""
     before = Counter(chain.from_iterable(_said(part) for part in _parts(old) if not _goes(part, gone, dropped.keys())))
     before.subtract(chain.from_iterable(_unnamed(dropped[name]) for name in dropped.keys() - names_in(old)))
     after = Counter(chain.from_iterable(map(_said, _parts(new))))
@@ -79,7 +79,7 @@ def unnamed_checks(sql: str) -> Iterator[str]:
 
 
 def table_options(sql: str) -> dict[str, bool]:
-    """Return the arguments of :class:`sqlalchemy.Table` for what ``sql`` says of the table as a whole."""
+    """Return the options of the table in ``sql`` as arguments of :class:`sqlalchemy.Table`."""
     said = set(chain.from_iterable(map(_said, _parts(sql))))
     options = {"AUTOINCREMENT": ("sqlite_autoincrement", True), "WITHOUT ROWID": ("sqlite_with_rowid", False)}
     options["STRICT"] = ("sqlite_strict", True)
@@ -111,7 +111,7 @@ def computed_expressions(sql: str) -> dict[str, str]:
 
 
 def _parts(sql: str) -> list[list[str]]:
-    """Return the columns and constraints in the SQL of a table, and last what it says of the table, as tokens."""
+    """Return the columns and constraints in the SQL of a table, and last its options, each as tokens."""
     inside, after = _first_group([token for token in tokens(sql, "sqlite") if not token.startswith(("--", "/*"))])
     depth = 0
     parts: list[list[str]] = [[]]
@@ -125,7 +125,7 @@ def _parts(sql: str) -> list[list[str]]:
 
 
 def _first_group(tokens: Sequence[str]) -> tuple[Sequence[str], list[str]]:
-    """Return what stands in the first parentheses, and what follows after them."""
+    """Return the tokens inside the first parentheses, and those after them."""
     start = tokens.index("(") if "(" in tokens else len(tokens)
     depth = 0
     for position in range(start, len(tokens)):

@@ -1,7 +1,4 @@
-"""A temporary table in which a database is asked what it makes of something.
-
-Nothing of it stays.
-"""
+"""A temporary table that shows how a database stores something; it is removed again."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ def copy_table(connection: Connection, table: Table) -> None:
 
 
 def makes_temporary_tables(connection: Connection) -> bool:
-    """Tell whether the user may make temporary tables, and the server does."""
+    """Tell whether the user and the server can make temporary tables."""
     try:
         with undone(connection):
             connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {TEMPORARY} (a INTEGER)")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.database.sql import texts_in, tokens, unquoted, without_escapes
+from websauna_migrate.database.sql import texts_in, tokens, unquoted, without_cast, without_escapes
 
 DIALECTS = ("postgresql", "sqlite", "mysql", "mariadb", "oracle")
 
@@ -35,3 +35,17 @@ def test_a_backslash_belongs_to_the_text_where_the_database_writes_it_so():
 
 def test_what_mariadb_shows_is_read_as_it_was_meant():
     assert without_escapes(r"it\'s a back\\slash\n") == "it's a back\\slash\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("'x'::character varying(3)", "'x'"),
+        ("'it''s'::\"my-type\"[]", "'it''s'"),
+        ("NULL::text", "NULL"),
+        ("ARRAY['a'::hue]", "ARRAY['a'::hue]"),
+        ("'a'::text || 'b'::text", "'a'::text || 'b'::text"),
+    ],
+)
+def test_only_a_literal_by_itself_loses_its_cast(shown, expected):
+    assert without_cast(shown) == expected
