@@ -150,5 +150,5 @@ def test_foreign_keys_between_schemas_resolve_in_the_copy():
 
 
 def test_a_foreign_key_to_nowhere_is_told_with_both_names():
-    with pytest.raises(UnresolvedForeignKey, match=r"table 'thing' leads to 'nowhere.id', which is in no registered"):
+    with pytest.raises(UnresolvedForeignKey, match=r"table 'thing' refers to 'nowhere.id', which is in no registered"):
         metadata_of(package("shop", ("thing", "nowhere.id")), package("notes", ("note", None)))
