@@ -334,7 +334,7 @@ def test_a_relative_step_over_several_histories_is_refused(two):
 
 
 def test_a_revision_that_no_selected_history_has_is_told_with_the_package_that_has_it(two):
-    assert two.fails("upgrade", "bbb2") == "no revision 'bbb2' in shop; name its package: -x packages=notes"
+    assert two.fails("upgrade", "bbb2") == "no revision 'bbb2' in shop; notes has it: pass -x packages=notes"
     assert two.fails(*ALL, "upgrade", "fff9").startswith("no revision 'fff9' in notes, shop; ")
 
 

@@ -137,7 +137,7 @@ def test_a_bad_url_is_told(shop, create, url, told):
 
 
 def test_a_missing_ini_is_told(run, tmp_path):
-    assert fails(run("ws-create-table", "nowhere.ini", cwd=tmp_path)).startswith("there is no settings file ")
+    assert fails(run("ws-create-table", "nowhere.ini", cwd=tmp_path)).startswith("the settings file ")
 
 
 def test_no_ini_at_all_is_a_usage_error(run, tmp_path):

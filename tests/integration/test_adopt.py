@@ -175,7 +175,7 @@ def test_a_history_that_says_something_else_is_not_overwritten(lite):
 
 def test_a_version_table_that_is_not_there_is_told(lite):
     assert lite.fails("adopt", "--from", "nowhere", "--yes") == (
-        "adopt --from: the database has no table nowhere; look which table the other tool uses"
+        "adopt --from: the database has no table nowhere; check which table the other tool uses"
     )
 
 

@@ -206,6 +206,6 @@ def test_an_address_of_the_lock_that_cannot_be_used_is_named_with_its_setting(
 
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("FAILED: no connection for the lock at ")
+    assert line.startswith("FAILED: cannot connect to ")
     assert reason in line
     assert line.endswith("nothing was run; correct the setting websauna_migrate.lock_url")

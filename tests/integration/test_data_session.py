@@ -326,7 +326,7 @@ def test_a_revision_without_a_session_may_use_the_transaction_package_by_itself(
 def test_a_revision_that_ends_the_transaction_is_told_what_to_do(small, ends):
     revision(small, RENAME + ends)
     said = small.fails("-q", "upgrade")
-    assert "upgrade to shop aaa1 failed: TransactionEndedInside: the revision ended its transaction by itself" in said
+    assert "upgrade to shop aaa1 failed: the revision ended its transaction by itself" in said
     assert state(small) == BEFORE
 
 

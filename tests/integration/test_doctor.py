@@ -174,7 +174,7 @@ def test_a_script_that_cannot_be_replayed_is_said_so(here):
     revise(here.app / "alembic", "ccc3", "bbb2", broken)
     (found,) = findings(here)
     assert "the tables match revision bbb2" in found["detail"]
-    assert "not all scripts were compared: shop ccc3 breaks on an empty database: " in found["detail"]
+    assert "not all scripts were compared: shop ccc3 fails on an empty database: " in found["detail"]
     assert found["remedy"].endswith("stamp bbb2")
 
 

@@ -225,7 +225,7 @@ def test_a_key_that_moves_from_a_table_that_goes_to_one_that_comes_is_refused_wi
     remodel(two, "parts", moved)
     ran = two.run(*ALL, "revision", "--autogenerate", "-m", "second")
     assert ran.code == 1
-    assert "table 'part' refers to 'thing' until its revision is run" in ran.err.splitlines()[-1]
+    assert "table 'part' refers to 'thing' until its own revision is run" in ran.err.splitlines()[-1]
     assert two.files().keys() == before.keys()
     remodel(two, "things", BASE + STORE + box)
     two.autogenerate(*ALL)

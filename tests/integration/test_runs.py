@@ -106,7 +106,7 @@ def test_a_row_that_went_from_the_history_table_stops_the_run(atomic_backend, tm
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "the table alembic_history_red does not hold red1 any more; does another program write to it?" in done.stderr
+    assert "the table alembic_history_red no longer holds red1; " in done.stderr
     assert project.heads() == {"red": ["red1"]}
     assert project.tables() == {"red1_a"}
 
@@ -159,14 +159,12 @@ def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp
 
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
-    assert line.startswith(
-        "FAILED: upgrade to red ends failed: TransactionEndedInside: the revision ended its transaction"
-    )
+    assert line.startswith("FAILED: upgrade to red ends failed: the revision ended its transaction")
     assert "applied in this run: red red1; not applied: red ends" in line
     assert project.heads() == {"red": ["red1"]}
     kept = {"one", "two"} if backend.name == "mariadb" else {"one"} if ends == "commit" else set()
     assert project.tables() == {"red1_a", *kept}
-    assert ("what ends had done before stays" in line) == bool(kept)
+    assert ("statements of ends were not rolled back" in line) == bool(kept)
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", " end; "])
@@ -177,7 +175,7 @@ def test_a_failure_after_a_commit_in_sql_tells_that_something_stays(atomic_backe
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "what ends had done before stays" in done.stderr
+    assert "statements of ends were not rolled back" in done.stderr
     assert project.tables() == {"one"}
 
 
@@ -210,7 +208,7 @@ def test_a_block_that_is_hidden_in_a_helper_is_not_said_to_be_undone(atomic_back
     line = run(*project.argv(*options, "upgrade"), **project.options).stderr.splitlines()[-1]
 
     assert "red red1 " in line
-    assert ("what red1 had done before stays, because it leaves its transaction" in line) == (not one_transaction)
+    assert ("red1 were not rolled back, because it leaves its transaction" in line) == (not one_transaction)
     assert ("autocommit_block" in line) == one_transaction
     assert project.tables() == (set() if one_transaction else {"built"})
 
@@ -380,7 +378,7 @@ def test_a_revision_that_breaks_after_its_autocommit_block_is_told_to_have_left_
 
     done = run(*project.argv("upgrade"), **project.options)
 
-    assert "what odd had done before stays, because it leaves its transaction: undo it by hand" in done.stderr
+    assert "odd were not rolled back, because it leaves its transaction: " in done.stderr
     assert project.tables() == {"red1_a", "kept"}
     assert project.heads() == {"red": ["red1"]}
 
@@ -394,7 +392,7 @@ def test_an_env_py_that_uses_the_connection_too_early_is_refused_before_anything
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "env.py of red: a transaction is open on the connection, so that nothing would be committed" in done.stderr
+    assert "env.py of red: a transaction is open on the connection, so nothing would be committed" in done.stderr
     assert project.heads() == {}
 
 
@@ -461,7 +459,7 @@ def test_a_downgrade_that_breaks_others_is_refused_and_done_with_cascade(sqlite,
     refused = run(*project.argv("downgrade", "red1", packages="red"), **project.options)
 
     assert refused.returncode == 1
-    assert "the downgrade would undo what others need: blue blue2 requires red red2" in refused.stderr
+    assert "the downgrade would undo what other packages require: blue blue2 requires red red2" in refused.stderr
     assert len(project.tables()) == 7
     done = run(*project.argv("-x", "cascade=yes", "downgrade", "red1", packages="red"), **project.options)
     assert set(steps(done)) == {"red3", "red2", "blue3", "blue2"}
@@ -553,7 +551,7 @@ def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run):
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "BrokenForeignKeys: foreign key violation: row 5 of child refers to a missing row of parent" in done.stderr
+    assert "foreign key violation: row 5 of child refers to a missing row of parent" in done.stderr
     assert project.heads() == {"red": ["family"]}
     assert project.rows("SELECT id FROM parent") == [(1,)]
 

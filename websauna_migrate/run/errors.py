@@ -38,7 +38,7 @@ def _kept(left: tuple[str, ...], stays: str | None) -> str:
 def _what_and_remedy(error: BaseException, fix: str) -> tuple[str, Remedy]:
     """Return what ``error`` says, and what to do about it: its own remedy, then ``fix`` where it is the script."""
     if isinstance(error, MigrateError):
-        return f"{type(error).__name__}: {error.what}", (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
+        return error.what, (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
     return cause_of(error), remedy_for(error) or fix
 
 
