@@ -161,7 +161,7 @@ def _target(
     if not replay.exact:
         raise nothing_matches(history, replay)
     said = f"{old.name} is at {', '.join(old.rows)}, which no script has; " if old and old.rows else ""
-    return replay.exact[0].revisions, f"{said}the tables in the database are those of {replay.exact[0]}"
+    return replay.exact[0].revisions, f"{said}the tables in the database match {replay.exact[0]}"
 
 
 def nothing_matches(history: History, replay: Replay) -> NothingMatches:

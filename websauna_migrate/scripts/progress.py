@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from websauna_migrate.exceptions import escaped
 from websauna_migrate.scripts.printing import tell
 
 if TYPE_CHECKING:
@@ -62,4 +63,4 @@ def _say(progress: Progress) -> None:
 
 def _what(progress: Progress) -> str:
     step = progress.step
-    return f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}"
+    return escaped(f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}")

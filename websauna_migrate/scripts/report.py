@@ -151,7 +151,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colo
     for heading in headings:
         grid.add_column(heading, no_wrap=True, overflow="ignore")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*(escaped(cell) if isinstance(cell, str) else cell for cell in row))
     Console(file=output, force_terminal=colour, no_color=not colour, width=_WIDTH, markup=False, emoji=False).print(
         grid
     )

@@ -156,3 +156,9 @@ def test_current_revisions_are_those_that_no_applied_one_follows():
     assert list(current_lines(graph, {"a1"})) == ["a1 (branchpoint)"]
     assert list(current_lines(graph, {"a1", "b2", "c3"})) == ["b2", "c3"]
     assert list(current_lines(graph, {"a1", "b2", "c3", "d4"})) == ["d4 (head) (mergepoint)"]
+
+
+def test_control_characters_of_scripts_and_databases_are_shown_and_not_sent_to_the_terminal():
+    assert table(("message",), [("red \x1b[31m",)], colour=False).splitlines()[-1] == r"red \x1b[31m"
+    found = Finding("orphan-history", None, "the table \x9b2J", "do that")
+    assert r"the table \x9b2J" in findings_text([found])
