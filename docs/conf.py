@@ -29,11 +29,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
     (
         "py:class",
-        r"(.*\.)?(Comparison|Direction|Graph|LockHolder|RunContext|RunLock)",
+        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Progress|RunContext|Scripts|Unpack)",
     ),  # internal: documented in the code
     (
         "py:class",
-        r"AbstractContextManager|Configurator|Connection|Engine|Mapping|MetaData|Path|Registry|Router|Session|URL",
+        r"AbstractContextManager|Configurator|Connection|Engine|Mapping|MetaData|Namespace|Path|Registry|Router|Session|URL",
     ),
 ]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Plan, PlanStep, make_plan
     from websauna_migrate.run.data import data_session
     from websauna_migrate.run.executor import migrate
+    from websauna_migrate.run.observer import Observer
     from websauna_migrate.run.steps import execute
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Initializer",
     "MigrateError",
     "MigrationPackage",
+    "Observer",
     "Plan",
     "PlanStep",
     "Selected",
@@ -48,6 +50,7 @@ _HOMES = {
     "Initializer": "packages.initializer",
     "MigrateError": "exceptions",
     "MigrationPackage": "packages.package",
+    "Observer": "run.observer",
     "Plan": "revisions.plan",
     "PlanStep": "revisions.plan",
     "Selected": "packages.selection",

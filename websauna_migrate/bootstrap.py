@@ -6,31 +6,22 @@ The one place that runs code of the application.
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.autogenerate.comparison import Comparison, make_comparison
-from websauna_migrate.database.connection import connected, database_url, parse_url
-from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
+from websauna_migrate.database.connection import Database, read_database
 from websauna_migrate.exceptions import MigrateError, SettingsError, listed, reason_of
 from websauna_migrate.packages.directives import get_migration_packages, register_package
-from websauna_migrate.packages.histories import (
-    DEFAULT_FOLDER,
-    import_paths,
-    make_histories,
-    order_histories,
-    package_folders,
-)
+from websauna_migrate.packages.histories import import_paths, make_histories, order_histories, package_folders
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
-from websauna_migrate.packages.selection import current_package, select
-from websauna_migrate.revisions.graph import Graph, build_graph
+from websauna_migrate.packages.selection import select
+from websauna_migrate.revisions.graph import Graph, Scripts
 from websauna_migrate.revisions.plan import Plan, make_plan
-from websauna_migrate.revisions.scripts import read_revisions
+from websauna_migrate.settings import ALEMBIC_SECTION
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
@@ -40,28 +31,27 @@ from websauna_migrate.settings.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from pyramid.registry import Registry
     from sqlalchemy import MetaData
     from sqlalchemy.engine import URL, Connection
 
-    from websauna_migrate.database.lock import LockHolder, RunLock
     from websauna_migrate.revisions.scripts import Direction
 
-SECTION = "alembic"  # with Alembic's options, unless another one is named
 INITIALIZER = "websauna.init"
 APP = "websauna_migrate.app"
-LOCK_URL = "websauna_migrate.lock_url"
-LOCK_TIMEOUT = "websauna_migrate.lock_timeout"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Application:
     """What an INI file stands for.
 
     ``histories`` are in dependency order; ``groups`` are the names of their packages in that order, those that need
-    each other in a circle together. ``section`` is the part of the INI with Alembic's options.
+    each other in a circle together. ``section`` is the part of the INI with Alembic's options. ``scripts`` and
+    ``database`` are read when they are first needed, and once: load the application again to see what changed.
+    ``moved_to`` is a database in place of that of the settings.
     """
 
     ini: AppSettings
@@ -72,6 +62,8 @@ class Application:
     ownership: Ownership
     histories: tuple[History, ...]
     groups: tuple[tuple[str, ...], ...]
+    scripts: Scripts
+    moved_to: Database | None = None
 
     def history(self, package: str) -> History:
         """Return the history that holds the tables of ``package``."""
@@ -85,12 +77,13 @@ class Application:
         """Return the metadata of ``packages``, each once."""
         return tuple(dict.fromkeys(m for name in packages for m in self.packages[name].metadata))
 
-    def comparison(self, packages: Sequence[str], history: History) -> Comparison:
-        """Return what autogenerate may see for ``packages`` of ``history``.
+    @cached_property
+    def database(self) -> Database:
+        """The database of the settings.
 
-        :raises OwnershipError: the owner of a table is not known
+        :raises SettingsError: there is no URL, or it cannot be parsed
         """
-        return make_comparison(packages, history, self.packages, self.ownership)
+        return self.moved_to or read_database(self.ini.settings, str(self.ini.path))
 
     @property
     def url(self) -> URL:
@@ -98,28 +91,18 @@ class Application:
 
         :raises SettingsError: there is none, or it cannot be parsed
         """
-        return database_url(self.ini.settings, str(self.ini.path))
+        return self.database.url
 
-    def place_for_revisions(self, package: str) -> Path:
-        """Return the folder where the revisions of ``package`` are looked for, or would be."""
-        history = self.history(package)
-        if history.package == package:
-            return history.script_location
-        folders = package_folders(package)
-        return (folders[0] if folders else self.ini.path.parent) / DEFAULT_FOLDER
-
-    def current_package(self) -> str:
-        """Return the package that a command is about when ``-x packages=`` is absent."""
-        folders = {name: found[0] for name in self.packages if (found := package_folders(name))}
-        try:
-            here = Path.cwd()
-        except FileNotFoundError:  # it was removed
-            return self.app_package
-        return current_package(folders, self.app_package, here)
+    def connected(self, *, writes: bool) -> AbstractContextManager[Connection]:
+        """Return a context with a connection to the database, for a run that ``writes`` or only reads."""
+        return self.database.connected(writes=writes)
 
     def graph(self) -> Graph:
-        """Read the revision scripts of all histories and return what follows what."""
-        return build_graph({history.package: read_revisions(history) for history in self.histories})
+        """Return what follows what among the revisions of all histories.
+
+        :raises RevisionError: a script is broken, or a history is inconsistent
+        """
+        return self.scripts.graph
 
     def plan(
         self,
@@ -129,34 +112,13 @@ class Application:
         *,
         direction: Direction = "up",
         cascade: bool = False,
-        graph: Graph | None = None,
     ) -> Plan:
-        """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``.
-
-        ``graph`` is what :meth:`graph` returned, where somebody asked already.
-        """
-        graph, selected = graph or self.graph(), self.selected(packages)
-        return make_plan(graph, rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
-
-    def lock(
-        self, connection: Connection, on_wait: Callable[[LockHolder | None, float], None] | None = None
-    ) -> AbstractContextManager[RunLock]:
-        """Return the lock that keeps runs on the database and the schema of ``connection`` apart."""
-        url = self.ini.settings.get(LOCK_URL)
-        return run_lock(
-            connection.engine,
-            schema=connection.dialect.default_schema_name,
-            timeout=_seconds(self.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
-            lock_url=parse_url(url, str(self.ini.path), LOCK_URL) if url else None,
-            on_wait=on_wait,
-        )
-
-    def connected(self, *, writes: bool) -> AbstractContextManager[Connection]:
-        """Return a context with a connection to the database of the settings, for a run that ``writes`` or reads."""
-        return connected(self.ini.settings, str(self.ini.path), writes=writes)
+        """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``."""
+        selected = self.selected(packages)
+        return make_plan(self.graph(), rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
 
 
-def load_application(config_uri: str, section: str = SECTION, *, complete: bool = True) -> Application:
+def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complete: bool = True) -> Application:
     """Start the application of ``config_uri`` as far as its models need it, and return what it registered.
 
     With the setting ``websauna.init`` only the models are registered; without it the whole application is loaded.
@@ -166,7 +128,7 @@ def load_application(config_uri: str, section: str = SECTION, *, complete: bool 
     :raises RegistrationError: its packages cannot be what they say
     """
     ini = read_app(config_uri)
-    if section != SECTION and section not in ini.sections:
+    if section != ALEMBIC_SECTION and section not in ini.sections:
         raise SectionMissing(str(ini.path), "section", section, tuple(ini.sections))
     sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
     registry, module = _start(ini)
@@ -178,7 +140,8 @@ def load_application(config_uri: str, section: str = SECTION, *, complete: bool 
     histories = make_histories(registered, app_package, ini, section)
     groups = order_histories(histories, package_dependencies(ownership))
     in_order = tuple(histories[name] for group in groups for name in group)
-    return Application(ini, section, registry, app_package, registered, ownership, in_order, groups)
+    scripts = Scripts(in_order)
+    return Application(ini, section, registry, app_package, registered, ownership, in_order, groups, scripts)
 
 
 def _start(ini: AppSettings) -> tuple[Registry, str | None]:
@@ -238,17 +201,6 @@ def _names_missing_table(error: DBAPIError) -> bool:
     if getattr(original, "pgcode", None) == "42P01" or getattr(original, "sqlstate", None) == "42P01":
         return True
     return "no such table" in str(original) or (getattr(original, "args", None) or (None,))[0] == 1146
-
-
-def _seconds(ini: AppSettings, name: str, default: float) -> float:
-    value = ini.settings.get(name, "").strip()
-    try:
-        seconds = float(value) if value else default
-    except ValueError:
-        seconds = -1
-    if not seconds >= 0:
-        raise SettingsError(f"{ini.path}: {name} = {value} is not valid", "write a number of seconds, 0 or more")
-    return seconds
 
 
 def _app_package(ini: AppSettings, registered: Mapping[str, MigrationPackage], module: str | None) -> str:

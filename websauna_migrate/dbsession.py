@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.orm import Session
 
-from websauna_migrate.database.connection import make_engine
+from websauna_migrate.database.connection import read_database
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -73,7 +73,7 @@ def get_engine(registry: Registry) -> Engine:
     """
     with _lock:
         if REGISTRY_KEY not in registry:
-            engine = registry[REGISTRY_KEY] = make_engine(registry.settings, _ORIGIN)
+            engine = registry[REGISTRY_KEY] = read_database(registry.settings, _ORIGIN).engine()
             # Not at exit: a forked child would close the connections of its parent.
             weakref.finalize(registry, engine.dispose).atexit = False
         return cast("Engine", registry[REGISTRY_KEY])

@@ -18,6 +18,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
 from websauna_migrate.autogenerate.install import install
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.reflection import know_types, quiet_reflection
 from websauna_migrate.exceptions import MigrateError, RunError
 from websauna_migrate.private import expect_standard_strings
@@ -117,10 +118,10 @@ def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
     """Return the function that Alembic's own loop calls at the end of each revision, inside its transaction."""
 
     def revision_ended(ctx: MigrationContext, **_: object) -> None:
-        assert ctx.connection is not None
-        end_revision(ctx.connection)
+        connection = connection_of(ctx)
+        end_revision(connection)
         if options["transaction_per_migration"] or not ctx.impl.transactional_ddl:
-            commit_joined(ctx.connection)
+            commit_joined(connection)
 
     return revision_ended
 

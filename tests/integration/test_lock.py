@@ -21,7 +21,8 @@ from sqlalchemy.dialects import registry as dialects
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from websauna_migrate.database.errors import LockFileError, LockLost, LockTimeout
-from websauna_migrate.database.lock import LOCK_FILE_SUFFIX, run_lock
+from websauna_migrate.database.lock import run_lock
+from websauna_migrate.database.lock_file import LOCK_FILE_SUFFIX
 
 HOLD = """
 import sys

@@ -15,15 +15,16 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from websauna_migrate.database.errors import ClientMissing, DatabaseFileMissing
+from websauna_migrate.database.sqlite import sqlite_path
 from websauna_migrate.exceptions import ClientError, UsageError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy.engine import URL
 
@@ -105,13 +106,9 @@ def sqlite_file(url: URL) -> Path:
 
     :raises DatabaseFileMissing: there is none, or the database is in memory
     """
-    (name,), _ = url.set(drivername="sqlite").get_dialect()().create_connect_args(url)
-    # The parts of an URI, as SQLite takes them: https://www.sqlite.org/uri.html
-    if name.startswith("file:") and "uri" in url.query:
-        name = unquote(urlsplit(name).path)
-    path = Path(name).absolute()
-    if name in ("", ":memory:") or not path.is_file():
-        raise DatabaseFileMissing(name if name in ("", ":memory:") else str(path))
+    path = sqlite_path(url)
+    if path is None or not path.is_file():
+        raise DatabaseFileMissing(":memory:" if path is None else str(path))
     return path
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -22,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 from websauna_migrate.database.client import choose, dump_calls, option_file, sqlite_file
 from websauna_migrate.database.errors import ClientFailed
 from websauna_migrate.exceptions import ClientError, one_line
+from websauna_migrate.files import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -66,7 +65,8 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
             with path.open("wb", buffering=0) as file:
                 write_all(file.fileno(), pieces, str(path))
         else:
-            _replace(path.resolve(), pieces)
+            with replaced(path.resolve()) as file:
+                write_all(file.fileno(), pieces, str(path))
     except (ClientError, BrokenPipeError):  # the dump failed, and not the writing
         raise
     except OSError as error:
@@ -92,19 +92,6 @@ def write_all(descriptor: int, pieces: Iterable[bytes], target: str) -> None:
 def _not_written(target: str, error: OSError) -> ClientError:
     reason = error.strerror or str(error)
     return ClientError(f"cannot write the dump to {target}: {reason}", "choose another place, or free some space there")
-
-
-def _replace(path: Path, pieces: Iterable[bytes]) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with partial.open("xb", buffering=0) as file:
-            if path.exists():
-                shutil.copymode(path, partial)
-            write_all(file.fileno(), pieces, str(path))
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 # PostgreSQL, MySQL and MariaDB: their programs

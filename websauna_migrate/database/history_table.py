@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect
 
+from websauna_migrate.database.connection import reading
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,22 +21,22 @@ if TYPE_CHECKING:
 def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
     """Return the rows of each history table by the package of the history; () where the table is missing.
 
-    Two queries for any number of histories. The transaction that they began is ended.
+    Two queries for any number of histories.
     """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
-    # The schema where the tables would be made: without it, those in all of the search path of PostgreSQL count.
-    existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
-    quote = connection.dialect.identifier_preparer.quote
-    queries = [
-        f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
-        for number, history in enumerate(histories)
-        if history.history_table in existing
-    ]
-    if queries:
-        for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
-            heads[histories[number].package].append(revision)
-    connection.rollback()
+    with reading(connection):
+        # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
+        existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
+        quote = connection.dialect.identifier_preparer.quote
+        queries = [
+            f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
+            for number, history in enumerate(histories)
+            if history.history_table in existing
+        ]
+        if queries:
+            for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
+                heads[histories[number].package].append(revision)
     return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
 
 
@@ -48,6 +50,13 @@ def create_missing(table: Table, connection: Connection) -> None:
     """Create ``table`` unless it is there, in the schema where it would be made."""
     if not inspect(connection).has_table(table.name, connection.dialect.default_schema_name):
         table.create(connection)
+
+
+def replace_rows(table: Table, before: Sequence[str], wanted: Sequence[str], connection: Connection) -> None:
+    """Create ``table`` unless it is there, and make its rows ``wanted`` of the rows ``before``."""
+    create_missing(table, connection)
+    for change in differing_rows(table, before, wanted):
+        connection.execute(change)
 
 
 def differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:

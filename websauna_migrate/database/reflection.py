@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, inspect, select, table
 from sqlalchemy.exc import SAWarning
 
+from websauna_migrate.database.connection import reading
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def table_names(connection: Connection, schemas: Iterable[str | None] = (None,))
 
 
 def row_count(connection: Connection, name: TableName) -> int:
-    """Return how many rows the table ``name`` has. Ends the transaction that it began."""
-    count = connection.scalar(select(func.count()).select_from(table(name.name, schema=name.schema)))
-    connection.rollback()
-    return int(count or 0)
+    """Return how many rows the table ``name`` has."""
+    with reading(connection):
+        return int(connection.scalar(select(func.count()).select_from(table(name.name, schema=name.schema))) or 0)

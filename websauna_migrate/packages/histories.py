@@ -15,8 +15,9 @@ from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.errors import InvalidScriptLocation, UnwritableHistory
 from websauna_migrate.packages.package import History, history_table_name
-from websauna_migrate.packages.selection import project_folder
+from websauna_migrate.packages.selection import current_package, project_folder
 from websauna_migrate.packages.template import script_location_files
+from websauna_migrate.settings import ALEMBIC_SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -31,7 +32,7 @@ _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": "
 
 
 def make_histories(
-    packages: Mapping[str, MigrationPackage], app_package: str, ini: AppSettings, section: str = "alembic"
+    packages: Mapping[str, MigrationPackage], app_package: str, ini: AppSettings, section: str = ALEMBIC_SECTION
 ) -> dict[str, History]:
     """Return the histories by the name of their package, in registration order.
 
@@ -69,7 +70,7 @@ def order_histories(
 
 
 def find_script_location(
-    package: MigrationPackage, app_package: str, ini: AppSettings, section: str = "alembic"
+    package: MigrationPackage, app_package: str, ini: AppSettings, section: str = ALEMBIC_SECTION
 ) -> Path | None:
     """Return the absolute script location of the package, which need not exist; None when the package is adopted."""
     base = ini.path.parent
@@ -113,6 +114,27 @@ def package_folders(name: str) -> tuple[Path, ...]:
     if spec.submodule_search_locations is not None:
         return tuple(Path(folder) for folder in spec.submodule_search_locations)
     return (Path(spec.origin).parent,) if spec.origin else ()
+
+
+def place_for_revisions(package: str, history: History, base: Path) -> Path:
+    """Return the folder where revisions of ``package`` alone would be looked for; ``history`` holds its tables now.
+
+    ``base`` is the folder for a package that is nowhere, usually that of the INI.
+    """
+    if history.package == package:
+        return history.script_location
+    folders = package_folders(package)
+    return (folders[0] if folders else base) / DEFAULT_FOLDER
+
+
+def package_here(packages: Iterable[str], app_package: str) -> str:
+    """Return the one of ``packages`` that a command is about when ``-x packages=`` is absent."""
+    folders = {name: found[0] for name in packages if (found := package_folders(name))}
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        return app_package
+    return current_package(folders, app_package, here)
 
 
 def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:

@@ -6,28 +6,30 @@ writes it, all of it or nothing. Tables with data are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, Table, column, inspect, select, table
 from sqlalchemy.schema import DropTable
 
-from websauna_migrate.database.history_table import create_missing, history_table, read_heads
+from websauna_migrate.database.connection import reading
+from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
 from websauna_migrate.exceptions import RunError
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.repair.errors import AlreadyAdopted, NothingMatches
 from websauna_migrate.repair.replay import find_matches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
+from websauna_migrate.run.alone import alone
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.database.lock import LockHolder
     from websauna_migrate.packages.package import History
     from websauna_migrate.repair.replay import Replay
+    from websauna_migrate.run.observer import Observer
 
 PLAIN = "alembic_version"
 _COLUMN = "version_num"
@@ -102,38 +104,31 @@ def propose(
     return Adoption(history, old, before, rows, why, old.name if drop_old and old else None)
 
 
-def carry_out(
-    app: Application, adoption: Adoption, on_wait: Callable[[LockHolder | None, float], None] | None = None
-) -> None:
+def carry_out(app: Application, adoption: Adoption, observer: Observer) -> None:
     """Write ``adoption``, all of it or nothing, alone on the database.
 
     :raises RunError: a table holds other revisions than when it was proposed
     """
-    with app.connected(writes=True) as connection, app.lock(connection, on_wait):
+    with alone(app, observer) as (connection, _):
         _refuse_what_changed(adoption, connection)
         with connection.begin():
             rows = _table(adoption, connection)
-            create_missing(rows, connection)
-            for gone in set(adoption.before) - set(adoption.rows):
-                connection.execute(rows.delete().where(rows.c.version_num == gone))
-            for new in sorted(set(adoption.rows) - set(adoption.before)):
-                connection.execute(rows.insert().values(version_num=new))
+            replace_rows(rows, adoption.before, adoption.rows, connection)
             if adoption.drop is not None:
                 connection.execute(DropTable(Table(adoption.drop.name, rows.metadata, schema=adoption.drop.schema)))
 
 
 def read_version_table(connection: Connection, name: TableName) -> VersionTable | None:
-    """Return what the version table ``name`` holds, None where there is none. Ends the transaction that it began."""
-    inspector = inspect(connection)
+    """Return what the version table ``name`` holds, None where there is none."""
     schema = name.schema or connection.dialect.default_schema_name
-    found = None
-    if inspector.has_table(name.name, schema):
+    with reading(connection):
+        inspector = inspect(connection)
+        if not inspector.has_table(name.name, schema):
+            return None
         columns = [item["name"] for item in inspector.get_columns(name.name, schema)]
         query: Select[tuple[str]] = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
         rows = tuple(sorted(map(str, connection.scalars(query)))) if _COLUMN in columns else None
-        found = VersionTable(name, rows, columns == [_COLUMN])
-    connection.rollback()
-    return found
+        return VersionTable(name, rows, columns == [_COLUMN])
 
 
 def _named(text: str) -> TableName:

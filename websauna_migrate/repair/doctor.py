@@ -12,6 +12,7 @@ from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
+from websauna_migrate.database.connection import reading
 from websauna_migrate.database.drop_order import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
@@ -111,8 +112,8 @@ def examine(app: Application, packages: Collection[str]) -> tuple[Finding, ...]:
     selected = [one.history for one in selection.select(app.histories, packages)]
     with app.connected(writes=False) as connection:
         schemas = {None, *(name.schema for name in app.ownership.owners)}
-        tables = table_names(connection, schemas)
-        connection.rollback()
+        with reading(connection):
+            tables = table_names(connection, schemas)
         rows = read_heads(connection, app.histories)
         case = _Case(app, connection, app.graph(), tables, rows)
         return tuple(_findings(case, selected))
@@ -331,8 +332,8 @@ def _orphan(case: _Case, name: TableName, rows: Sequence[str]) -> Finding:
 
 def _by_sql(case: _Case, *tables: TableName) -> str:
     """Say how ``tables`` are dropped by hand."""
-    statements = drop_statements(case.connection, tables)
-    case.connection.rollback()
+    with reading(case.connection):
+        statements = drop_statements(case.connection, tables)
     return f"run this SQL: {' '.join(statements)}"
 
 
@@ -343,8 +344,8 @@ def _left_behind(case: _Case, package: str | None) -> tuple[list[TableName], boo
     if package is None or not folders:
         return case.unclaimed(), False
     created = created_tables(read_revisions(_history_in(package, folders)))
-    existing = table_names(case.connection, {name.schema for name in created})
-    case.connection.rollback()
+    with reading(case.connection):
+        existing = table_names(case.connection, {name.schema for name in created})
     return sorted(existing & created.keys(), key=str), True
 
 

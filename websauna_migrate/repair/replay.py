@@ -23,7 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from websauna_migrate.database.connection import PREFIX
+from websauna_migrate.database.connection import reading
 from websauna_migrate.database.reflection import table_names
 from websauna_migrate.exceptions import MigrateError, reason_of
 from websauna_migrate.packages.package import TableName
@@ -32,7 +32,7 @@ from websauna_migrate.repair.facts import Facts, Watch, differences, read_facts
 from websauna_migrate.revisions.contents import created_tables, uses_autocommit_block
 from websauna_migrate.revisions.history import HistoryGraph, heads_of
 from websauna_migrate.run.errors import RunInterrupted, StepFailed
-from websauna_migrate.run.steps import Progress, execute, rehearse
+from websauna_migrate.run.steps import execute, rehearse
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.plan import Plan, PlanStep
+    from websauna_migrate.run.observer import Progress
 
 SCRATCH = "websauna_migrate_scratch_"
 _LOCK_SECONDS = 2  # a replay waits for nobody
@@ -122,8 +123,8 @@ def find_matches(app: Application, history: History, connection: Connection) -> 
     except MigrateError as error:
         stopped = error.what
     tables = {table for snapshot in recorder.snapshots for table in snapshot.facts} | owned
-    here = read_facts(connection, tables)
-    connection.rollback()
+    with reading(connection):
+        here = read_facts(connection, tables)
     return Replay(ranked(here, recorder.snapshots), stopped, frozenset(here))
 
 
@@ -173,13 +174,13 @@ def _in_scratch_database(app: Application, plan: Plan, recorder: _Recorder) -> N
 def _run(app: Application, plan: Plan, scratch: Connection, recorder: _Recorder) -> None:
     def take(progress: Progress) -> None:
         if progress.state == "done":
-            recorder.take(scratch, progress.step)
-            scratch.rollback()
+            with reading(scratch):
+                recorder.take(scratch, progress.step)
 
     # The settings may say twice which database is meant, and what runs here is committed.
-    if table_names(scratch):
-        raise ReplayImpossible("the scratch database is not empty")
-    scratch.rollback()
+    with reading(scratch):
+        if table_names(scratch):
+            raise ReplayImpossible("the scratch database is not empty")
     execute(app, plan, scratch, on_progress=take)
 
 
@@ -269,5 +270,5 @@ def create_schemas(scratch: Connection, schemas: Iterable[str | None], plan: Pla
 
 def _elsewhere(app: Application, **place: Any) -> Application:
     """Return ``app`` with other parts of its database URL."""
-    url = app.url.set(**place).render_as_string(hide_password=False)
-    return replace(app, ini=replace(app.ini, settings={**app.ini.settings, PREFIX + "url": url}))
+    database = app.database
+    return replace(app, moved_to=replace(database, url=database.url.set(**place)))

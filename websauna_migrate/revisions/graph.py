@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.ordering import CycleFound, closure, ordered
 from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
 from websauna_migrate.revisions.history import build_history
+from websauna_migrate.revisions.scripts import read_revisions
 from websauna_migrate.revisions.symbols import find
 
 if TYPE_CHECKING:
+    from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.scripts import Requirement, Revision
 
@@ -60,6 +63,21 @@ class Graph:
     def revision(self, node: Node) -> Revision:
         """Return the script of ``node``."""
         return self.histories[node.package].revisions[node.revision]
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """The revision scripts of ``histories``, read when they are first needed, and once."""
+
+    histories: tuple[History, ...]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """What follows what over all histories.
+
+        :raises RevisionError: a script is broken, or a history is inconsistent
+        """
+        return build_graph({history.package: read_revisions(history) for history in self.histories})
 
 
 def build_graph(revisions: Mapping[str, Iterable[Revision]]) -> Graph:

@@ -6,14 +6,10 @@ The text outside that value stays as it is, byte by byte, and the file is replac
 from __future__ import annotations
 
 import ast
-import os
-import stat
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import Remedy, RevisionError, command
+from websauna_migrate.files import replaced
 from websauna_migrate.ordering import closure
 from websauna_migrate.revisions.history import HistoryGraph, applied
 from websauna_migrate.revisions.plan import known_rows
@@ -63,23 +59,6 @@ def with_down_revision(source: bytes, value: str | None) -> bytes | None:
     return b"".join(lines)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Make ``content`` that of ``path``, or leave it as it is when that fails on the way."""
-    # A name that is no revision script while it is half-written.
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
-
-
 def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str]) -> tuple[Revision, str | None]:
     """Rewrite the script of ``revision`` so that it follows ``onto``; return it as it was and what it follows now.
 
@@ -89,7 +68,8 @@ def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     content = with_down_revision(script.path.read_bytes(), target)
     if content is None:
         raise _refused(history, script.id, "down_revision is not one plain value", f"change it in {script.path}")
-    replace_file(script.path, content)
+    with replaced(script.path) as file:
+        file.write(content)
     return script, target
 
 

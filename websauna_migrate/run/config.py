@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from websauna_migrate.packages.package import History
+from websauna_migrate.settings import ALEMBIC_SECTION
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,7 +32,7 @@ def make_config(
     history: History,
     ini: AppSettings,
     *,
-    section: str = "alembic",
+    section: str = ALEMBIC_SECTION,
     cmd_opts: Namespace | None = None,
     stdout: TextIO | None = None,
     attributes: Mapping[str, Any] | None = None,

@@ -6,7 +6,7 @@ anything else of the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,3 +49,13 @@ def run_context(app: Application, history: History, connect: Callable[[], Connec
     """Return one run of the ``env.py`` of ``history`` for ``app``; ``options`` are those of :class:`RunContext`."""
     metadata = app.metadata(history.packages)
     return RunContext(history=history, url=app.url, metadata=metadata, connect=connect, **options)
+
+
+def comparison_of(app: Application, packages: Sequence[str], history: History) -> Comparison:
+    """Return what autogenerate may see for ``packages`` of ``history``.
+
+    :raises OwnershipError: the owner of a table is not known
+    """
+    from websauna_migrate.autogenerate.comparison import make_comparison  # most runs compare nothing
+
+    return make_comparison(packages, history, app.packages, app.ownership)

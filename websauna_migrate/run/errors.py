@@ -149,6 +149,16 @@ class OpenTransaction(RunError):
         )
 
 
+class UnusableConnection(RunError):
+    """The connection that was given to ``execute()`` would not commit the steps, or could not roll one back."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(
+            f"execute() cannot use this connection: {what}; nothing was run",
+            remedy,
+        )
+
+
 class EnvFailed(RunError):
     """An ``env.py`` raised."""
 

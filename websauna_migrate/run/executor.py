@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import canceller
-from websauna_migrate.database.history_table import (
-    read_heads,
-)
-from websauna_migrate.run.steps import execute
+from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.run.alone import alone
+from websauna_migrate.run.observer import observer_of
+from websauna_migrate.run.steps import run_plan
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy.engine import Connection
+    from typing_extensions import Unpack
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.database.lock import LockHolder, RunLock
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
-    from websauna_migrate.run.steps import Progress
+    from websauna_migrate.run.observer import Callbacks, Observer
 
 
 def migrate(
@@ -40,58 +38,38 @@ def migrate(
     direction: Direction = "up",
     cascade: bool = False,
     one_transaction: bool = False,
-    on_wait: Callable[[LockHolder | None, float], None] | None = None,
-    on_plan: Callable[[Plan], None] = lambda plan: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext,
+    observer: Observer | None = None,
     cmd_opts: Namespace | None = None,
+    **callbacks: Unpack[Callbacks],
 ) -> Plan:
     """Take the histories of ``packages`` up or down to ``target``, alone on the database, and return what was done.
 
     The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
-    do, nothing waits for the lock. ``interruptible`` is entered around the run with a function that ends the
-    statement under way, to be called in another thread when the run is to stop.
+    do, nothing waits for the lock. ``observer`` is told how it goes; its methods can be given as keyword arguments too:
+    ``on_wait``, ``on_plan``, ``before_step``, ``on_progress`` and ``interruptible``.
 
     :raises MigrateError: the plan cannot be made or run; the error tells what was applied and what was not
     """
-    planned = partial(app.plan, direction=direction, cascade=cascade, graph=app.graph())
+    told = observer_of(callbacks, observer)
+    planned = partial(app.plan, packages=packages, target=target, direction=direction, cascade=cascade)
     with app.connected(writes=False) as connection:
-        plan = planned(read_heads(connection, app.histories), packages, target)
+        plan = planned(read_heads(connection, app.histories))
     if not plan.steps:
-        on_plan(plan)
+        told.on_plan(plan)
         return plan
-    with alone(app, on_wait) as (connection, lock):
-        plan = planned(read_heads(connection, app.histories), packages, target)
-        on_plan(plan)
-        with interruptible(canceller(connection)):
-            execute(
-                app,
-                plan,
-                connection,
-                one_transaction=one_transaction,
-                before_step=_at_most_each_second(lock.check),
-                on_progress=on_progress,
-                cmd_opts=cmd_opts,
-            )
+    with alone(app, told) as (connection, lock):
+        plan = planned(read_heads(connection, app.histories))
+        told.on_plan(plan)
+        check = _at_most_each_second(lock.check)
+
+        def before_step() -> None:
+            check()
+            told.before_step()
+
+        watched = observer_of({"before_step": before_step}, told)
+        with told.interruptible(canceller(connection)):
+            run_plan(app, plan, connection, watched, one_transaction=one_transaction, cmd_opts=cmd_opts)
     return plan
-
-
-@contextmanager
-def alone(
-    app: Application, on_wait: Callable[[LockHolder | None, float], None] | None
-) -> Iterator[tuple[Connection, RunLock]]:
-    """Yield a connection for a run, and the lock that it holds meanwhile."""
-    waits: list[float] = []
-
-    def waiting(holder: LockHolder | None, seconds: float) -> None:
-        waits.append(seconds)
-        if on_wait is not None:
-            on_wait(holder, seconds)
-
-    with app.connected(writes=True) as connection, app.lock(connection, waiting) as lock:
-        if waits:
-            connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
-        yield connection, lock
 
 
 def _at_most_each_second(check: Callable[[], None]) -> Callable[[], None]:

@@ -40,11 +40,22 @@ UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 
 @dataclass(slots=True)
 class Account:
-    """How far a run is: the steps that are ``done``, and whether the script under way committed by itself."""
+    """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
+    ``together`` tells that all steps are one transaction.
+    """
+
+    plan: Plan
+    dialect: str
+    together: bool
     done: list[PlanStep] = field(default_factory=list)
     in_script: bool = False
     script_committed: bool = False
+
+    @property
+    def under_way(self) -> PlanStep:
+        """The step that was not done yet, the last one where all are."""
+        return self.plan.steps[min(len(self.done), len(self.plan.steps) - 1)]
 
     def note_commit(self, _connection: Connection) -> None:
         """Take note that a transaction was committed: by the script, if one is running."""
@@ -78,37 +89,65 @@ def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
             event.remove(connection, name, listener)
 
 
-def explained(
-    app: Application, plan: Plan, account: Account, dialect: str, error: BaseException, *, together: bool
-) -> MigrateError:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a run came: the steps that the database keeps, and those that are ``left``.
+
+    ``stays`` tells why the database keeps statements of the first of those that are left, None where it does not.
+    """
+
+    applied: tuple[PlanStep, ...]
+    left: tuple[PlanStep, ...]
+    stays: str | None
+
+
+def explained(app: Application, account: Account, error: BaseException) -> MigrateError:
     """Return the error that tells what was applied and what was not when ``error`` came."""
-    done = len(account.done)
-    step = plan.steps[min(done, len(plan.steps) - 1)]
-    stays = _what_stays(step, dialect, account)
-    interrupted, lost = isinstance(error, KeyboardInterrupt), getattr(error, "connection_invalidated", False)
-    # Either may have come between the server's commit and our taking note of it.
-    committed = isinstance(error, FailedAfterCommit)
-    if committed or ((interrupted or lost) and _applied_of(app, plan.steps[-1:] if together else [step])):
-        done, stays = len(plan.steps) if together else plan.steps.index(step) + 1, None
-    elif together:
-        done = _applied_of(app, plan.steps) if account.script_committed else 0
-    ran, left = _names(plan.steps[:done]), _names(plan.steps[done:])
-    if interrupted:
-        return RunInterrupted(ran, left, stays=stays)
-    if lost:
-        return ConnectionLost(error, ran, left, stays=stays)
-    if isinstance(error, FailedAfterCommit | LockError):
-        return RunStopped(error, ran, left)
+    reached = find_out(app, account, error)
+    applied, left, stays = names(reached.applied), names(reached.left), reached.stays
+    step = account.under_way
+    if isinstance(error, KeyboardInterrupt):
+        return RunInterrupted(applied, left, stays=stays)
+    if _is_lost(error):
+        return ConnectionLost(error, applied, left, stays=stays)
+    if isinstance(error, (FailedAfterCommit, LockError)):
+        return RunStopped(error, applied, left)
     if _is_refused_block(error):
         return NotInOneTransaction(_leaves(step))
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
-    return StepFailed(*where, error, applied=ran, left=left, stays=stays)
+    return StepFailed(*where, error, applied=applied, left=left, stays=stays)
 
 
-def _what_stays(step: PlanStep, dialect: str, account: Account) -> str | None:
-    """Return why the database keeps what a step did before it broke, None where it does not."""
-    if dialect not in UNDOES_DDL:
+def find_out(app: Application, account: Account, error: BaseException) -> Reached:
+    """Return how far the run of ``account`` came when ``error`` ended it; asks the database where only it knows."""
+    steps, done = account.plan.steps, len(account.done)
+    if _is_committed(app, account, error):
+        done = len(steps) if account.together else steps.index(account.under_way) + 1
+        return Reached(steps[:done], steps[done:], None)
+    if account.together:
+        done = _applied_of(app, steps) if account.script_committed else 0
+    return Reached(steps[:done], steps[done:], _what_stays(account))
+
+
+def _is_committed(app: Application, account: Account, error: BaseException) -> bool:
+    """Tell whether the last transaction was committed: ``error`` may have come before that was taken note of."""
+    if isinstance(error, FailedAfterCommit):
+        return True
+    if not (isinstance(error, KeyboardInterrupt) or _is_lost(error)):
+        return False
+    last = account.plan.steps[-1] if account.together else account.under_way
+    return _applied_of(app, [last]) == 1
+
+
+def _is_lost(error: BaseException) -> bool:
+    return bool(getattr(error, "connection_invalidated", False))
+
+
+def _what_stays(account: Account) -> str | None:
+    """Return why the database keeps what a step did before it failed, None where it does not."""
+    if account.dialect not in UNDOES_DDL:
         return "this database cannot roll back DDL"
+    step = account.under_way
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
 
@@ -134,7 +173,8 @@ def _leaves(step: PlanStep) -> str:
     return f"{step.package} {step.revision.id} uses autocommit_block() ({step.revision.path})"
 
 
-def _names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
+def names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
+    """Return ``steps`` as errors name them."""
     return tuple(f"{step.package} {step.revision.id}" for step in steps)
 
 

@@ -49,7 +49,7 @@ def write_sql(
         raise UsageError("downgrade --sql needs to know where it starts", "write FROM:TO, as in head:base")
     graph = app.graph()
     rows, target = _offline_rows(graph, app.selected(packages), target)
-    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade, graph=graph)
+    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
     if one_transaction:
         refuse_own_transactions(plan, app.url.get_backend_name())
     environments = open_all(app, plan, None, output, cmd_opts)

@@ -12,19 +12,20 @@ from sqlalchemy.engine import Engine
 from websauna_migrate.autogenerate.comparison import Comparison, Writing
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
-from websauna_migrate.database.connection import PREFIX, connected, database_url
+from websauna_migrate.database.connection import PREFIX, read_database
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import package_names, parse_x_options
-from websauna_migrate.run.context import RunContext, run_context
+from websauna_migrate.run.context import RunContext, comparison_of, run_context
 from websauna_migrate.run.errors import WrongPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.connection import Database
 
 
 URL = PREFIX + "url"
@@ -49,14 +50,10 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
         if given is not None:
             yield _on_given(app, history, given, stack, comparison)
             return
-        settings = _settings(app, config)
-        run = run_context(
-            app,
-            history,
-            lambda: stack.enter_context(connected(settings, str(app.ini.path), writes=True)),
-            comparison=comparison,
+        moved = replace(app, moved_to=_database_of_caller(app, config))
+        yield run_context(
+            moved, history, lambda: stack.enter_context(moved.connected(writes=True)), comparison=comparison
         )
-        yield replace(run, url=database_url(settings, str(app.ini.path)))
 
 
 def _on_given(
@@ -71,12 +68,12 @@ def _on_given(
     return replace(run, url=given.engine.url)
 
 
-def _settings(app: Application, config: Config) -> Mapping[str, str]:
-    """Return the settings that name the database: those of the INI, or the URL that a program set in ``config``."""
+def _database_of_caller(app: Application, config: Config) -> Database | None:
+    """Return the database whose URL a program set in ``config``, None where it is that of the INI."""
     url = config.get_main_option(URL)
     if url is None or url == _in_file(config):
-        return app.ini.settings
-    return {URL: url}
+        return None
+    return read_database({URL: url}, str(app.ini.path))
 
 
 def _in_file(config: Config) -> str | None:
@@ -94,7 +91,7 @@ def _comparison(app: Application, packages: Sequence[str], history: History, con
     name = command[0].__name__ if command else "revision"
     if name != "check" and command and not getattr(config.cmd_opts, "autogenerate", False):
         return None
-    comparison = app.comparison(packages, history)
+    comparison = comparison_of(app, packages, history)
     if name == "check":
         return comparison
     from websauna_migrate.autogenerate.renamed import Renames

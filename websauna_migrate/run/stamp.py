@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import create_missing, differing_rows, history_table, read_heads
+from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
 from websauna_migrate.revisions.plan import plan_stamp
-from websauna_migrate.run.executor import alone
+from websauna_migrate.run.alone import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
-    from websauna_migrate.database.lock import LockHolder
+    from websauna_migrate.run.observer import Observer
 
 
 def stamp(
     app: Application,
     packages: Sequence[str],
     targets: Sequence[str],
+    observer: Observer,
     *,
     purge: bool = False,
-    on_wait: Callable[[LockHolder | None, float], None] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Write ``targets`` into the history tables of ``packages`` and return their rows; runs no revision.
 
     ``purge`` forgets what the tables hold first.
     """
-    with alone(app, on_wait) as (connection, _):
+    with alone(app, observer) as (connection, _):
         rows = read_heads(connection, app.histories)
         heads = plan_stamp(app.graph(), rows, app.selected(packages), targets, purge=purge)
         _write_heads(app, heads, rows, connection)
@@ -39,11 +39,10 @@ def stamp(
 def ensure_version(
     app: Application,
     packages: Sequence[str],
-    *,
-    on_wait: Callable[[LockHolder | None, float], None] | None = None,
+    observer: Observer,
 ) -> None:
     """Make the history tables of ``packages`` that do not exist yet."""
-    with alone(app, on_wait) as (connection, _):
+    with alone(app, observer) as (connection, _):
         rows = read_heads(connection, map(app.history, app.selected(packages)))
         _write_heads(app, rows, rows, connection)
 
@@ -55,6 +54,4 @@ def _write_heads(
     with connection.begin():
         for package, wanted in heads.items():
             table = history_table(app.history(package).history_table)
-            create_missing(table, connection)
-            for change in differing_rows(table, rows.get(package, ()), wanted):
-                connection.execute(change)
+            replace_rows(table, rows.get(package, ()), wanted, connection)

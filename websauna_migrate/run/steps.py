@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from websauna_migrate.database.connection import commits_by_itself, connection_of
 from websauna_migrate.database.history_table import create_missing, read_heads, row_changes
-from websauna_migrate.database.sqlite_keys import keys_unenforced
+from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
 from websauna_migrate.exceptions import RunError, listed
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
-from websauna_migrate.run.errors import HeadsDiffer, OpenTransaction, TransactionEndedInside
+from websauna_migrate.run.errors import HeadsDiffer, OpenTransaction, TransactionEndedInside, UnusableConnection
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
+from websauna_migrate.run.observer import Progress, observer_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,21 +22,12 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
+    from typing_extensions import Unpack
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.revisions.plan import Plan, PlanStep
     from websauna_migrate.run.environment import Environment
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A step that begins or is done: ``number`` of ``total``, counted from 1, and the seconds that it took."""
-
-    step: PlanStep
-    number: int
-    total: int
-    state: Literal["begins", "done"]
-    seconds: float = 0.0
+    from websauna_migrate.run.observer import Callbacks, Observer
 
 
 def execute(
@@ -45,15 +36,20 @@ def execute(
     connection: Connection,
     *,
     one_transaction: bool = False,
-    before_step: Callable[[], None] = lambda: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    observer: Observer | None = None,
     cmd_opts: Namespace | None = None,
+    **callbacks: Unpack[Callbacks],
 ) -> None:
     """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
 
     Each step commits together with its row in the history table; with ``one_transaction`` all steps commit together.
-    ``before_step`` may raise to stop; it is called before each step, and before each commit that would still undo one.
+    ``observer`` is told how it goes; its methods can be given as keyword arguments too. ``before_step`` may raise to
+    stop; it is called before each step, and before each commit that would still undo one.
 
+    ``connection`` may be any connection to the database of the plan that has no transaction open and is not in
+    AUTOCOMMIT. On SQLite its transactions cover DDL while the steps run, whatever its driver does by itself.
+
+    :raises UnusableConnection: a transaction is open on ``connection``, or it is in AUTOCOMMIT; nothing was run
     :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
     :raises RunStopped: ``before_step`` found that the lock is lost
@@ -62,21 +58,37 @@ def execute(
     :raises NotInOneTransaction: a step cannot run inside a transaction
     :raises HeadsDiffer: the history tables do not hold what the plan says
     """
+    _refuse_unusable(connection)
+    real = real_transactions(connection) if connection.dialect.name == "sqlite" else nullcontext()
+    with real:
+        told = observer_of(callbacks, observer)
+        run_plan(app, plan, connection, told, one_transaction=one_transaction, cmd_opts=cmd_opts)
+
+
+def run_plan(
+    app: Application,
+    plan: Plan,
+    connection: Connection,
+    observer: Observer,
+    *,
+    one_transaction: bool,
+    cmd_opts: Namespace | None,
+) -> None:
+    """Do what :func:`execute` does, on a connection of our own."""
     if not plan.steps:
         return
     if one_transaction:
         refuse_own_transactions(plan, connection.dialect.name)
-    account = Account()
-    told = partial(explained, app, plan, account, connection.dialect.name, together=one_transaction)
+    account = Account(plan, connection.dialect.name, together=one_transaction)
     try:
         environments = open_all(app, plan, connection, None, cmd_opts)
         try:
-            _run_steps(environments, plan, connection, account, one_transaction, before_step, on_progress)
+            _run_steps(environments, connection, account, observer)
         except (SystemExit, Exception) as error:
-            raise told(error) from error
+            raise explained(app, account, error) from error
         _verify(app, plan, connection)
     except KeyboardInterrupt as error:
-        raise told(error) from error
+        raise explained(app, account, error) from error
 
 
 def rehearse(
@@ -94,39 +106,41 @@ def rehearse(
     :raises RunInterrupted: on KeyboardInterrupt
     """
     environments = open_all(app, plan, connection, None, None)
-    account = Account()
+    account = Account(plan, connection.dialect.name, together=True)
     try:
         with transaction():
             for step in plan.steps:
-                _run_step(environments[step.package], step, connection, account, inside=True)
+                _run_step(environments[step.package], step, connection, account)
                 after_step(step)
                 account.done.append(step)
     except (KeyboardInterrupt, SystemExit, Exception) as error:
-        raise explained(app, plan, account, connection.dialect.name, error, together=True) from error
+        raise explained(app, account, error) from error
+
+
+def _refuse_unusable(connection: Connection) -> None:
+    """Raise where steps on a connection of the caller's own would not commit, or could not be rolled back."""
+    if connection.in_transaction():
+        raise UnusableConnection("a transaction is open on it", "commit or roll back before execute() is called")
+    if commits_by_itself(connection):
+        reason = "it is in AUTOCOMMIT, so a revision that fails could not be rolled back"
+        raise UnusableConnection(reason, "pass one without that isolation level")
 
 
 def _run_steps(
-    environments: Mapping[str, Environment],
-    plan: Plan,
-    connection: Connection,
-    account: Account,
-    one_transaction: bool,
-    before_step: Callable[[], None],
-    on_progress: Callable[[Progress], None],
+    environments: Mapping[str, Environment], connection: Connection, account: Account, observer: Observer
 ) -> None:
-    total = len(plan.steps)
-    together = _begin_together if one_transaction else nullcontext
-    # Where DDL cannot be undone, what was done is better written down than not.
-    may_still_stop = before_step if connection.dialect.name in UNDOES_DDL else lambda: None
+    steps = account.plan.steps
+    together = _begin_together if account.together else nullcontext
     with commits_heard(connection, account), keys_unenforced(connection) as check_keys, together(connection):
-        for number, step in enumerate(plan.steps, 1):
-            on_progress(Progress(step, number, total, "begins"))
+        # Where DDL cannot be undone, what was done is better written down than not.
+        checks = (check_keys, observer.before_step) if account.dialect in UNDOES_DDL else (check_keys,)
+        for number, step in enumerate(steps, 1):
+            observer.on_progress(Progress(step, number, len(steps), "begins"))
             started = time.monotonic()
-            before_step()
-            checks = (check_keys, may_still_stop)
-            _run_step(environments[step.package], step, connection, account, checks, inside=one_transaction)
+            observer.before_step()
+            _run_step(environments[step.package], step, connection, account, checks)
             account.done.append(step)
-            on_progress(Progress(step, number, total, "done", time.monotonic() - started))
+            observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
 
 
 def _run_step(
@@ -135,10 +149,9 @@ def _run_step(
     connection: Connection,
     account: Account,
     checks: Sequence[Callable[[], None]] = (),
-    *,
-    inside: bool,
 ) -> None:
-    """Run one step in a transaction of its own, or ``inside`` the one that is open; ``checks`` come before its end."""
+    """Run one step in a transaction of its own, or in that of all steps; ``checks`` come before its end."""
+    inside = account.together
     if not inside and connection.in_transaction():
         raise OpenTransaction(step.package)
     outer = connection.get_transaction() if inside else None
@@ -168,12 +181,12 @@ def run_script(environment: Environment, step: PlanStep) -> None:
         module = environment.modules[step.revision.id]
         run: Callable[[], object] = module.upgrade if step.direction == "up" else module.downgrade
         run()
-        assert migration.connection is not None  # offline it is one that writes SQL
-        end_revision(migration.connection)
+        connection = connection_of(migration)  # offline it is one that writes SQL
+        end_revision(connection)
         for change in row_changes(environment.table, step.old_rows, step.new_rows):
             if migration.as_sql:
                 migration.execute(change)
-            elif migration.connection.execute(change).rowcount == 0:
+            elif connection.execute(change).rowcount == 0:
                 raise RunError(
                     f"the table {environment.table.name} no longer holds {listed(step.old_rows)}",
                     "check whether another program writes to it",

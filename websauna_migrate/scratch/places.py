@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.connection import PREFIX, open_engine
+from websauna_migrate.database.connection import PREFIX, read_database
 from websauna_migrate.exceptions import reason_of
 from websauna_migrate.scratch import mysql, postgresql, sqlite
 from websauna_migrate.scratch.account import place_for_folders, server_account
@@ -55,7 +55,7 @@ class ScratchPlace:
     @contextmanager
     def connected(self, settings: Mapping[str, Any] | None = None) -> Iterator[Connection]:
         """Yield a connection for a run. ``settings`` are those of the application, for all but the URL."""
-        engine = open_engine(self.settings(settings or {}), SETTING, writes=True)
+        engine = read_database(self.settings(settings or {}), SETTING).engine_of_run(writes=True)
         self.guard(engine)
         with engine.connect() as connection:
             yield connection

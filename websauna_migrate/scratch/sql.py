@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.pool import NullPool
 
-from websauna_migrate.database.connection import PREFIX, make_engine
+from websauna_migrate.database.connection import Database
 from websauna_migrate.scratch.errors import SETTING
 
 if TYPE_CHECKING:
@@ -20,6 +20,6 @@ if TYPE_CHECKING:
 def administering(url: URL) -> Iterator[Connection]:
     """Yield a connection whose statements commit one by one, and are sent as they are written."""
     options = {"isolation_level": "AUTOCOMMIT", "execution_options": {"no_parameters": True}}
-    engine = make_engine({PREFIX + "url": url}, SETTING, poolclass=NullPool, **options)
+    engine = Database(url, SETTING).engine(poolclass=NullPool, **options)
     with engine.connect() as connection:
         yield connection

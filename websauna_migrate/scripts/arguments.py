@@ -6,12 +6,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from websauna_migrate.settings import ALEMBIC_SECTION
+
 
 def add_global_options(parser: ArgumentParser) -> None:
     """Add the options that come before the subcommand."""
     parser.add_argument("-c", "--config", action="append", metavar="INI", help="the settings file of the application")
     parser.add_argument(
-        "-n", "--name", default="alembic", help="the section of the settings file with Alembic's options"
+        "-n", "--name", default=ALEMBIC_SECTION, help="the section of the settings file with Alembic's options"
     )
     parser.add_argument("-x", action="append", metavar="NAME=VALUE", help="packages=all, packages=a,b and others")
     add_output_options(parser, default=False)

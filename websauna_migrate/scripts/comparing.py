@@ -17,6 +17,7 @@ from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import RunError
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.revisions.plan import known_rows
+from websauna_migrate.run.context import comparison_of
 from websauna_migrate.scripts.asking import ask, can_read_and_answer
 from websauna_migrate.scripts.loading import Loaded
 from websauna_migrate.scripts.printing import tell
@@ -41,7 +42,7 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
 def comparisons(loaded: Loaded) -> Iterator[tuple[Selected, Comparison]]:
     """Yield each history with the comparison of its packages."""
     for one in loaded.selected:
-        yield one, loaded.app.comparison(one.packages, one.history)
+        yield one, comparison_of(loaded.app, one.packages, one.history)
 
 
 def new_comparisons(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError
+from websauna_migrate.packages.histories import package_here
 from websauna_migrate.packages.selection import Selected, package_names, parse_x_options, select
 from websauna_migrate.scripts.printing import settings_files, show_warnings_as_lines, warn
 
@@ -49,7 +50,9 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     with redirect_stdout(sys.stderr):  # what an application prints while it starts is not a result
         app = load_application(settings_file(options), options.name, complete=complete)
     _collect_garbage_again()
-    selected = select(app.histories, package_names(x.packages, app.packages, app.current_package()))
+    selected = select(
+        app.histories, package_names(x.packages, app.packages, package_here(app.packages, app.app_package))
+    )
     if needs_owners:
         app.ownership.require()
     for problem in app.ownership.problems:

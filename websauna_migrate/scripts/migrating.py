@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
-from functools import partial
+from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.backup import back_up
-from websauna_migrate.scripts.printing import say, say_who_holds, tell
-from websauna_migrate.scripts.progress import shown_progress
+from websauna_migrate.scripts.printing import say, tell
+from websauna_migrate.scripts.progress import Waiting, shown_progress
 from websauna_migrate.scripts.repairing import confirm_removal
 from websauna_migrate.scripts.showing import warn_of_reports
 from websauna_migrate.scripts.signals import ended_by_signals
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+    from websauna_migrate.bootstrap import Application
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
-    from websauna_migrate.run.steps import Progress
+    from websauna_migrate.run.observer import Progress
     from websauna_migrate.scripts.loading import Loaded
 
 
@@ -47,7 +47,7 @@ def stamp(options: Namespace, loaded: Loaded) -> int:
     if options.sql:
         write_stamp_sql(app, packages, options.revisions, sys.stdout)
         return 0
-    heads = write_rows(app, packages, options.revisions, purge=options.purge, on_wait=say_who_holds(options))
+    heads = write_rows(app, packages, options.revisions, Waiting(options), purge=options.purge)
     for package, rows in heads.items():
         say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
     return 0
@@ -61,13 +61,11 @@ def ensure_version(options: Namespace, loaded: Loaded) -> int:
     if options.sql:
         write_ensure_version_sql(loaded.app, loaded.packages, sys.stdout)
     else:
-        create_history_tables(loaded.app, loaded.packages, on_wait=say_who_holds(options))
+        create_history_tables(loaded.app, loaded.packages, Waiting(options))
     return 0
 
 
 def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
-    from websauna_migrate.run.executor import migrate
-
     if options.sql and options.backup:
         raise UsageError("--sql changes no database, so there is nothing to back up", "leave out --backup")
     run_options: dict[str, Any] = {
@@ -81,12 +79,7 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
         return 0
     if direction == "down" and options.revision == "base":
         confirm_removal(options, loaded)
-
-    def on_plan(plan: Plan) -> None:
-        warn_of_reports(options, plan)
-        back_up(options, loaded.app, plan)
-
-    _run(options, partial(migrate, loaded.app, loaded.packages, options.revision, on_plan=on_plan, **run_options))
+    _run(options, loaded, run_options)
     return 0
 
 
@@ -99,19 +92,37 @@ def _print_sql(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) 
     print(output.getvalue(), end="")
 
 
-def _run(options: Namespace, migrate: Callable[..., Plan]) -> None:
-    seconds: dict[str, float] = {}
+class _Shown(Waiting):
+    """Shows a run on stderr, makes its backup, and ends it on a signal."""
 
-    def on_progress(progress: Progress) -> None:
-        seconds[progress.step.package] = seconds.get(progress.step.package, 0) + progress.seconds
-        show_progress(progress)
+    def __init__(self, options: Namespace, app: Application, show: Callable[[Progress], None]) -> None:
+        super().__init__(options)
+        self.app = app
+        self.show = show
+        self.seconds: dict[str, float] = {}
+
+    def on_plan(self, plan: Plan) -> None:
+        warn_of_reports(self.options, plan)
+        back_up(self.options, self.app, plan)
+
+    def on_progress(self, progress: Progress) -> None:
+        self.seconds[progress.step.package] = self.seconds.get(progress.step.package, 0) + progress.seconds
+        self.show(progress)
+
+    def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
+        return ended_by_signals(cancel)
+
+
+def _run(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> None:
+    from websauna_migrate.run.executor import migrate
 
     # What a revision prints is not a result.
-    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
-        done = migrate(on_wait=say_who_holds(options), on_progress=on_progress, interruptible=ended_by_signals)
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
+        shown = _Shown(options, loaded.app, show)
+        done = migrate(loaded.app, loaded.packages, options.revision, observer=shown, **run_options)
     if not done.steps:
         say(options, "nothing to do")
     elif not options.quiet:
         from websauna_migrate.scripts.report import summary_text
 
-        tell(summary_text(done, seconds, colour=sys.stderr.isatty()).rstrip())
+        tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.packages.errors import InstalledHistory
+from websauna_migrate.packages.histories import place_for_revisions
 from websauna_migrate.packages.selection import is_installed
 from websauna_migrate.scripts.printing import say, tell, warn
 
@@ -21,7 +22,7 @@ def init(options: Namespace, loaded: Loaded) -> int:
     if options.directory and len(loaded.packages) > 1:
         raise UsageError("one folder cannot hold the revisions of several packages", "select one with -x packages=")
     for name in loaded.packages:
-        usual = loaded.app.place_for_revisions(name)
+        usual = place_for_revisions(name, loaded.app.history(name), loaded.app.ini.path.parent)
         folder = Path(options.directory).absolute() if options.directory else usual
         if is_installed(folder):
             _refuse_installed(options, loaded, InstalledHistory(name, str(folder)))

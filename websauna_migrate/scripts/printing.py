@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 from websauna_migrate.exceptions import PROGRAM, MigrateError, escaped, one_line
 from websauna_migrate.scripts.errors import StatementFailed
 from websauna_migrate.scripts.streams import encodable, fits
+from websauna_migrate.settings import ALEMBIC_SECTION
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from websauna_migrate.database.lock import LockHolder
     from websauna_migrate.revisions.plan import Report
-
-_SECTION = "alembic"  # with the options of Alembic, by default
 
 
 def show(text: str) -> None:
@@ -49,19 +47,6 @@ def say(options: Namespace, line: str) -> None:
         tell(escaped(line))
 
 
-def say_who_holds(options: Namespace) -> Callable[[LockHolder | None, float], None]:
-    """Return a function that prints, once for each holder, who holds the lock that a run waits for."""
-    known: list[object] = []
-
-    def say_holder(holder: LockHolder | None, _waited: float) -> None:
-        which = holder and (holder.process, holder.host)
-        if which not in known:
-            known.append(which)
-            say(options, f"waiting for another run on this database: {holder or 'unknown process'}")
-
-    return say_holder
-
-
 def fail(options: Namespace, error: BaseException) -> None:
     """Print the line of an error to stderr."""
     if getattr(error, "orig", None) is not None:  # SQLAlchemy's, which adds the statement and a link
@@ -86,10 +71,10 @@ def message(error: BaseException, program: Sequence[str] = PROGRAM) -> str:
 
 def program(options: Namespace) -> tuple[str, ...]:
     """Return the start of a command that uses the settings file as it was given."""
-    named, section = settings_files(options), vars(options).get("name", _SECTION)
+    named, section = settings_files(options), vars(options).get("name", ALEMBIC_SECTION)
     if len(named) != 1:
         return PROGRAM
-    return (*PROGRAM, "-c", *named, *(("-n", section) if section != _SECTION else ()))
+    return (*PROGRAM, "-c", *named, *(("-n", section) if section != ALEMBIC_SECTION else ()))
 
 
 def settings_files(options: Namespace) -> list[str]:

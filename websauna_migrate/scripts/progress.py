@@ -9,13 +9,31 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import escaped
-from websauna_migrate.scripts.printing import tell
+from websauna_migrate.run.observer import Observer
+from websauna_migrate.scripts.printing import say, tell
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from websauna_migrate.run.steps import Progress
+    from websauna_migrate.database.lock_base import LockHolder
+    from websauna_migrate.run.observer import Progress
+
+
+class Waiting(Observer):
+    """Prints, once for each holder, who holds the lock that a run waits for."""
+
+    def __init__(self, options: Namespace) -> None:
+        self.options = options
+        self._known: list[object] = []
+
+    def on_wait(self, holder: LockHolder | None, seconds: float) -> None:
+        """Print who holds the lock, unless that was printed before."""
+        which = holder and (holder.process, holder.host)
+        if which not in self._known:
+            self._known.append(which)
+            say(self.options, f"waiting for another run on this database: {holder or 'unknown process'}")
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from websauna_migrate.exceptions import UsageError, command, listed
 from websauna_migrate.scripts.asking import can_answer, confirm
 from websauna_migrate.scripts.border import FAILED
-from websauna_migrate.scripts.printing import program, say, say_who_holds, show, show_json, tell
+from websauna_migrate.scripts.printing import program, say, show, show_json, tell
+from websauna_migrate.scripts.progress import Waiting
 from websauna_migrate.scripts.signals import ended_by_signals
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
     if not (options.yes and options.quiet):
         _tell_changes(history.package, adoption)
     confirm("adopt", yes=options.yes)
-    carry_out(app, adoption, say_who_holds(options))
+    carry_out(app, adoption, Waiting(options))
     say(options, f"{history.package}: adopted at {', '.join(adoption.rows) or 'base'}")
     _say_what_stays(options, history.package, adoption)
     return 0

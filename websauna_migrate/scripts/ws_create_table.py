@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from websauna_migrate.scripts.border import run_script
 from websauna_migrate.scripts.loading import load
 from websauna_migrate.scripts.streams import standard_streams
+from websauna_migrate.settings import ALEMBIC_SECTION
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,7 +37,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("-x", action="append", metavar="packages=NAMES", help="packages=all, packages=a,b")
     parser.add_argument("--raiseerr", action="store_true", help="show the stack trace of an error")
-    parser.set_defaults(name="alembic")
+    parser.set_defaults(name=ALEMBIC_SECTION)
     return parser
 
 

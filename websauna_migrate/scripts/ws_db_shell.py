@@ -47,11 +47,12 @@ def build_parser() -> ArgumentParser:
 def become_client(options: Namespace, arguments: Sequence[str]) -> int:
     """Replace this process by the client: it then has the terminal, the signals and the exit code."""
     from websauna_migrate.database.client import choose, option_file, shell_calls
-    from websauna_migrate.database.connection import database_url
+    from websauna_migrate.database.connection import read_database
     from websauna_migrate.settings.app import read_app
 
     app = read_app(options.settings_file)
-    call = choose(shell_calls(database_url(app.settings, str(app.path)), arguments), options.client)
+    url = read_database(app.settings, str(app.path)).url
+    call = choose(shell_calls(url, arguments), options.client)
     with option_file(call) as (argv, _):
         sys.stdout.flush()
         # Python ignores SIGPIPE, and the client would inherit that.

@@ -60,12 +60,12 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     """Write the dump to the target of ``options``. The exit code is that of the dump program."""
     from websauna_migrate.database.client import sqlite_file
-    from websauna_migrate.database.connection import database_url
+    from websauna_migrate.database.connection import read_database
     from websauna_migrate.database.dump import dump
     from websauna_migrate.settings.app import read_app
 
     app = read_app(options.settings_file)
-    url = database_url(app.settings, str(app.path))
+    url = read_database(app.settings, str(app.path)).url
     if arguments and url.get_backend_name() == "sqlite":
         raise UsageError("SQLite is dumped without a program", "leave out -- and the arguments after it")
     target = options.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from websauna_migrate.revisions.rebase import replace_file, with_down_revision
+from websauna_migrate.revisions.rebase import with_down_revision
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,3 @@ def test_only_the_value_changes(line, value, written, end):
 )
 def test_what_is_not_one_plain_value_is_not_rewritten(source):
     assert with_down_revision(source.encode(), "new") is None
-
-
-def test_a_file_is_replaced_or_stays(tmp_path):
-    path = tmp_path / "script.py"
-    path.write_text("old")
-    replace_file(path, b"new")
-    assert path.read_text() == "new"
-    with pytest.raises(TypeError):
-        replace_file(path, "no bytes")
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("script.py", "new")]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from websauna_migrate.revisions.plan import PlanStep
+from websauna_migrate.revisions.plan import Plan, PlanStep
+from websauna_migrate.revisions.scripts import Revision
 from websauna_migrate.run import executor, failures
-from websauna_migrate.run.errors import ConnectionLost, RunInterrupted, StepFailed
+from websauna_migrate.run.errors import ConnectionLost, FailedAfterCommit, RunInterrupted, StepFailed
 
+NO_APP = None  # for what needs not ask the database
 NAMES = tuple(f"shop s{number}" for number in range(1, 401))
+
+
+def plan(*ids: str) -> Plan:
+    revisions = [Revision(id_, (), (), (), (), (), "", None, Path(f"{id_}.pyc")) for id_ in ids]
+    return Plan("up", tuple(PlanStep("shop", revision, "up", (), ()) for revision in revisions), (), {}, {})
 
 
 def failed(applied=(), left=("shop s1",), stays=None) -> StepFailed:
@@ -52,8 +61,35 @@ def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monk
 
 
 @pytest.mark.parametrize(("dialect", "stays"), [("postgresql", False), ("sqlite", False), ("mariadb", True)])
-def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays, monkeypatch):
-    monkeypatch.setattr(failures, "uses_autocommit_block", lambda revision, direction: False)
-    step = PlanStep("shop", None, "up", (), ("s1",))
+def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays):
+    reached = failures.find_out(NO_APP, failures.Account(plan("s1", "s2"), dialect, together=False), ValueError())
 
-    assert (failures._what_stays(step, dialect, failures.Account()) is not None) == stays
+    assert (reached.stays is not None) == stays
+
+
+def test_a_run_came_as_far_as_its_last_commit():
+    account = failures.Account(plan("s1", "s2", "s3"), "postgresql", together=False)
+    account.done.append(account.plan.steps[0])
+
+    failed, committed = (
+        failures.find_out(NO_APP, account, error) for error in (ValueError(), FailedAfterCommit(ValueError()))
+    )
+
+    assert (failures.names(failed.applied), failures.names(failed.left)) == (("shop s1",), ("shop s2", "shop s3"))
+    assert (failures.names(committed.applied), failures.names(committed.left)) == (("shop s1", "shop s2"), ("shop s3",))
+
+
+def test_of_one_transaction_all_is_applied_or_nothing():
+    account = failures.Account(plan("s1", "s2"), "postgresql", together=True)
+    account.done.append(account.plan.steps[0])
+
+    assert failures.find_out(NO_APP, account, ValueError()).applied == ()
+    assert failures.find_out(NO_APP, account, FailedAfterCommit(ValueError())).applied == account.plan.steps
+
+
+def test_a_script_that_committed_by_itself_leaves_what_it_did():
+    account = failures.Account(plan("s1"), "postgresql", together=False)
+    with account.of_script():
+        account.note_commit(None)
+
+    assert failures.find_out(NO_APP, account, ValueError()).stays

@@ -1,0 +1,43 @@
+"""Files that change as a whole or stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from websauna_migrate.files import replaced
+
+
+def contents(folder):
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text("old")
+    path.chmod(0o640)
+
+    with replaced(path) as file:
+        file.write(b"new")
+        assert path.read_text() == "old"
+
+    assert contents(tmp_path) == {"script.py": "new"}
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("existing", [{}, {"script.py": "old"}])
+def test_an_error_leaves_everything_as_it_was(tmp_path, existing):
+    for name, text in existing.items():
+        (tmp_path / name).write_text(text)
+
+    with pytest.raises(ZeroDivisionError), replaced(tmp_path / "script.py") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+
+    assert contents(tmp_path) == existing
+
+
+def test_a_file_that_is_not_complete_is_no_revision_script(tmp_path):
+    with replaced(tmp_path / "script.py"):
+        (name,) = contents(tmp_path)
+        assert name.startswith(".")
+        assert not name.endswith(".py")

@@ -1,0 +1,144 @@
+"""SQLite around a run: the file, transactions that are real ones, and foreign keys while tables are rebuilt."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from websauna_migrate.database.errors import BrokenForeignKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import URL, Connection, Engine
+
+_BUSY_TIMEOUT = 60  # seconds that a connection of a run waits for another one
+_PATIENCE = 1  # seconds of it that it waits in C, where a signal does not reach Python
+_LEGACY_TRANSACTION_CONTROL = -1  # of the module sqlite3, which names it from Python 3.12
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """Return the absolute path of the file that the driver opens for ``url``, None for a database in memory."""
+    (name,), _ = url.set(drivername="sqlite").get_dialect()().create_connect_args(url)
+    # An URI name, of https://www.sqlite.org/uri.html
+    if name.startswith("file:") and "uri" in url.query:
+        parts = urlsplit(name)
+        name = ":memory:" if parse_qs(parts.query).get("mode") == ["memory"] else unquote(parts.path)
+    return None if name in ("", ":memory:") else Path(name).absolute()
+
+
+def begin_for_real(engine: Engine, *, writes: bool) -> None:
+    """Make the transactions of ``engine`` real ones: the driver begins none by itself, and none later than told.
+
+    One that ``writes`` takes the write lock when it begins.
+    """
+
+    @event.listens_for(engine, "connect")
+    def no_implicit_begin(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None
+        dbapi_connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        _begin(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def real_transactions(connection: Connection) -> Iterator[None]:
+    """Make the transactions of a SQLite ``connection`` real ones while the block runs.
+
+    By itself the driver begins one with the first row that is written: DDL before it cannot be rolled back. Where
+    an event begins transactions already, as for the engines of :func:`begin_for_real`, it goes on doing so.
+    """
+    driver: Any = connection.connection.driver_connection
+    with _transactions_left_to_sql(driver), ExitStack() as stack:
+        with connection.begin() as transaction:
+            are_real = driver.in_transaction
+            transaction.rollback()
+        if not are_real:
+            event.listen(connection, "begin", _begin_immediate)
+            stack.callback(event.remove, connection, "begin", _begin_immediate)
+        yield
+
+
+@contextmanager
+def _transactions_left_to_sql(driver: Any) -> Iterator[None]:
+    """Let the driver begin no transaction by itself, and end one when it is told to."""
+    before = {name: getattr(driver, name) for name in ("isolation_level", "autocommit") if hasattr(driver, name)}
+    if "autocommit" in before:  # from Python 3.12; True ends the transaction that False has always open
+        driver.autocommit = True
+        driver.autocommit = _LEGACY_TRANSACTION_CONTROL
+    driver.isolation_level = None
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(driver, name, value)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    _begin(connection, "BEGIN IMMEDIATE")
+
+
+def _begin(connection: Connection, statement: str) -> None:
+    """Begin a transaction, and wait for that in Python, so that Ctrl-C ends it. In AUTOCOMMIT there is none."""
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    cursor = connection.connection.cursor()
+    (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()  # milliseconds
+    cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+    try:
+        for left in range(_BUSY_TIMEOUT, 0, -_PATIENCE):
+            try:
+                connection.exec_driver_sql(statement)
+                break
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or left <= _PATIENCE:
+                    raise
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {timeout}")
+
+
+@contextmanager
+def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
+    """Switch the enforcement of foreign keys off on SQLite, and yield a check to be made before each commit.
+
+    Batch mode drops the old table, and the rows that refer to it would go too. The pragma does nothing inside a
+    transaction, so it stands around all of them; where keys are not enforced, there is nothing to check.
+    """
+    if connection.dialect.name != "sqlite" or not _rows(connection, "PRAGMA foreign_keys"):
+        yield lambda: None
+        return
+    try:
+        broken: set[Any] | None = set(_rows(connection, "PRAGMA foreign_key_check"))
+    except connection.dialect.loaded_dbapi.Error:  # a key refers to columns that are not unique
+        broken = None
+    _rows(connection, "PRAGMA foreign_keys = OFF")
+
+    def check_keys() -> None:
+        if broken is None:
+            return
+        now = set(_rows(connection, "PRAGMA foreign_key_check"))
+        new = sorted(now - broken, key=str)
+        # Rows that were broken before may be others now, of a renamed table for instance.
+        if len(now) > len(broken):
+            raise BrokenForeignKeys(
+                tuple(f"row {row} of {table} refers to a missing row of {target}" for table, row, target, _ in new)
+            )
+
+    try:
+        yield check_keys
+    finally:
+        connection.rollback()
+        _rows(connection, "PRAGMA foreign_keys = ON")
+
+
+def _rows(connection: Connection, statement: str) -> list[Any]:
+    """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
+    rows: list[Any] = connection.connection.cursor().execute(statement).fetchall()
+    return [] if rows == [(0,)] else rows

@@ -1,0 +1,34 @@
+"""Files that change as a whole: once for all wings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of ``path`` when the block ends; on an error ``path`` stays as is.
+
+    An existing file keeps its permissions. The name that the file has meanwhile is hidden and ends with ``.partial``.
+
+    :raises OSError: the folder cannot be written to, or the disk is full
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("xb") as file:
+            if path.exists():
+                shutil.copymode(path, partial)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""A connection for a run, alone on its database: the lock is taken before anything is read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from websauna_migrate.database.connection import parse_url
+from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
+from websauna_migrate.exceptions import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.lock_base import LockHolder, RunLock
+    from websauna_migrate.run.observer import Observer
+    from websauna_migrate.settings.app import AppSettings
+
+LOCK_URL = "websauna_migrate.lock_url"
+LOCK_TIMEOUT = "websauna_migrate.lock_timeout"
+
+
+@contextmanager
+def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, RunLock]]:
+    """Yield a connection for a run, and the lock that it holds meanwhile; ``observer`` is told who it waits for.
+
+    :raises SettingsError: a setting of the connection or of the lock is wrong
+    :raises DatabaseUnreachable: the database cannot be connected to
+    :raises LockError: the lock could not be acquired
+    """
+    url = app.ini.settings.get(LOCK_URL)
+    waits: list[float] = []
+
+    def on_wait(holder: LockHolder | None, seconds: float) -> None:
+        waits.append(seconds)
+        observer.on_wait(holder, seconds)
+
+    with app.connected(writes=True) as connection:
+        lock = run_lock(
+            connection.engine,
+            schema=connection.dialect.default_schema_name,
+            timeout=_seconds(app.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
+            lock_url=parse_url(url, str(app.ini.path), LOCK_URL) if url else None,
+            on_wait=on_wait,
+        )
+        with lock as held:
+            if waits:
+                connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
+            yield connection, held
+
+
+def _seconds(ini: AppSettings, name: str, default: float) -> float:
+    value = ini.settings.get(name, "").strip()
+    try:
+        seconds = float(value) if value else default
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:
+        raise SettingsError(f"{ini.path}: {name} = {value} is not valid", "write a number of seconds, 0 or more")
+    return seconds

@@ -1,0 +1,72 @@
+"""What a run says while it works, to whoever started it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from websauna_migrate.database.lock_base import LockHolder
+    from websauna_migrate.revisions.plan import Plan, PlanStep
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins or is done: ``number`` of ``total``, counted from 1, and the seconds that it took."""
+
+    step: PlanStep
+    number: int
+    total: int
+    state: Literal["begins", "done"]
+    seconds: float = 0.0
+
+
+class Observer:
+    """Follows a run; override what you want to know. Each method does nothing by default."""
+
+    def on_wait(self, holder: LockHolder | None, seconds: float) -> None:
+        """Another run holds the lock; ``seconds`` is how long this one has waited. Called again and again."""
+
+    def on_plan(self, plan: Plan) -> None:
+        """The plan is made, and nothing has run yet; an error stops the run."""
+
+    def before_step(self) -> None:
+        """A step is about to begin, or about to be committed where it can still be undone; an error stops the run."""
+
+    def on_progress(self, progress: Progress) -> None:
+        """A step begins or is done."""
+
+    def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
+        """Return a context for the run; ``cancel`` ends the statement under way and may be called in another thread."""
+        return nullcontext()
+
+
+class Callbacks(TypedDict, total=False):
+    """The methods of an :class:`Observer` as keyword arguments."""
+
+    on_wait: Callable[[LockHolder | None, float], None] | None
+    on_plan: Callable[[Plan], None]
+    before_step: Callable[[], None]
+    on_progress: Callable[[Progress], None]
+    interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]]
+
+
+def observer_of(callbacks: Callbacks, observer: Observer | None = None) -> Observer:
+    """Return an observer that calls ``callbacks``, and ``observer`` for what is not among them.
+
+    :raises TypeError: an observer has no such method
+    """
+    unknown = callbacks.keys() - Callbacks.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
+    told = {name: callback for name, callback in callbacks.items() if callback is not None}
+    return _Calling(observer or Observer(), told) if told else observer or Observer()
+
+
+class _Calling(Observer):
+    def __init__(self, observer: Observer, callbacks: dict[str, object]) -> None:
+        methods = {name: getattr(observer, name) for name in Callbacks.__annotations__}
+        vars(self).update({**methods, **callbacks})
