@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from websauna_migrate.database.connection import open_engine
+from websauna_migrate.database.connection import read_database
 from websauna_migrate.scratch import servers
 from websauna_migrate.scratch.errors import NoScratchPlace
 from websauna_migrate.scratch.places import NAMES, ScratchPlaces
@@ -426,7 +426,7 @@ def test_a_named_server_gets_a_database_that_is_dropped(name, request, places):
         assert place.url.database.startswith(NAMES)
         assert place.url.database in databases(scratch_url)
         execute(place, "CREATE TABLE pet (id INTEGER)")
-        open_engine(place.settings({}), "", writes=True).connect()  # is left open
+        read_database(place.settings({}), "").engine_of_run(writes=True).connect()  # is left open
         raise ZeroDivisionError
     assert place.url.database not in databases(scratch_url)
 

@@ -260,7 +260,7 @@ def _create_default_schema(app: Application, schema: str | None) -> None:
 def create_schemas(scratch: Connection, schemas: Iterable[str | None], plan: Plan) -> None:
     """Create the ``schemas``, which are usually made by hand, unless the scripts of ``plan`` do."""
     if scratch.dialect.name != "postgresql" or any(
-        b"create schema" in step.revision.path.read_bytes().lower() for step in plan.steps
+        b"create schema" in step.revision.source.lower() for step in plan.steps
     ):
         return
     with scratch.begin():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions.header import UNKNOWN, literal_value, module_values, no_syntax_warnings, parse_script
-from websauna_migrate.revisions.scripts import in_order, script_source
+from websauna_migrate.revisions.scripts import in_order
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction, Revision
@@ -40,12 +40,11 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
 
 
 def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
-    """Parse a whole script, but only one that has ``word``; what has no source has nothing to read."""
-    if revision.path.suffix != ".py":
+    """Parse a whole script, but only one that has ``word``."""
+    if word not in revision.source:
         return None
-    source = script_source(str(revision.path))
     with no_syntax_warnings():
-        return parse_script(revision.path, source) if word in source else None
+        return parse_script(revision.path, revision.source)
 
 
 def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:

@@ -65,7 +65,7 @@ def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     :raises RevisionError: it cannot be
     """
     script, target = decide(history, revision, onto, rows)
-    content = with_down_revision(script.path.read_bytes(), target)
+    content = with_down_revision(script.source, target)
     if content is None:
         raise _refused(history, script.id, "down_revision is not one plain value", f"change it in {script.path}")
     with replaced(script.path) as file:

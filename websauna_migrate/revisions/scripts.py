@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -55,7 +55,8 @@ class Revision:
     """One revision script.
 
     ``down`` and ``depends_on`` stand as written, so ``depends_on`` may hold branch labels. ``message`` is Alembic's
-    ``doc`` on one line, ``create_date`` the text of the docstring's "Create Date".
+    ``doc`` on one line, ``create_date`` the text of the docstring's "Create Date". ``source`` is the text of the whole
+    script, empty for a compiled one.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Revision:
     message: str
     create_date: str | None
     path: Path
+    source: bytes = field(default=b"", repr=False, compare=False)
 
 
 def read_revisions(history: History) -> tuple[Revision, ...]:
@@ -178,25 +180,21 @@ def _is_script(file: str, sourceless: bool) -> bool:
 def _read(file: str) -> Revision:
     path = Path(file)
     if not file.endswith(".py"):
-        return _revision(path, *_loaded_header(path))
-    source = script_source(file)
+        return _revision(path, b"", *_loaded_header(path))
+    source = _source(file)
     start = start_of(source)
     plain = plain_header(start)
     if plain is not None:
-        return _revision(path, *plain)
+        return _revision(path, source, *plain)
     module = parse_start(path, start, source)
     values = module_values(module)
     header = {name: values[name] for name in HEADER if name in values}
     if "*" in values or any(value is UNKNOWN for value in header.values()):
-        return _revision(path, *_loaded_header(path))
-    return _revision(path, header, ast.get_docstring(module, clean=False))
+        return _revision(path, source, *_loaded_header(path))
+    return _revision(path, source, header, ast.get_docstring(module, clean=False))
 
 
-def script_source(file: str) -> bytes:
-    """Return the bytes of ``file``.
-
-    :raises UnreadableRevision: it cannot be read
-    """
+def _source(file: str) -> bytes:
     try:
         # The calls of the system themselves: for thousands of small files, Path.read_bytes() takes three times as long.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -216,7 +214,7 @@ def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:
     return {name: getattr(module, name) for name in HEADER if hasattr(module, name)}, module.__doc__
 
 
-def _revision(path: Path, header: Mapping[str, object], docstring: str | None) -> Revision:
+def _revision(path: Path, source: bytes, header: Mapping[str, object], docstring: str | None) -> Revision:
     doc = (docstring or "").strip()
     created = _CREATE_DATE.search(doc)
     if "down_revision" not in header:
@@ -231,6 +229,7 @@ def _revision(path: Path, header: Mapping[str, object], docstring: str | None) -
         message=" ".join(doc.split("\n\n")[0].split()),
         create_date=created[1] if created else None,
         path=path,
+        source=source,
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from websauna_migrate.packages.package import History
-    from websauna_migrate.repair.doctor import Finding
+    from websauna_migrate.repair.findings import Finding
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.plan import HistoryState, Plan
 

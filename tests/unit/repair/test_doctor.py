@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from websauna_migrate.exceptions import OwnershipError, remedy_text
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.doctor import REASONS, Finding, Problem
 from websauna_migrate.repair.facts import differences
-from websauna_migrate.repair.replay import Replay, Snapshot, ranked
+from websauna_migrate.repair.findings import REASONS, Orphan, Overlapping, Ownerless, Problem, Unstamped
+from websauna_migrate.repair.replay import Match, Replay, Snapshot, ranked
 from websauna_migrate.scripts.report import findings_json, findings_text
 
 THING, NOTE = TableName(None, "thing"), TableName("crm", "note")
@@ -56,19 +59,50 @@ def test_a_table_that_is_missing_weighs_more_than_a_column_that_is():
 
 
 def test_findings_are_told_as_text_and_as_json():
-    findings = [
-        Finding("ownerless-table", None, "table 'x' is nobody's", "Register it."),
-        Finding("unstamped", "shop", "no row", "ws-alembic stamp head"),
-    ]
-    assert findings_json(findings)[1] == {
-        "problem": "unstamped",
+    nobodys = Ownerless(None, OwnershipError("table 'x' has no owner"))
+    overlapping = Overlapping("shop", "alembic_history_shop", ("a1", "b2"), ("b2",))
+
+    assert findings_json([nobodys, overlapping])[1] == {
+        "problem": "overlapping-revisions",
         "package": "shop",
-        "detail": "no row",
-        "remedy": "ws-alembic stamp head",
+        "detail": overlapping.detail,
+        "remedy": "ws-alembic -x packages=shop stamp --purge b2",
     }
     assert findings_text([]) == "No problems found.\n"
-    assert findings_text(findings).startswith("ownerless-table\n  what: table 'x' is nobody's\n  why:  no package")
-    assert "unstamped in shop\n" in findings_text(findings)
+    text = findings_text([nobodys, overlapping])
+    assert text.startswith("ownerless-table\n  what: table 'x' has no owner\n  why:  no package")
+    assert f"overlapping-revisions in shop\n  what: {overlapping.detail}\n  why:  {overlapping.reason}\n" in text
+    assert text.endswith("  fix:  ws-alembic -x packages=shop stamp --purge b2\n")
+
+
+def replay(*revisions, distance=0):
+    return Replay(tuple(Match((id_,), (), distance) for id_ in revisions))
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        (replay("a1", "b2"), "ws-alembic -x packages=shop stamp a1"),
+        (replay("a1", distance=3), "ws-alembic -x packages=shop stamp a1"),
+        (None, "revision --autogenerate"),
+    ],
+)
+def test_what_to_do_about_an_unstamped_database_follows_from_what_it_matches(found, remedy):
+    finding = Unstamped("shop", "alembic_history_shop", (THING, NOTE), found)
+
+    assert "crm.note" in finding.detail
+    assert remedy in remedy_text(finding.remedy)
+
+
+def test_an_orphan_is_dropped_with_its_tables_only_where_they_are_known_to_be_its_own():
+    facts = {"table": TableName(None, "alembic_history_old_shop"), "rows": ("a1",), "is_registered": False}
+    orphan = partial(Orphan, None, **facts, left=((THING, 3),), drop_all=("DROP both;",), drop_table=("DROP one;",))
+    certain, uncertain = orphan(is_certain=True), orphan(is_certain=False)
+
+    assert "thing (3 rows)" in certain.detail
+    assert "old.shop" in certain.detail
+    assert "DROP both;" in remedy_text(certain.remedy)
+    assert "DROP both;" not in remedy_text(uncertain.remedy)
 
 
 def test_each_problem_has_its_reason_and_its_place_in_the_reference():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from websauna_migrate.packages.package import History
-from websauna_migrate.repair.doctor import Finding
+from websauna_migrate.repair.findings import Overlapping
 from websauna_migrate.revisions.history import build_history
 from websauna_migrate.revisions.plan import HistoryState, Plan, PlanStep
 from websauna_migrate.revisions.scripts import Revision
@@ -76,9 +76,10 @@ def test_json_of_the_status_has_the_keys_of_the_contract():
 
 
 def test_json_of_findings_has_the_keys_of_the_contract():
-    found = Finding("orphan-history", None, "what", "do that")
+    found = Overlapping("shop", "alembic_history_shop", ("a1", "b2"), ("b2",))
+    remedy = "ws-alembic -x packages=shop stamp --purge b2"
     assert findings_json([found]) == [
-        {"problem": "orphan-history", "package": None, "detail": "what", "remedy": "do that"}
+        {"problem": "overlapping-revisions", "package": "shop", "detail": found.detail, "remedy": remedy}
     ]
 
 
@@ -124,9 +125,11 @@ def test_a_summary_has_a_row_for_each_history_touched():
 
 
 def test_findings_tell_what_why_and_what_to_do():
-    found = Finding("orphan-history", "shop", "what is wrong", "do that")
-    text = findings_text([found])
-    assert text == (f"orphan-history in shop\n  what: what is wrong\n  why:  {found.reason}\n  fix:  do that\n")
+    found = Overlapping("shop", "alembic_history_shop", ("a1", "b2"), ("b2",))
+    assert findings_text([found]) == (
+        f"overlapping-revisions in shop\n  what: {found.detail}\n  why:  {found.reason}\n"
+        "  fix:  ws-alembic -x packages=shop stamp --purge b2\n"
+    )
     assert findings_text([]) == "No problems found.\n"
 
 
