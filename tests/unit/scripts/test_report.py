@@ -163,5 +163,5 @@ def test_current_revisions_are_those_that_no_applied_one_follows():
 
 def test_control_characters_of_scripts_and_databases_are_shown_and_not_sent_to_the_terminal():
     assert table(("message",), [("red \x1b[31m",)], colour=False).splitlines()[-1] == r"red \x1b[31m"
-    found = Finding("orphan-history", None, "the table \x9b2J", "do that")
-    assert r"the table \x9b2J" in findings_text([found])
+    found = Overlapping("shop", "table \x9b2J", ("a1", "b2"), ("b2",))
+    assert r"table \x9b2J" in findings_text([found])
