@@ -186,7 +186,7 @@ def test_init_needs_a_folder_for_each_package_that_it_can_write_into(here):
     write(here.app / "taken", "")
     assert here.fails("init", "taken") == (
         f"no revision of shop can be written into {here.app / 'taken'}: Not a directory; "
-        "make it a folder that this user may write into"
+        "make it a folder that this user may write to"
     )
 
 

@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RegistrationError
+from websauna_migrate.exceptions import RegistrationError, SettingsError, listed
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.errors import InvalidScriptLocation, UnwritableHistory
 from websauna_migrate.packages.package import History, history_table_name
-from websauna_migrate.packages.selection import current_package, project_folder
+from websauna_migrate.packages.selection import closest, current_package, project_folder
 from websauna_migrate.packages.template import script_location_files
 from websauna_migrate.settings import ALEMBIC_SECTION
 
@@ -39,7 +39,9 @@ def make_histories(
     ``section`` is the section of the INI with Alembic's options.
 
     :raises RegistrationError: a script location is invalid, or two packages have the same
+    :raises SettingsError: a setting names a package or a folder that does not exist
     """
+    _refuse_unknown_packages(packages, ini)
     located = {name: find_script_location(package, app_package, ini, section) for name, package in packages.items()}
     own = {name: location for name, location in located.items() if location is not None}
     adopted = tuple(name for name in packages if name not in own)
@@ -49,10 +51,13 @@ def make_histories(
     sourceless = everywhere.get("sourceless") == "true"
     histories = {}
     for name, location in own.items():
+        _require_folder(name, location)
         is_app = name == app_package
         options = everywhere if is_app else {}
         held = (name, *adopted) if is_app else (name,)
-        versions = _version_locations(location, options, ini.path.parent)
+        versions = _version_locations(location, options, ini)
+        for folder in versions:
+            _require_folder(name, folder)
         histories[name] = History(name, held, location, versions, history_table_name(name), recursive, sourceless)
     return histories
 
@@ -89,10 +94,12 @@ def find_script_location(
 def resolve_location(package: str, spec: str, base: Path) -> Path:
     """Return the folder that ``spec`` names: ``pkg:folder``, or a path relative to ``base``.
 
+    As in Alembic, a path with a drive is only what is absolute: ``h:migrations`` is a folder of the package ``h``.
+
     :raises InvalidScriptLocation: it names a package that does not exist
     """
     owner, colon, folder = spec.partition(":")
-    if not colon or Path(spec).is_absolute() or Path(owner).drive or len(owner) == 1:
+    if not colon or Path(spec).is_absolute():
         return Path(os.path.abspath(base / spec))  # noqa: PTH100 - resolve() would follow links
     folders = package_folders(owner)
     if not folders:
@@ -168,9 +175,35 @@ def import_paths(options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
     return tuple((base / part).resolve() for part in _parts(options, "prepend_sys_path"))
 
 
-def _version_locations(location: Path, options: Mapping[str, str], base: Path) -> tuple[Path, ...]:
+def _version_locations(location: Path, options: Mapping[str, str], ini: AppSettings) -> tuple[Path, ...]:
+    usual = location / "versions"
     parts = _parts(options, "version_locations")
-    return tuple(resolve_location("version_locations", part, base) for part in parts) or (location / "versions",)
+    folders = tuple(resolve_location("version_locations", part, ini.path.parent) for part in parts)
+    for folder in folders:
+        # Only the usual folder may be missing: ``init`` creates it.
+        if folder != usual and not os.path.lexists(folder):
+            raise SettingsError(
+                f"{ini.path}: version_locations names {folder}, which does not exist",
+                "create the folder, or correct version_locations",
+            )
+    return folders or (usual,)
+
+
+def _require_folder(package: str, place: Path) -> None:
+    """Refuse a file, a link to nowhere and the like where the revisions of ``package`` should be."""
+    if os.path.lexists(place) and not place.is_dir():
+        raise InvalidScriptLocation(package, str(place))
+
+
+def _refuse_unknown_packages(packages: Mapping[str, MigrationPackage], ini: AppSettings) -> None:
+    for setting in ini.settings:
+        name = setting.removeprefix(SETTING)
+        if name != setting and name not in packages:
+            similar = closest(name, packages)
+            raise SettingsError(
+                f"{ini.path}: {setting}: no package {name!r} is registered; registered are: {listed(tuple(packages))}",
+                f"did you mean {SETTING}{similar}?" if similar else "remove the setting, or register the package",
+            )
 
 
 def _parts(options: Mapping[str, str], name: str) -> list[str]:

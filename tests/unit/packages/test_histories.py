@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
 
-from websauna_migrate.exceptions import RegistrationError
+from websauna_migrate.exceptions import RegistrationError, SettingsError
 from websauna_migrate.packages.errors import InvalidScriptLocation
 from websauna_migrate.packages.histories import (
     find_script_location,
@@ -63,10 +64,13 @@ def test_the_section_is_about_the_application_only(ini):
     assert located(NOTES, "shop", ini) is None
 
 
-def test_a_location_is_a_path_or_a_folder_of_a_package(tmp_path):
+def test_a_location_is_a_path_or_a_folder_of_a_package(tmp_path, monkeypatch):
     assert resolve_location("shop", "some/folder", tmp_path) == tmp_path / "some" / "folder"
     assert resolve_location("shop", "../folder", tmp_path / "x") == tmp_path / "folder"
     assert resolve_location("shop", "/etc/a:b", tmp_path) == Path("/etc/a:b")
+    (tmp_path / "h").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve_location("shop", "h:alembic", tmp_path) == tmp_path / "h" / "alembic"
     assert resolve_location("shop", "json:alembic", tmp_path) == Path(os.__file__).parent / "json" / "alembic"
     with pytest.raises(InvalidScriptLocation, match=r"there is no package 'nowhere.at.all'"):
         resolve_location("shop", "nowhere.at.all:alembic", tmp_path)
@@ -119,8 +123,36 @@ def test_two_packages_in_one_folder_are_refused(ini):
 )
 def test_version_locations_are_taken_apart_as_alembic_does(ini, options, names):
     ini.sections["alembic"].update(options)
+    for name in names:
+        (ini.path.parent / name).mkdir(parents=True)
     (history,) = make_histories({"shop": SHOP}, "shop", ini).values()
     assert history.version_locations == tuple(ini.path.parent / name for name in names)
+
+
+@pytest.mark.parametrize("name", ["alembic", "alembic/versions"])
+@pytest.mark.parametrize(
+    "make", [Path.touch, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path)]
+)
+def test_a_folder_of_revisions_that_is_none_is_refused(ini, name, make):
+    path = ini.path.parent / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    with pytest.raises(InvalidScriptLocation, match=f"{re.escape(str(path))}.*: it is not a folder"):
+        make_histories({"shop": SHOP}, "shop", ini)
+
+
+def test_a_version_location_that_does_not_exist_is_refused_unless_init_creates_it(ini):
+    ini.sections["alembic"]["version_locations"] = "alembic/versions nowhere"
+    with pytest.raises(SettingsError, match=f"version_locations names {ini.path.parent / 'nowhere'}, which does not"):
+        make_histories({"shop": SHOP}, "shop", ini)
+    (ini.path.parent / "nowhere").mkdir()
+    assert make_histories({"shop": SHOP}, "shop", ini)
+
+
+def test_a_setting_for_a_package_that_is_not_registered_is_refused(ini):
+    ini.settings["websauna_migrate.script_location.note"] = "x"
+    with pytest.raises(SettingsError, match=r"no package 'note' is registered.*did you mean .*script_location.notes\?"):
+        make_histories({"notes": NOTES, "shop": SHOP}, "shop", ini)
 
 
 def test_histories_come_after_those_that_their_packages_need():
