@@ -52,7 +52,7 @@ def checked_title(name: str) -> str:
 def checked_folder(name: str) -> str:
     """Return ``name`` if it is valid as a folder, a database name and a part of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        _refuse("repo_name", name, "may contain letters, digits, '.', '_' and '-', and must start with a letter or digit")
+        _refuse("repo_name", name, "may contain letters, digits, '.', '_' and '-', starting with a letter or digit")
     return name
 
 
