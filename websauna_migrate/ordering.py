@@ -56,25 +56,37 @@ def closure(starts: Iterable[T], further: Callable[[T], Iterable[T]]) -> set[T]:
     return found
 
 
+def reach(names: Collection[T], needs: Mapping[T, Collection[T]]) -> dict[T, set[T]]:
+    """Return for each of ``names`` those of them that it needs, directly or through others."""
+    needed = {name: [other for other in needs.get(name, ()) if other in names] for name in names}
+    return {name: closure(needed[name], needed.__getitem__) for name in names}
+
+
+def circles(names: Iterable[T], reached: Mapping[T, Collection[T]]) -> dict[T, tuple[T, ...]]:
+    """Return for each of ``names`` those that need each other with it, in the order of ``names``; alone but for itself.
+
+    ``reached`` is what :func:`reach` returned.
+    """
+    names = tuple(names)
+    found: dict[T, tuple[T, ...]] = {}
+    for name in names:
+        if name not in found:
+            circle = tuple(n for n in names if n == name or (n in reached[name] and name in reached[n]))
+            found |= dict.fromkeys(circle, circle)
+    return found
+
+
 def dependency_groups(names: Sequence[T], needs: Mapping[T, Collection[T]]) -> tuple[tuple[T, ...], ...]:
     """Order ``names`` so that each comes after those it needs; names that need each other in a circle are one group.
 
     Ties keep the order of ``names``. What is needed and not among ``names`` does not count.
     """
-    known = dict.fromkeys(names)
-
-    def needed(name: T) -> list[T]:
-        return [other for other in needs.get(name, ()) if other in known]
-
-    reach = {name: closure(needed(name), needed) for name in names}
-    groups: dict[T, tuple[T, ...]] = {}
-    for name in names:
-        groups.setdefault(name, tuple(n for n in names if n == name or (n in reach[name] and name in reach[n])))
-    pending = list(dict.fromkeys(groups.values()))
+    reached = reach(dict.fromkeys(names), needs)
+    pending = list(dict.fromkeys(circles(names, reached).values()))
     in_order: list[tuple[T, ...]] = []
     while pending:
         waiting = {name for group in pending for name in group}
-        group = next(g for g in pending if not (reach[g[0]] & waiting) - set(g))
+        group = next(g for g in pending if not (reached[g[0]] & waiting) - set(g))
         pending.remove(group)
         in_order.append(group)
     return tuple(in_order)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from websauna_migrate.ordering import CycleFound, closure, ordered
+from websauna_migrate.ordering import CycleFound, circles, ordered, reach
 from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
 from websauna_migrate.revisions.history import build_history
 from websauna_migrate.revisions.scripts import read_revisions
@@ -194,18 +194,14 @@ def _package_by_package(
 
 def _package_order(packages: Sequence[str], needs: Mapping[str, AbstractSet[str]]) -> list[str]:
     """Return each package after those that it needs; packages that need each other side by side, as they are given."""
-    reach = {package: closure(needs[package], needs.__getitem__) for package in packages}
-    first = {
-        package: next(
-            other for other in packages if other == package or (other in reach[package] and package in reach[other])
-        )
-        for package in packages
-    }
-    circles = ordered(
-        first.values(),
-        lambda package: sorted({first[other] for other in reach[package]} - {package}, key=packages.index),
-    )
-    return [package for circle in circles for package in packages if first[package] == circle]
+    reached = reach(packages, needs)
+    circle = circles(packages, reached)
+
+    def before(group: tuple[str, ...]) -> list[tuple[str, ...]]:
+        others = {circle[package] for package in reached[group[0]]} - {group}
+        return sorted(others, key=lambda other: packages.index(other[0]))
+
+    return [package for group in ordered(circle.values(), before) for package in group]
 
 
 def _find_cycle(graph: Graph, nodes: AbstractSet[Node], ignored: AbstractSet[Edge]) -> list[Edge]:
