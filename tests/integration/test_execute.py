@@ -61,7 +61,7 @@ def test_a_revision_that_fails_leaves_what_the_error_says(broken, backend):
     assert broken.heads() == {"red": ["red2"]}
     kept = {"half"} if backend.name == "mariadb" else set()
     assert broken.tables() == {"red1_a", "red2_a"} | kept
-    assert ("this database cannot undo DDL" in done.stderr) == bool(kept)
+    assert ("this database cannot roll back DDL" in done.stderr) == bool(kept)
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Inspector
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from websauna_migrate.autogenerate.script_ops import Sql
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.computed import is_same_computed
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
@@ -67,11 +68,11 @@ def compare_type(
     """Decide whether the type of a column changed."""
     if isinstance(found.type, sa.types.NullType) or isinstance(wanted.type, sa.types.NullType):
         return PriorityDispatchResult.STOP
-    assert context.connection is not None
-    dialect = context.connection.dialect
+    connection = connection_of(context)
+    dialect = connection.dialect
     if type_text(found.type, dialect) != type_text(wanted.type, dialect):
         stored = as_stored(context, wanted, with_default=False)
-        if stored is None and not makes_temporary_tables(context.connection):
+        if stored is None and not makes_temporary_tables(connection):
             return PriorityDispatchResult.CONTINUE  # Alembic compares the names
         if stored is None or type_text(stored.type, dialect) != type_text(found.type, dialect):
             alter.modify_type = wanted.type
@@ -91,8 +92,8 @@ def compare_server_default(
     defaults = (found.server_default, wanted.server_default)
     if not all(default is None or isinstance(default, sa.DefaultClause) for default in defaults):
         return PriorityDispatchResult.CONTINUE
-    assert context.connection is not None
-    before, after = default_text(found, context.connection.dialect), default_text(wanted, context.connection.dialect)
+    dialect = connection_of(context).dialect
+    before, after = default_text(found, dialect), default_text(wanted, dialect)
     if before != after and not (after is None and wanted.table.autoincrement_column is wanted):
         if after is not None and _is_stored_as(context, wanted, before):
             return PriorityDispatchResult.STOP
@@ -111,12 +112,11 @@ def compare_computed(
     wanted: Column[Any],
 ) -> PriorityDispatchResult:
     """Find that a computed column is as it was. Alembic compares the texts, and warns of any other."""
-    assert context.connection is not None
     renames: Renames | None = context.opts.get(RENAMES)
     is_renamed = renames is not None and renames.touch(TableName(schema, table))
     if found.computed is None or wanted.computed is None or is_renamed:
         return PriorityDispatchResult.CONTINUE
-    same = is_same_computed(found, wanted, context.connection)
+    same = is_same_computed(found, wanted, connection_of(context))
     return PriorityDispatchResult.STOP if same else PriorityDispatchResult.CONTINUE
 
 
@@ -171,10 +171,9 @@ def compare_expression_indexes(
     wanted: Table | None,
 ) -> PriorityDispatchResult:
     """Compare indexes over expressions on SQLite by their SQL: SQLAlchemy does not reflect them, Alembic skips them."""
-    assert context.connection is not None
     stored = _stored_expression_indexes(context, name) if found is not None and schema is None else {}
     indexes = _expression_indexes_of_model(wanted, found)
-    dialect = context.connection.dialect
+    dialect = connection_of(context).dialect
     wanted_sql = {key: spelled(str(CreateIndex(index).compile(dialect=dialect))) for key, index in indexes.items()}
     same = {key for key, sql in stored.items() if wanted_sql.get(key) == spelled(sql)}
     for key in sorted(stored.keys() - same):
@@ -224,13 +223,13 @@ def compare_check_constraints(
     """
     if found is None or wanted is None:
         return PriorityDispatchResult.CONTINUE
-    assert context.dialect is not None
-    quote = context.dialect.identifier_preparer.quote
+    dialect = connection_of(context).dialect
+    quote = dialect.identifier_preparer.quote
     shown = {quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
     checks = check_constraints(wanted)
-    named = _named_checks(checks, context.dialect)
+    named = _named_checks(checks, dialect)
     missing = {key: named[key] for key in sorted(named.keys() - shown.keys())}
-    modify.ops += _added_checks(missing, found, wanted, context.dialect)
+    modify.ops += _added_checks(missing, found, wanted, dialect)
     if len(named) == len(checks):
         modify.ops += _removed_checks([shown[key] for key in sorted(shown.keys() - named.keys())], found)
     return PriorityDispatchResult.CONTINUE
@@ -275,17 +274,16 @@ def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> li
 
 
 def _default(context: AutogenContext) -> str | None:
-    assert context.dialect is not None
-    return context.dialect.default_schema_name
+    return connection_of(context).dialect.default_schema_name
 
 
 def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | None) -> bool:
     """Tell whether the database, asked for the default of ``wanted``, shows ``before``."""
-    assert context.connection is not None
+    connection = connection_of(context)
     stored = as_stored(context, wanted, with_default=True)
     if stored is None:  # where it cannot be asked, defaults are not compared
-        return not makes_temporary_tables(context.connection)
-    return default_text(stored, context.connection.dialect) == before
+        return not makes_temporary_tables(connection)
+    return default_text(stored, connection.dialect) == before
 
 
 def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str, str]:
@@ -294,11 +292,11 @@ def _stored_expression_indexes(context: AutogenContext, table: str) -> dict[str,
         "SELECT name, sql FROM sqlite_master AS m WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM pragma_index_xinfo(m.name) WHERE cid = -2)"
     )
-    assert context.connection is not None
+    connection = connection_of(context)
     renames: Renames | None = context.opts.get(RENAMES)
     stored = renames.stored(TableName(None, table)) if renames is not None else TableName(None, table)
-    rows = context.connection.execute(sa.text(query), {"table": stored.name})
-    dialect = context.connection.dialect
+    rows = connection.execute(sa.text(query), {"table": stored.name})
+    dialect = connection.dialect
     return {row.name: renames.sql(stored, row.sql, dialect) if renames else row.sql for row in rows}
 
 

@@ -19,6 +19,7 @@ from alembic.operations import ops
 
 from websauna_migrate.autogenerate.renamed import ColumnRename, inspect_renamed, quoted_name
 from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, commits, render_rename
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import as_stored, type_text
@@ -28,7 +29,7 @@ from websauna_migrate.private import use_inspector
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation, MigrationScript, UpgradeOps
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.engine import Dialect
 
     from websauna_migrate.autogenerate.renamed import Renames
 
@@ -227,13 +228,13 @@ def _model_columns(
 
     Where ``known`` has other types for one, the database is asked how it shows the type.
     """
-    assert context.dialect is not None
+    dialect = connection_of(context).dialect
     for column in (item for item in items if isinstance(item, sa.Column)):
-        spelled = type_text(column.type, context.dialect)
+        spelled = type_text(column.type, dialect)
         types = {spelled}
         if spelled not in known.get(column.name, {spelled}):
             stored = as_stored(context, column, with_default=False)
-            types.add(type_text(stored.type, context.dialect) if stored is not None else None)
+            types.add(type_text(stored.type, dialect) if stored is not None else None)
         yield column.name, frozenset(text for text in types if text is not None)
 
 
@@ -242,7 +243,7 @@ def _compare_again(upgrade: UpgradeOps, migration: MigrationContext, renames: Re
     migration.opts[RENAMES] = renames
     context = AutogenContext(migration)
     hook = migration.impl.autogen_column_reflect
-    use_inspector(context, inspect_renamed(_bound(migration), renames, hook))
+    use_inspector(context, inspect_renamed(connection_of(migration), renames, hook))
     upgrade.ops.clear()
     context.comparators.dispatch("autogenerate", qualifier=migration.dialect.name)(context, upgrade)
 
@@ -268,7 +269,7 @@ def _follow(migration: MigrationContext, renames: Renames) -> Iterator[Sql]:
     are left to the comparison, which drops and makes them.
     """
     dialect = migration.dialect
-    inspector = inspect_renamed(_bound(migration), renames)
+    inspector = inspect_renamed(connection_of(migration), renames)
     for model in AutogenContext(migration).table_key_to_table.values():
         table = _key(model.schema, model.name, dialect)
         if not renames.touch(table):
@@ -320,11 +321,6 @@ def _names(model: sa.Table, fact: str, dialect: Dialect) -> set[str]:
 
 
 # --- names and texts -------------------------------------------------------------------------------------------
-
-
-def _bound(migration: MigrationContext) -> Connection:
-    assert migration.bind is not None
-    return migration.bind
 
 
 def _sql(there: str, back: str) -> Sql:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.spelling import check_constraints, default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
@@ -73,8 +74,8 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
     """
     unchanged: set[TableName] | None = context.opts.get(OPTION)
     if unchanged is not None:
-        assert context.dialect is not None
-        default = context.dialect.default_schema_name
+        dialect = connection_of(context).dialect
+        default = dialect.default_schema_name
         wanted: defaultdict[str | None, dict[str, Table]] = defaultdict(dict)
         for table in context.sorted_tables:
             schema, name = table_name(table).shown(default)
@@ -82,7 +83,7 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
                 wanted[schema][name] = table
         for schema, tables in wanted.items():
             shown = read_tables(context.inspector, schema, tables)
-            same = (name for name in shown if is_same(tables[name], shown[name], context.dialect))
+            same = (name for name in shown if is_same(tables[name], shown[name], dialect))
             unchanged.update(TableName(schema, name) for name in same)
             there = context.inspector.get_table_names(schema)
             if not any(context.run_name_filters(name, "table", {"schema_name": schema}) for name in there):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.ddl.postgresql import PostgresqlImpl
 from sqlalchemy.engine import Inspector
 
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.indexes import ComparingIndexes
 from websauna_migrate.dialects.spelling import foreign_key_spec
 
@@ -38,8 +39,7 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
         if "nextval(" not in (column_info.get("default") or ""):
             return
         names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
-        assert self.connection is not None
-        found = self.connection.execute(_DEFAULT_THAT_COUNTS, names).first()
+        found = connection_of(self).execute(_DEFAULT_THAT_COUNTS, names).first()
         if found is None:  # it was read before, and a renamed inspector shows it under another name
             return
         column_info["default"], is_owned = found

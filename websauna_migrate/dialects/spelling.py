@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import literal_sql, tokens, without_cast
 from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.ownership import table_name
@@ -62,8 +63,7 @@ def as_stored(context: AutogenContext, column: Column[Any], *, with_default: boo
 
     It is made in a temporary table, which is rolled back or dropped.
     """
-    connection = context.connection
-    assert connection is not None
+    connection = connection_of(context)
     if type_text(column.type, connection.dialect) is None:
         return None
     default: Any = column.server_default if with_default else None

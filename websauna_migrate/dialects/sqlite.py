@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.schema import CreateTable
 
+from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.errors import LostInBatch
 from websauna_migrate.dialects.indexes import ComparingIndexes
@@ -75,8 +76,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         recreates = super().requires_recreate_in_batch(batch_op)
         if recreates and not self.as_sql and batch_op.copy_from is None and batch_op.schema is None:
             if self._prepared is not batch_op:
-                assert self.connection is not None
-                self._prepare(batch_op, _read(self.connection, batch_op.table_name))
+                self._prepare(batch_op, _read(connection_of(self), batch_op.table_name))
             self._prepared = batch_op
         return recreates
 
@@ -147,8 +147,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         self._put_aside = stored.expression_indexes
 
     def _run(self, sql: str) -> None:
-        assert self.connection is not None
-        self.connection.exec_driver_sql(sql)
+        connection_of(self).exec_driver_sql(sql)
 
 
 def _read(connection: Connection, table: str) -> _Stored:

@@ -192,10 +192,10 @@ def test_a_symbol_stands_for_revisions(history, text: str, rows: tuple[str, ...]
         ("nope", (), UnknownRevision, "no revision 'nope' in acme.shop"),
         ("", (), UnknownRevision, "''"),
         ("nope@head", (), UnknownRevision, "nope@head"),
-        ("head", (), AmbiguousRevision, "tttt1, yyyy"),
-        ("aaaa+1", (), AmbiguousRevision, "bbbb, dddd"),
-        ("mmmm-1", (), AmbiguousRevision, "cccc, dddd"),
-        ("+1", ("cccc", "dddd"), AmbiguousRevision, "cccc, dddd"),
+        ("head", (), AmbiguousRevision, "tttt1 or yyyy"),
+        ("aaaa+1", (), AmbiguousRevision, "bbbb or dddd"),
+        ("mmmm-1", (), AmbiguousRevision, "cccc or dddd"),
+        ("+1", ("cccc", "dddd"), AmbiguousRevision, "cccc or dddd"),
         ("+9", ("mmmm",), RevisionError, "+9"),
         ("-1", ("mmmm",), RevisionError, "-1"),
         ("aaaa-2", (), RevisionError, "aaaa-2"),
@@ -218,7 +218,7 @@ def test_the_start_of_several_ids_is_ambiguous_unless_it_is_an_id_itself() -> No
     history = build_history("p", [rev("1a2b"), rev("1a2bff", "1a2b"), rev("1a3c", "1a2bff")])
     assert resolve(history, "1a2b") == ("1a2b",)
     assert resolve(history, "1a3") == ("1a3c",)
-    with pytest.raises(AmbiguousRevision, match="1a2b, 1a2bff"):
+    with pytest.raises(AmbiguousRevision, match="1a2b or 1a2bff"):
         resolve(history, "1a2")
 
 
