@@ -229,6 +229,6 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_told(here, wrong):
     here.add_app("shop", THING, settings=f"websauna_migrate.lock_timeout = {wrong}\n")
     revise(here.app / "alembic", "aaa1")
     assert here.fails("upgrade") == (
-        f"{here.ini}: websauna_migrate.lock_timeout = {wrong}: write a number of seconds, 0 or more"
+        f"{here.ini}: websauna_migrate.lock_timeout = {wrong} is not valid; write a number of seconds, 0 or more"
     )
     assert here.tables() == set()
