@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import canceller
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.run.alone import alone
 from websauna_migrate.run.observer import observer_of
-from websauna_migrate.run.steps import run_plan
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -57,6 +55,10 @@ def migrate(
     if not plan.steps:
         told.on_plan(plan)
         return plan
+    # Where there is nothing to do, none of these is loaded.
+    from websauna_migrate.run.alone import alone
+    from websauna_migrate.run.steps import run_plan
+
     with alone(app, told) as (connection, lock):
         plan = planned(read_heads(connection, app.histories))
         told.on_plan(plan)
