@@ -11,14 +11,16 @@ The first package is the application and registers the others. A package has no 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, inspect, text
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, text
 
 from websauna_migrate.packages.histories import write_scaffold
 from websauna_migrate.packages.package import history_table_name
@@ -114,10 +116,21 @@ def chain(package: str, length: int, statements: int = 1) -> list[Revision]:
     ]
 
 
-def run_command(folder: str, argv: list[str]) -> None:
-    """Be a process that runs ``ws-alembic`` and says nothing, for :mod:`multiprocessing`."""
+def run_command(folder: str, argv: list[str], killed_at: int = 0) -> None:
+    """Be a process that runs ``ws-alembic`` and says nothing, for :mod:`multiprocessing`.
+
+    With ``killed_at`` it is killed at that moment, of those before and after each statement and before each commit.
+    """
     from websauna_migrate.scripts.ws_alembic import run
 
+    moments = count(1)
+
+    def kill(*_: object) -> None:
+        if next(moments) == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
+        event.listen(Engine, name, kill)
     sys.path.insert(0, folder)
     with Path(os.devnull).open("w") as sys.stderr:
         sys.exit(run(argv))
