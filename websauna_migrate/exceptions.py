@@ -113,6 +113,11 @@ def escaped(text: str) -> str:
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
+def escaped_lines(text: str) -> str:
+    """Return ``text`` with its control characters escaped, but with its lines."""
+    return text if text.isprintable() else "\n".join(map(escaped, text.split("\n")))
+
+
 def _shown(character: str) -> str:
     is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
     return character.encode("unicode_escape").decode() if is_control else character

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
     from sqlalchemy import CheckConstraint
     from sqlalchemy.engine import Dialect, Inspector
     from sqlalchemy.orm import Mapper
@@ -74,3 +76,11 @@ def begin_transaction(migration: MigrationContext) -> AbstractContextManager[Any
     The public call begins no transaction where DDL commits by itself.
     """
     return migration.begin_transaction(_per_migration=True)
+
+
+def new_script_path(scripts: ScriptDirectory, folder: Path, rev_id: str, message: str | None) -> Path:
+    """Return the path of the script that ``revision`` would write now. Alembic tells it only by writing the file.
+
+    Raises what a ``file_template`` raises that cannot be filled in: KeyError, TypeError, ValueError.
+    """
+    return scripts._rev_path(folder, rev_id, message, scripts._generate_create_date())

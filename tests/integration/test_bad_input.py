@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
+from filelock import lock_descriptor
 
 from projects import PACKAGES, Workspace, revise, write
 
@@ -54,3 +59,193 @@ def test_a_setting_that_names_nothing_is_refused(shop, settings, told):
     for command in (("upgrade",), ("status",), ("history",)):
         assert told in shop.fails(*command)
     assert shop.files() == before
+
+
+# --- ids and file names ----------------------------------------------------------------------------------------
+
+NEW = ("revision", "-m", "says")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--rev-id", "../../../OUT"), "'../../../OUT' is not valid"),
+        (("--rev-id", "a b"), "'a b' is not valid"),
+        (("--rev-id", ""), "'' is not valid"),
+        (("--rev-id", ".hidden"), "'.hidden' is not valid"),
+        (("--rev-id", "__init__"), "'__init__' is not valid"),
+        (("--rev-id", 'a"b'), "is not valid"),
+        (("--rev-id", "a\x1b[31m"), r"'a\x1b[31m' is not valid"),
+        (("--rev-id", "head"), "'head' is not valid: it is a symbol"),
+        (("--rev-id", "base"), "'base' is not valid: it is a symbol"),
+        (("--rev-id", "aaa1"), "'aaa1' is taken in shop by "),
+        (("--rev-id", "blue"), "'blue' is taken in shop by "),
+        (("--branch-label", "aaa1"), "'aaa1' is taken in shop by "),
+        (("--branch-label", 'a"b'), "is not valid"),
+        (("--branch-label", "heads"), "'heads' is not valid: it is a symbol"),
+        (("-m", "\udcff"), "-m is not text"),
+    ],
+)
+def test_a_name_that_a_new_script_cannot_have_is_a_usage_error(shop, argv, told):
+    revise(shop.app / "alembic", "aaa1", header="branch_labels = 'blue'")
+    before = shop.files()
+    assert told in shop.fails(*NEW, *argv, code=2)
+    assert shop.files() == before
+
+
+def test_an_id_that_does_not_fit_the_history_table_is_refused_unless_the_table_is_wider(shop):
+    revise(shop.app / "alembic", "aaa1")
+    shop.ok("upgrade")
+    said = shop.fails(*NEW, "--rev-id", "b" * 33)
+    assert "has 33 characters, and the table alembic_history_shop has room for 32" in said
+    rebuild = "CREATE TABLE alembic_history_shop (version_num VARCHAR(33) NOT NULL PRIMARY KEY)"
+    shop.execute("DROP TABLE alembic_history_shop", rebuild, "INSERT INTO alembic_history_shop VALUES ('aaa1')")
+    shop.ok(*NEW, "--rev-id", "b" * 33)
+    shop.ok("upgrade")
+    assert shop.execute("SELECT version_num FROM alembic_history_shop") == [("b" * 33,)]
+
+
+def test_an_id_that_does_not_fit_is_refused_before_anything_is_run(tmp_path, backend):
+    workspace = Workspace(tmp_path, backend.new_database())
+    folder = make_shop(workspace)
+    revise(folder, "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer))")
+    revise(folder, "b" * 33, "aaa1")
+    for command in (("upgrade",), ("stamp", "head"), ("upgrade", "--sql"), ("stamp", "head", "--sql")):
+        said = workspace.fails(*command)
+        assert "has 33 characters, and the table alembic_history_shop has room for 32; nothing was run" in said
+        assert workspace.tables() == set()
+    workspace.ok("upgrade", "aaa1")
+    assert "has 33 characters" in workspace.fails("upgrade")
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("", "it makes the file name '.py'"),
+        ("/%%(rev)s", "it leads out of the folder of the revisions"),
+        ("../%%(rev)s", "it leads out of the folder of the revisions"),
+        ("__init__%%(rev)s", "it makes the file name '__init__"),
+        ("%%(rev)s\n x", "it makes the file name "),
+        ("%%(year)d/%%(rev)s", "it makes the folder "),
+        ("%%(nothing)s", "it cannot be filled in: KeyError: 'nothing'"),
+        ("%%", "it cannot be filled in: ValueError: incomplete format"),
+    ],
+)
+def test_a_file_template_that_makes_no_script_is_refused(shop, template, told):
+    shop.write_ini(f"[alembic]\nfile_template = {template}\n")
+    before = shop.files()
+    said = shop.fails(*NEW)
+    assert f"{shop.ini}: file_template is not valid: {told}" in said
+    assert shop.files() == before
+
+
+def test_a_new_script_never_takes_the_place_of_another(shop):
+    shop.write_ini("[alembic]\nfile_template = %%(slug)s\n")
+    shop.ok(*NEW)
+    before = shop.files()
+    assert "says.py exists; no revision was written" in shop.fails(*NEW)
+    assert shop.files() == before
+
+
+def test_quotes_in_a_message_leave_the_script_whole(shop):
+    down = None
+    for number, message in enumerate(('say "hi"', '"""', "'''", "back\\", '\\"""', "${x} <% %>", "two\nlines")):
+        shop.ok("revision", "--rev-id", f"a{number}", "-m", message)
+        down = f"a{number}"
+    shop.ok("upgrade")
+    assert down in shop.ok("current")
+
+
+def test_an_id_in_a_script_stays_in_its_comment_of_sql(shop):
+    revise(shop.app / "alembic", "aaa1", message="says").rename(shop.app / "alembic" / "versions" / "b.py")
+    script = shop.app / "alembic" / "versions" / "b.py"
+    write(script, script.read_text().replace("'aaa1'", "'aaa1\\nDROP TABLE thing;'"))
+    assert "\nDROP" not in shop.ok("upgrade", "--sql").replace("('aaa1\nDROP", "")
+
+
+# --- hostile text ----------------------------------------------------------------------------------------------
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2K\x9b31m\u202e"
+
+
+def shows_it_escaped(ran) -> bool:
+    return not any(character in ran.out + ran.err for character in "\x1b\x07\x9b\u202e\x7f")
+
+
+def test_no_escape_sequence_of_a_script_or_a_row_reaches_the_terminal(shop):
+    folder = shop.app / "alembic"
+    revise(folder, "aaa1", message=f"says {HOSTILE}")
+    revise(
+        folder, "bbb2", "aaa1", upgrade=f"raise ValueError({HOSTILE!r})", header=f"branch_labels = {HOSTILE + 'l'!r}"
+    )
+    hostile = write(folder / "versions" / "c.py", (folder / "versions" / "aaa1.py").read_text())
+    write(hostile, hostile.read_text().replace("'aaa1'", repr("c" + HOSTILE)))
+    commands = [
+        ("plan",),
+        ("plan", "--format", "json"),
+        ("heads",),
+        ("heads", "-v"),
+        ("history",),
+        ("history", "-v"),
+        ("branches", "-v"),
+        ("show", "aaa1"),
+        ("upgrade", "bbb2"),
+        ("--raiseerr", "upgrade", "bbb2"),
+        ("upgrade", "aaa1"),
+        ("status",),
+        ("status", "--format", "json"),
+        ("current",),
+        ("doctor", "--format", "json"),
+    ]
+    for command in commands:
+        assert shows_it_escaped(shop.run(*command)), command
+    assert r"\x1b]0;owned\x07" in shop.ok("history")
+    shop.execute(f"UPDATE alembic_history_shop SET version_num = '{HOSTILE}'")
+    for command in [("status",), ("current",), ("upgrade",), ("doctor",), ("downgrade", "base", "--yes")]:
+        ran = shop.run(*command)
+        assert shows_it_escaped(ran), command
+        assert r"\x1b]0;owned" in ran.out + ran.err, command
+
+
+def test_no_escape_sequence_of_a_requirement_or_an_exception_reaches_the_terminal(shop):
+    folder = shop.app / "alembic"
+    revise(folder, "aaa1", header=f"requires = {{{HOSTILE!r}: {HOSTILE!r}}}")
+    for command in [("upgrade",), ("plan",), ("--raiseerr", "upgrade")]:
+        ran = shop.run(*command)
+        assert ran.code == 1
+        assert shows_it_escaped(ran), command
+    write(folder / "versions" / "aaa1.py", f"raise ValueError({HOSTILE!r})")
+    for command in [("upgrade",), ("--raiseerr", "upgrade"), ("history",), ("--raiseerr", "history")]:
+        ran = shop.run(*command)
+        assert ran.code == 1
+        assert shows_it_escaped(ran), command
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"process": f"1; rm -rf / {HOSTILE}", "host": "here", "since": 1},
+        {"process": -1, "host": "here", "since": 1},
+        {"process": True, "host": "here", "since": 1},
+        {"process": 1, "host": "here); rm -rf (/", "since": 1},
+        {"process": 1, "host": "here", "since": "x"},
+        {"process": 1, "host": "here", "since": 1e300},
+        [1],
+    ],
+)
+def test_a_lock_file_puts_nothing_into_a_command_but_the_number_of_a_process(shop, note):
+    revise(shop.app / "alembic", "aaa1")
+    shop.write_ini("websauna_migrate.lock_timeout = 0\n")
+    shop.execute("CREATE TABLE t (id INTEGER)")
+    path = Path(str(shop.url.database) + "-migrate-lock")
+    path.write_bytes(b"\n" + json.dumps(note).encode())
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        assert lock_descriptor(descriptor, blocking=False)
+        said = shop.run("upgrade")
+    finally:
+        os.close(descriptor)
+    assert said.code == 1
+    assert "holder: unknown" in said.err
+    assert "kill" not in said.err
+    assert shows_it_escaped(said)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import registry
 
@@ -115,3 +116,8 @@ def test_a_transaction_of_a_step_is_one_that_an_autocommit_block_can_leave(migra
         migration.connection.exec_driver_sql("CREATE TABLE t (a)")
         with migration.autocommit_block():
             migration.connection.exec_driver_sql("VACUUM")
+
+
+def test_the_path_of_a_new_script_is_told_as_alembic_writes_it(tmp_path):
+    scripts = ScriptDirectory(tmp_path, file_template="%(rev)s_%(slug)s")
+    assert private.new_script_path(scripts, tmp_path, "aaa1", "It says") == tmp_path / "aaa1_it_says.py"

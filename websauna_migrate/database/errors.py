@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from websauna_migrate.exceptions import ClientError, LockError, OwnershipError, RunError
+from websauna_migrate.exceptions import ClientError, LockError, OwnershipError, RevisionError, RunError
 
 
 class NotInThisDialect(OwnershipError):
@@ -121,3 +121,17 @@ class DatabaseFileMissing(ClientError, FileNotFoundError):
         self.path = path
         where = path if path not in ("", ":memory:") else "it is in the memory of its process"
         super().__init__(f"the SQLite database is not a file that exists: {where}", "check sqlalchemy.url")
+
+
+class IdTooLong(RevisionError, ValueError):
+    """The id of a revision does not fit into the history table, which has room for ``width`` characters."""
+
+    def __init__(self, revision: str, history_table: str, width: int) -> None:
+        self.revision = revision
+        self.history_table = history_table
+        self.width = width
+        super().__init__(
+            f"the revision id {revision} has {len(revision)} characters, and the table {history_table} has room for "
+            f"{width}; nothing was run",
+            "give the revision a shorter id, in its script and in those that name it",
+        )

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect
 
 from websauna_migrate.database.connection import reading
+from websauna_migrate.database.errors import IdTooLong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Delete, Insert, Update
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.packages.package import History
+
+#: Characters of an id in a history table as Alembic makes it. A table may be wider.
+ID_WIDTH = 32
 
 
 def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
@@ -40,10 +44,46 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
     return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
 
 
+def require_room(connection: Connection, ids: Mapping[str, Iterable[str]]) -> None:
+    """Refuse ids that do not fit into the history tables; ``ids`` are those to write, by the name of the table.
+
+    SQLite stores what is too long for a column, other databases refuse it, some of them after their DDL.
+
+    :raises IdTooLong: one does not fit
+    """
+    for name, those in ids.items():
+        longest = max(those, key=len, default="")
+        width = _width(connection, name) if len(longest) > ID_WIDTH else None
+        if width is not None and len(longest) > width:
+            raise IdTooLong(longest, name, width)
+
+
+def require_room_in_new(table: Table, ids: Iterable[str]) -> None:
+    """Refuse ids that do not fit into ``table`` as :func:`history_table` makes it.
+
+    :raises IdTooLong: one does not fit
+    """
+    longest = max(ids, key=len, default="")
+    if len(longest) > ID_WIDTH:
+        raise IdTooLong(longest, table.name, ID_WIDTH)
+
+
+def _width(connection: Connection, name: str) -> int | None:
+    """Return how many characters an id may have in a history table, None where it may have any number."""
+    schema = connection.dialect.default_schema_name
+    with reading(connection):
+        inspector = inspect(connection)
+        columns = inspector.get_columns(name, schema) if inspector.has_table(name, schema) else []
+    for column in columns:
+        if column["name"] == "version_num":
+            return getattr(column["type"], "length", None)
+    return ID_WIDTH
+
+
 def history_table(name: str) -> Table:
     """Return the history table ``name``, the same as Alembic's own version table but for its name."""
     key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
-    return Table(name, MetaData(), Column("version_num", String(32), nullable=False), key)
+    return Table(name, MetaData(), Column("version_num", String(ID_WIDTH), nullable=False), key)
 
 
 def create_missing(table: Table, connection: Connection) -> None:
@@ -54,6 +94,7 @@ def create_missing(table: Table, connection: Connection) -> None:
 
 def replace_rows(table: Table, before: Sequence[str], wanted: Sequence[str], connection: Connection) -> None:
     """Create ``table`` unless it is there, and make its rows ``wanted`` of the rows ``before``."""
+    require_room(connection, {table.name: set(wanted).difference(before)})
     create_missing(table, connection)
     for change in differing_rows(table, before, wanted):
         connection.execute(change)

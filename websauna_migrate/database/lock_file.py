@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import time
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 LOCK_FILE_SUFFIX = "-migrate-lock"
+_HOST = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def file_lock(engine: Engine) -> RunLock:
@@ -72,12 +74,14 @@ class _FileLock(RunLock):
         os.write(descriptor, b"\n" + json.dumps(note).encode() + b"\n")
 
     def holder(self) -> LockHolder | None:
-        with suppress(OSError, ValueError, KeyError), self.path.open("rb", buffering=0) as file:
+        with (
+            suppress(OSError, ValueError, LookupError, TypeError, OverflowError),
+            self.path.open("rb", buffering=0) as file,
+        ):
             file.seek(1)
             note = json.loads(file.read())
             since = datetime.fromtimestamp(note["since"], timezone.utc)
-            process, host = note["process"], note["host"]
-            return LockHolder(process, host, "websauna_migrate", since, f"kill {process} (on {host})")
+            return _holder(note["process"], note["host"], since)
         return None
 
     def is_held(self) -> bool:
@@ -92,6 +96,17 @@ class _FileLock(RunLock):
                 self.path.unlink()
         os.close(self.descriptor)
         self.descriptor = None
+
+
+def _holder(process: object, host: object, since: datetime) -> LockHolder | None:
+    """Return the holder that a lock file names, None where that is not the note of a run.
+
+    Whoever may write to the file can put anything there, and it ends in a command: ``kill`` with a number below 1 ends
+    many processes.
+    """
+    if type(process) is not int or process < 1 or not (isinstance(host, str) and _HOST.fullmatch(host)):
+        return None
+    return LockHolder(process, host, "websauna_migrate", since, f"kill {process} (on {host})")
 
 
 def _file_of(engine: Engine) -> Path | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import differing_rows, history_table
-from websauna_migrate.exceptions import UsageError
+from websauna_migrate.database.history_table import differing_rows, history_table, require_room_in_new
+from websauna_migrate.exceptions import UsageError, escaped
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
@@ -53,6 +53,9 @@ def write_sql(
     if one_transaction:
         refuse_own_transactions(plan, app.url.get_backend_name())
     environments = open_all(app, plan, None, output, cmd_opts)
+    for environment in environments.values():
+        if not environment.rows:  # the table is made here; of one that exists nobody can look at the width
+            require_room_in_new(environment.table, [id_ for step in environment.steps for id_ in step.new_rows])
     if one_transaction and plan.steps:
         environments[plan.steps[0].package].migration.impl.emit_begin()
     for step in plan.steps:
@@ -107,7 +110,9 @@ def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> No
     with nullcontext() if inside else begin_transaction(migration):
         if environment.begins_with(step) and migration.bind is not None:
             environment.table.create(migration.bind)
-        migration.impl.static_output(f"-- {step.package} {step.revision.id} {step.direction}: {step.revision.message}")
+        migration.impl.static_output(
+            _comment(f"{step.package} {step.revision.id} {step.direction}: {step.revision.message}")
+        )
         try:
             run_script(environment, step)
         except Exception as error:  # whatever the script raises
@@ -120,15 +125,24 @@ def _write_heads_sql(
 ) -> None:
     from alembic.runtime.migration import MigrationContext
 
+    tables = {package: history_table(app.history(package).history_table) for package in heads}
+    for package in heads:
+        if not rows.get(package):
+            require_room_in_new(tables[package], heads[package])
     url = app.url
     undoes = url.get_backend_name() in UNDOES_DDL
     options = {"as_sql": True, "literal_binds": True, "output_buffer": output, "transactional_ddl": undoes}
     migration = MigrationContext.configure(url=url, dialect_opts={"paramstyle": "named"}, opts=options)
     with migration.begin_transaction():
         for package, wanted in heads.items():
-            table = history_table(app.history(package).history_table)
-            migration.impl.static_output(f"-- {package}: {', '.join(wanted) or 'base'}")
+            table = tables[package]
+            migration.impl.static_output(_comment(f"{package}: {', '.join(wanted) or 'base'}"))
             if not rows.get(package) and migration.bind is not None:
                 table.create(migration.bind)
             for change in differing_rows(table, rows.get(package, ()), wanted):
                 migration.execute(change)
+
+
+def _comment(text: str) -> str:
+    """Return ``text`` as a comment of SQL; it stays in its line, whatever an id contains."""
+    return f"-- {escaped(text)}"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import commits_by_itself, connection_of
-from websauna_migrate.database.history_table import create_missing, read_heads, row_changes
+from websauna_migrate.database.history_table import create_missing, read_heads, require_room, row_changes
 from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
 from websauna_migrate.exceptions import RunError, listed
 from websauna_migrate.private import begin_transaction
@@ -56,6 +56,7 @@ def execute(
     :raises RunInterrupted: on KeyboardInterrupt
     :raises ConnectionLost: the server went away
     :raises NotInOneTransaction: a step cannot run inside a transaction
+    :raises IdTooLong: an id does not fit into its history table; nothing was run
     :raises HeadsDiffer: the history tables do not hold what the plan says
     """
     _refuse_unusable(connection)
@@ -79,6 +80,7 @@ def run_plan(
         return
     if one_transaction:
         refuse_own_transactions(plan, connection.dialect.name)
+    require_room(connection, _new_ids(app, plan))
     account = Account(plan, connection.dialect.name, together=one_transaction)
     try:
         environments = open_all(app, plan, connection, None, cmd_opts)
@@ -89,6 +91,14 @@ def run_plan(
         _verify(app, plan, connection)
     except KeyboardInterrupt as error:
         raise explained(app, account, error) from error
+
+
+def _new_ids(app: Application, plan: Plan) -> dict[str, list[str]]:
+    """Return the ids that ``plan`` writes, by the history table that gets them."""
+    ids: dict[str, list[str]] = {}
+    for step in plan.steps:
+        ids.setdefault(app.history(step.package).history_table, []).extend(step.new_rows)
+    return ids
 
 
 def rehearse(

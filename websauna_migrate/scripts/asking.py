@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from websauna_migrate.exceptions import RunError, UsageError
+from websauna_migrate.exceptions import RunError, UsageError, escaped
 from websauna_migrate.scripts.printing import tell
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
@@ -26,7 +26,7 @@ def ask(question: str) -> bool:
     :raises EOFError: the input ended
     """
     while True:
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{escaped(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             tell("")  # the cursor is still behind the question

@@ -33,6 +33,7 @@ from websauna_migrate.run.context import ATTRIBUTE, run_context
 from websauna_migrate.run.errors import EnvDidNotRun
 from websauna_migrate.scripts.comparing import comparisons, for_second_revision, new_comparisons, require_up_to_date
 from websauna_migrate.scripts.loading import Loaded, load
+from websauna_migrate.scripts.new_names import require_new_names, require_new_path
 from websauna_migrate.scripts.new_scripts import all_or_none, may_write
 from websauna_migrate.scripts.printing import show, show_json, tell
 from websauna_migrate.scripts.streams import Output
@@ -102,6 +103,8 @@ class CommandLine(alembic_config.CommandLine):
             call = _Call(subcommand, options, loaded, functools.cache(lambda: stack.enter_context(connected())))
             if subcommand.reads_heads or call.names_current:
                 _refuse_unknown_revisions(call)
+            if subcommand.writes_files:
+                require_new_names(options, loaded, call.connect)
             self._run_each(call)
         return 0
 
@@ -144,6 +147,8 @@ class CommandLine(alembic_config.CommandLine):
         if comparison is not None and isinstance(comparison.writing, Given):
             options = for_second_revision(options)
             config.set_main_option("revision_environment", "true")
+        if call.subcommand.writes_files:
+            require_new_path(config, one.history, options)
         # Alembic prints its progress to stdout too, where only results belong.
         with redirect_stdout(sys.stderr):
             self.run_cmd(config, options)

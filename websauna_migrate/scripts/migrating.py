@@ -125,4 +125,4 @@ def _run(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> Non
     elif not options.quiet:
         from websauna_migrate.scripts.report import summary_text
 
-        tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip())
+        tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)

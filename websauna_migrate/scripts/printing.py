@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.exceptions import PROGRAM, MigrateError, escaped, one_line
+from websauna_migrate.exceptions import PROGRAM, MigrateError, escaped, escaped_lines, one_line
 from websauna_migrate.scripts.errors import StatementFailed
 from websauna_migrate.scripts.streams import encodable, fits
 from websauna_migrate.settings import ALEMBIC_SECTION
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Report
 
 
-def show(text: str) -> None:
-    """Print a result for people to stdout; a character that its encoding lacks is replaced."""
-    print(encodable(text, sys.stdout), end="")
+def show(text: str, *, coloured: bool = False) -> None:
+    """Print a result for people to stdout; a character that its encoding lacks is replaced.
+
+    Control characters are escaped. Only a text that is ``coloured`` is printed as it is: the table escaped its cells.
+    """
+    print(encodable(text if coloured else escaped_lines(text), sys.stdout), end="")
 
 
 def show_json(value: object) -> None:
@@ -35,10 +38,13 @@ def show_json(value: object) -> None:
     print(text if fits(text, sys.stdout) else as_json(value, ascii=True), end="")
 
 
-def tell(text: str) -> None:
-    """Print a line about the work, which is not a result, to stderr. The work goes on when stderr cannot be written."""
+def tell(text: str, *, coloured: bool = False) -> None:
+    """Print a line about the work, which is not a result, to stderr, as :func:`show` does.
+
+    The work goes on when stderr cannot be written.
+    """
     with suppress(OSError):
-        print(encodable(text, sys.stderr), file=sys.stderr)
+        print(encodable(text if coloured else escaped_lines(text), sys.stderr), file=sys.stderr)
 
 
 def say(options: Namespace, line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import HistoryState, Plan
 
 _WIDTH = 1_000_000  # wider than any table: rich never wraps a line
+_JSON_CONTROLS = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}
 
 
 def as_json(value: object, *, ascii: bool = False) -> str:
-    """Return ``value`` as indented JSON; with ``ascii`` every stream can encode it."""
-    return json.dumps(value, indent=2, ensure_ascii=ascii) + "\n"
+    """Return ``value`` as indented JSON without control characters; with ``ascii`` every stream can encode it."""
+    text = json.dumps(value, indent=2, ensure_ascii=ascii)
+    # What JSON leaves as it is are characters of at most four hexadecimal digits: DEL, C1, and those of bidirectional
+    # text.
+    return _JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def plan_json(plan: Plan) -> list[dict[str, Any]]:
@@ -141,7 +146,10 @@ def head_lines(graph: HistoryGraph) -> Iterator[str]:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colour: bool) -> str:
-    """Return a table as wide as its content, with colours or as plain text; a ``str`` is shown unchanged."""
+    """Return a table as wide as its content, with colours or as plain text.
+
+    A ``str`` is shown unchanged, but for its control characters.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

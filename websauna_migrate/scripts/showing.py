@@ -68,7 +68,7 @@ def status(options: Namespace, loaded: Loaded) -> int:
     if options.format == "json":
         show_json(status_json(histories, states))
     else:
-        show(status_text(histories, states, colour=sys.stdout.isatty()))
+        show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
     good = all(state.state in _GOOD_STATES for state in states.values())
     return 0 if good or not options.check else FAILED
 
@@ -88,7 +88,7 @@ def plan(options: Namespace, loaded: Loaded) -> int:
     if options.format == "json":
         show_json(plan_json(steps))
     else:
-        show(plan_text(steps, colour=sys.stdout.isatty()))
+        show(plan_text(steps, colour=sys.stdout.isatty()), coloured=True)
     return 0
 
 
