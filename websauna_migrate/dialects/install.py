@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from alembic.ddl.impl import DefaultImpl, ImplMeta
+from alembic.operations import batch
 
 from websauna_migrate.dialects.mysql import ComparingMariaDBImpl, ComparingMySQLImpl
 from websauna_migrate.dialects.postgresql import ReadingPostgresqlImpl
-from websauna_migrate.dialects.sqlite import KeepingSQLiteImpl
+from websauna_migrate.dialects.sqlite import KeepingBatch, KeepingSQLiteImpl
 
 IMPLEMENTATIONS: tuple[type[DefaultImpl], ...] = (
     KeepingSQLiteImpl,
@@ -25,6 +26,8 @@ def install_implementations() -> None:
         asked: Any = SimpleNamespace(name=ours.__dialect__)
         if DefaultImpl.get_by_dialect(asked) in ours.__bases__:
             _register(ours)
+    if batch.BatchOperationsImpl in KeepingBatch.__bases__:
+        batch.BatchOperationsImpl = KeepingBatch  # type: ignore[misc]
 
 
 def _register(implementation: type[DefaultImpl]) -> None:

@@ -4,16 +4,22 @@ Batch mode reflects a table, creates it under another name, copies the rows and 
 does not reflect is lost silently: triggers, indexes over expressions, the order and collation of an index,
 CHECK constraints without a name, AUTOINCREMENT, collations. Here it is taken from the SQL that SQLite keeps of each
 object; what cannot be kept stops the revision.
+
+Two cases do not read the table. Where ``copy_from`` describes it, the description counts: what it leaves out goes, as
+with plain Alembic, but triggers, indexes over expressions and the counter come back. With ``--sql`` there is no
+database, and the SQL is that of plain Alembic.
 """
 
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
+from alembic.operations import batch
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
@@ -26,15 +32,17 @@ from websauna_migrate.dialects.sqlite_sql import (
     lost_in_batch,
     names_in,
     naming,
+    renamed_columns,
     table_options,
     unnamed_checks,
 )
 from websauna_migrate.packages.package import constraint_name, referred_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Iterator, Mapping, Set
+    from contextlib import AbstractContextManager
 
-    from alembic.operations.batch import ApplyBatchImpl, BatchOperationsImpl
+    from alembic.operations.batch import ApplyBatchImpl
     from sqlalchemy import Column, Index, Table
     from sqlalchemy.engine import Connection
 
@@ -53,9 +61,8 @@ _NAMES = {"uq": "%(unique)s", "fk": "%(key)s", "unique": _unique_name, "key": _k
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The SQL that SQLite keeps of the table ``name``, of its triggers, and of its indexes by name."""
+    """The SQL that SQLite keeps of a table, of its triggers, and of its indexes by name."""
 
-    name: str
     table: str
     triggers: tuple[str, ...]
     indexes: Mapping[str, str]
@@ -65,42 +72,55 @@ class _Stored:
 class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     """Alembic's operations on SQLite, with a batch mode that loses nothing."""
 
-    _prepared: BatchOperationsImpl | None = None
     _put_aside: Mapping[str, str] = {}
     _new_table: Table | None = None
     _as_they_were: Mapping[str, str] = {}
     _afterwards: tuple[str, ...] = ()
 
-    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
-        """Tell whether the table is recreated, and prepare that."""
-        recreates = super().requires_recreate_in_batch(batch_op)
-        if recreates and not self.as_sql and batch_op.copy_from is None and batch_op.schema is None:
-            if self._prepared is not batch_op:
-                self._prepare(batch_op, _read(connection_of(self), batch_op.table_name))
-            self._prepared = batch_op
-        return recreates
+    @property
+    def database(self) -> Connection | None:
+        """The connection that the operations are executed on; None where they become SQL."""
+        return None if self.as_sql else self.connection
+
+    def prepare_batch(self, batch_op: KeepingBatch) -> None:
+        """Read the table of a batch, and add to the batch what Alembic does not read of it."""
+        stored = _read(connection_of(self), batch_op.table_name)
+        dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
+        if not dropped <= names_in(stored.table) and not batch_op.naming_convention:
+            batch_op.naming_convention = _NAMES  # the table was created without naming it
+        batch_op.table_args = (*batch_op.table_args, *_checks_to_add(batch_op, stored.table))
+        batch_op.table_kwargs.update(table_options(stored.table))
+        for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
+            self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
+        self._put_aside = stored.expression_indexes
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Complete the new table just before it is created, and refuse it where something would be lost."""
-        self._new_table = new = batch_impl.new_table
-        if new is None or self.connection is None or self.as_sql or table.schema is not None:
+        new = batch_impl.new_table
+        if new is None or self.database is None or table.schema is not None:
+            self._new_table = None
             return
-        stored = _read(self.connection, table.name)
-        _restore_columns(batch_impl, table, new, stored.table)
-        _let_checks_go(new, table.c.keys() - batch_impl.columns.keys())
+        self._new_table = new
+        stored = _read(self.database, table.name)
+        dropped = {column.name for column in table.c if not batch_impl.column_transfers.get(column.name)}
+        _restore_columns(batch_impl, stored.table)
+        _let_checks_follow(batch_impl, new)
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
-        self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.connection, table.name))
+        self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.database, table.name))
         gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
-        self._refuse_loss(stored, new, gone, _dropped_constraints(batch_impl, table))
+        if lost := (*self._lost_of_table(batch_impl, stored, gone | dropped), *naming(self._afterwards, gone)):
+            raise LostInBatch(table.name, lost)
+        unchanged = batch_impl.indexes.keys() if batch_impl.reflected else set()
         self._as_they_were = {
-            name: sql for name, sql in stored.indexes.items() if name in batch_impl.indexes and not naming((sql,), gone)
+            name: sql for name, sql in stored.indexes.items() if name in unchanged and not naming((sql,), gone)
         }
 
-    def _refuse_loss(self, stored: _Stored, new: Table, gone: Set[str], dropped: Mapping[str, sa.Constraint]) -> None:
-        new_sql = str(CreateTable(new).compile(dialect=self.dialect))
-        lost = lost_in_batch(stored.table, new_sql, gone, dropped) + naming(self._afterwards, gone)
-        if lost:
-            raise LostInBatch(stored.name, tuple(lost))
+    def _lost_of_table(self, batch_impl: ApplyBatchImpl, stored: _Stored, gone: Set[str]) -> list[str]:
+        if not batch_impl.reflected:  # what a description leaves out is meant to go
+            return []
+        assert batch_impl.new_table is not None
+        new_sql = str(CreateTable(batch_impl.new_table).compile(dialect=self.dialect))
+        return lost_in_batch(stored.table, new_sql, gone, _dropped_constraints(batch_impl))
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Rename a table; the new one of a batch gets back what was dropped with the old one."""
@@ -134,20 +154,40 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         else:
             super().create_index(index, **options)
 
-    def _prepare(self, batch_op: BatchOperationsImpl, stored: _Stored) -> None:
-        dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
-        if not dropped <= names_in(stored.table) and not batch_op.naming_convention:
-            batch_op.naming_convention = _NAMES  # the table was created without naming it
-        gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
-        checks = [check for check in unnamed_checks(stored.table) if not naming((check,), gone)]
-        batch_op.table_args = (*batch_op.table_args, *(sa.CheckConstraint(escape_colons(check)) for check in checks))
-        batch_op.table_kwargs.update(table_options(stored.table))
-        for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
-            self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
-        self._put_aside = stored.expression_indexes
-
     def _run(self, sql: str) -> None:
         connection_of(self).exec_driver_sql(sql)
+
+
+class KeepingBatch(batch.BatchOperationsImpl):
+    """The operations of a batch, which has a table of SQLite read before it is built anew."""
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The new name of each column that gets one."""
+        changes = [(arguments[1], options) for name, arguments, options in self.batch if name == "alter_column"]
+        return {column: options["name"] for column, options in changes if options.get("name")}
+
+    def flush(self) -> None:
+        """Carry out the operations, all in one transaction."""
+        impl = self.impl
+        if not isinstance(impl, KeepingSQLiteImpl) or impl.database is None:
+            super().flush()
+            return
+        with _transaction(impl.database):
+            if self._is_read() and self._recreates(impl):
+                impl.prepare_batch(self)
+            super().flush()
+
+    def _is_read(self) -> bool:
+        return self.copy_from is None and self.schema is None
+
+    def _recreates(self, impl: KeepingSQLiteImpl) -> bool:
+        return self.recreate == "always" or (self.recreate == "auto" and impl.requires_recreate_in_batch(self))
+
+
+def _transaction(connection: Connection) -> AbstractContextManager[object]:
+    """Return a transaction, unless there is one: reading the table would begin one that nobody commits."""
+    return nullcontext() if connection.in_transaction() else connection.begin()
 
 
 def _read(connection: Connection, table: str) -> _Stored:
@@ -157,7 +197,6 @@ def _read(connection: Connection, table: str) -> _Stored:
     )
     rows = connection.execute(query, {"table": table}).all()
     return _Stored(
-        table,
         next((sql for type_, _, sql, _ in rows if type_ == "table"), ""),
         tuple(sql for type_, _, sql, _ in rows if type_ == "trigger"),
         {name: sql for type_, name, sql, expression in rows if type_ == "index" and not expression},
@@ -178,18 +217,31 @@ def _counter(connection: Connection, table: str) -> tuple[str, ...]:
     return forget, f"INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {last})"
 
 
-# --- reading the SQL of a table --------------------------------------------------------------------------------
+def _checks_to_add(batch_op: KeepingBatch, stored: str) -> Iterator[sa.CheckConstraint]:
+    """Yield the CHECK constraints without a name that Alembic would leave out."""
+    convention = batch_op.naming_convention or {}
+    restated = any(isinstance(arg, sa.CheckConstraint) for arg in batch_op.table_args)
+    if restated or "ck" in convention or sa.CheckConstraint in convention:
+        return
+    gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
+    for check in unnamed_checks(stored):
+        if not naming((check,), gone):
+            yield sa.CheckConstraint(escape_colons(renamed_columns(check, batch_op.renamed)))
 
 
-def _restore_columns(batch_impl: ApplyBatchImpl, table: Table, new: Table, sql: str) -> None:
-    """Give the columns of the ``new`` table the expressions and collations that ``sql`` has for the old one."""
-    _restore_computed(batch_impl, table, computed_expressions(sql))
-    collations = declared_collations(sql)
-    for column in new.c:
+# --- the new table ---------------------------------------------------------------------------------------------
+
+
+def _restore_columns(batch_impl: ApplyBatchImpl, sql: str) -> None:
+    """Give the columns of the new table the expressions and collations that ``sql`` has for the old one."""
+    collations = declared_collations(sql) if batch_impl.reflected else {}
+    if batch_impl.reflected:
+        _restore_computed(batch_impl, batch_impl.table, computed_expressions(sql))
+    for old_name, column in batch_impl.columns.items():
         if column.computed is not None:  # SQLite computes it again
-            batch_impl.column_transfers.get(column.name, {}).pop("expr", None)
-        elif column.name in collations:
-            _keep_collation(column, collations[column.name])
+            batch_impl.column_transfers.get(old_name, {}).pop("expr", None)
+        elif old_name in collations and batch_impl.column_transfers[old_name]:
+            _keep_collation(column, collations[old_name])
 
 
 def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Mapping[str, str]) -> None:
@@ -205,16 +257,22 @@ def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Map
             column.computed.sqltext = sa.text(escape_colons(expressions[name]))
 
 
-def _let_checks_go(new: Table, dropped: Set[str]) -> None:
-    """Take the checks out of the ``new`` table that name a ``dropped`` column: they go with it, as on PostgreSQL."""
+def _let_checks_follow(batch_impl: ApplyBatchImpl, new: Table) -> None:
+    """Let the checks of the ``new`` table follow their columns, as on PostgreSQL: to another name, or out of it."""
+    table, columns = batch_impl.table, batch_impl.columns
+    dropped = table.c.keys() - columns.keys()
+    renamed = {name: column.name for name, column in columns.items() if column.name != name}
+    kept = {str(constraint.name) for constraint in table.constraints} - _dropped_constraints(batch_impl).keys()
     for check in [constraint for constraint in new.constraints if isinstance(constraint, sa.CheckConstraint)]:
         if naming((str(check.sqltext),), dropped):
             new.constraints.discard(check)
+        elif renamed and check.name in kept:
+            check.sqltext = sa.text(escape_colons(renamed_columns(str(check.sqltext), renamed)))
 
 
-def _dropped_constraints(batch_impl: ApplyBatchImpl, table: Table) -> dict[str, sa.Constraint]:
+def _dropped_constraints(batch_impl: ApplyBatchImpl) -> dict[str, sa.Constraint]:
     kept = batch_impl.named_constraints
-    return {str(c.name): c for c in table.constraints if c.name and kept.get(str(c.name)) is not c}
+    return {str(c.name): c for c in batch_impl.table.constraints if c.name and kept.get(str(c.name)) is not c}
 
 
 def _keep_collation(column: Column[Any], collation: str) -> None:

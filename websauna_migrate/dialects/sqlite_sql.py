@@ -57,6 +57,17 @@ def naming(statements: Iterable[str], columns: Set[str]) -> list[str]:
     return [sql for sql in statements if not names.isdisjoint(unquoted(t).lower() for t in tokens(sql, "sqlite"))]
 
 
+def renamed_columns(condition: str, names: Mapping[str, str]) -> str:
+    """Return the ``condition`` on a row with the new names of columns, by the old ones; values and functions stay."""
+    parts = tokens(condition, "sqlite")
+    new = {old.lower(): '"' + name.replace('"', '""') + '"' for old, name in names.items()}
+    following = [next((part for part in parts[place:] if not part.isspace()), "") for place in range(1, len(parts) + 1)]
+    return "".join(
+        part if part[0] == "'" or after in ("(", ".") else new.get(unquoted(part).lower(), part)
+        for part, after in zip(parts, following, strict=True)
+    )
+
+
 def _said(part: Sequence[str]) -> Iterator[str]:
     """Yield the words of a part of a table that no parentheses enclose, and each two of them that follow each other."""
     depth, before = 0, ""

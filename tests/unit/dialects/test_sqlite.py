@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 
 import pytest
@@ -65,13 +66,14 @@ def sql_of(connection, name):
     return connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).scalar()
 
 
-def widen(op):
-    with op.batch_alter_table("t") as batch_op:
+def widen(op, **options):
+    with op.batch_alter_table("t", **options) as batch_op:
         batch_op.alter_column("name", existing_type=sa.String(20), type_=sa.String(50))
 
 
-def test_indexes_triggers_and_views_are_as_they_were(connection, op):
-    widen(op)
+@pytest.mark.parametrize("recreate", ["auto", "always"])
+def test_indexes_triggers_and_views_are_as_they_were(connection, op, recreate):
+    widen(op, recreate=recreate)
     assert [sql_of(connection, sql.split("ON")[0].split()[-1 if "VIEW" not in sql else 2]) for sql in REST[:4]] == [
         *REST[:4]
     ]
@@ -79,8 +81,9 @@ def test_indexes_triggers_and_views_are_as_they_were(connection, op):
         assert sql_of(connection, name) == sql
 
 
-def test_rows_and_what_the_table_says_are_kept(connection, op):
-    widen(op)
+@pytest.mark.parametrize("recreate", ["auto", "always"])
+def test_rows_and_what_the_table_says_are_kept(connection, op, recreate):
+    widen(op, recreate=recreate)
     assert connection.exec_driver_sql("SELECT id, name, price, a, twice FROM t").all() == [(7, "x", 1, 2, 4)]
     text = sql_of(connection, "t")
     for said in (
@@ -107,10 +110,31 @@ def test_a_column_takes_its_named_check_with_it(connection, op):
     assert "ck_a" not in sql_of(connection, "u")
 
 
-def test_a_renamed_column_does_not_lose_its_check_without_a_word(connection, op):
-    connection.exec_driver_sql("CREATE TABLE u (a INTEGER, b INTEGER, CONSTRAINT ck_a CHECK (a > 0))")
-    with pytest.raises(sa.exc.OperationalError, match="no such column: a"), op.batch_alter_table("u") as batch_op:
-        batch_op.alter_column("a", new_column_name="c")
+@pytest.mark.parametrize("name", ["", "CONSTRAINT ck_a "])
+def test_a_check_follows_its_renamed_column(connection, op, name):
+    connection.exec_driver_sql(f"CREATE TABLE u (a INTEGER, b TEXT, {name}CHECK (a > 0 OR b = 'a' OR abs(A) > 0))")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("a", new_column_name='odd "c')
+    assert f"""{name}CHECK ("odd ""c" > 0 OR b = 'a' OR abs("odd ""c") > 0)""" in sql_of(connection, "u")
+
+
+def test_a_collation_follows_its_renamed_column(connection, op):
+    connection.exec_driver_sql("CREATE TABLE u (a TEXT COLLATE NOCASE)")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("a", new_column_name="b")
+    assert 'b TEXT COLLATE "NOCASE"' in sql_of(connection, "u")
+
+
+def test_names_that_are_exchanged_are_exchanged_in_checks(connection, op):
+    connection.exec_driver_sql("CREATE TABLE u (a INTEGER, b INTEGER, CHECK (a > 0), CONSTRAINT ck CHECK (b > 1))")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.alter_column("a", new_column_name="b")
+        batch_op.alter_column("b", new_column_name="a")
+        batch_op.create_check_constraint("new", "a > 2")
+    sql = sql_of(connection, "u")
+    assert 'CHECK ("b" > 0)' in sql
+    assert 'CONSTRAINT ck CHECK ("a" > 1)' in sql
+    assert "CONSTRAINT new CHECK (a > 2)" in sql
 
 
 def test_a_column_takes_its_own_check_with_it(connection, op):
@@ -198,6 +222,56 @@ def test_a_rename_outside_of_a_batch_is_a_rename(connection, op):
     op.rename_table("t", "t2")
     op.rename_table("t2", "t")
     assert sql_of(connection, "log_it")
+
+
+def test_a_table_that_is_described_is_what_the_description_says(connection, op):
+    described = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+    connection.exec_driver_sql("DROP INDEX ix_lower")
+    connection.exec_driver_sql("DROP TRIGGER from_log")
+    with op.batch_alter_table("t", copy_from=described, recreate="always"):
+        pass
+    assert [column["name"] for column in sa.inspect(connection).get_columns("t")] == ["id", "name"]
+    assert sql_of(connection, "log_it")
+    assert connection.exec_driver_sql("SELECT id, name FROM t").all() == [(7, "x")]
+
+
+def test_a_described_table_as_sql_is_that_of_alembic():
+    written = io.StringIO()
+    migration = MigrationContext.configure(dialect_name="sqlite", opts={"as_sql": True, "output_buffer": written})
+    described = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer))
+    with Operations(migration).batch_alter_table("t", copy_from=described) as batch_op:
+        batch_op.alter_column("a", nullable=False)
+    assert [line.split()[0] for line in written.getvalue().splitlines() if line[:1].isupper()] == [
+        *("CREATE", "INSERT", "FROM", "DROP", "ALTER")
+    ]
+
+
+def test_a_batch_commits_the_transaction_that_it_began(connection):
+    connection.commit()
+    widen(Operations(MigrationContext.configure(connection)))
+    assert not connection.in_transaction()
+
+
+def test_a_primary_key_goes_with_its_column_that_is_made_anew(connection, op):
+    connection.exec_driver_sql("CREATE TABLE u (id INTEGER PRIMARY KEY, b INTEGER)")
+    with op.batch_alter_table("u") as batch_op:
+        batch_op.drop_column("id")
+        batch_op.add_column(sa.Column("id", sa.Integer))
+    assert not sa.inspect(connection).get_pk_constraint("u")["constrained_columns"]
+
+
+@pytest.mark.parametrize(
+    ("options", "made"),
+    [
+        ({"table_args": [sa.CheckConstraint("a > 5")]}, "\tCHECK (a > 5)"),
+        ({"naming_convention": {"ck": "ck_%(table_name)s"}}, "\tCONSTRAINT ck_u CHECK (a > 5)"),
+    ],
+)
+def test_a_check_that_alembic_keeps_is_there_once(connection, op, options, made):
+    connection.exec_driver_sql("CREATE TABLE u (a INTEGER, CHECK (a > 5))")
+    with op.batch_alter_table("u", recreate="always", **options):
+        pass
+    assert [line for line in sql_of(connection, "u").splitlines() if "CHECK" in line] == [made]
 
 
 def test_alembic_still_loses_a_trigger():
