@@ -219,20 +219,33 @@ def compare_check_constraints(
 ) -> PriorityDispatchResult:
     """Find CHECK constraints that were added or removed, by name. Their conditions are not compared.
 
-    A database names those that the models leave without a name: where there are such, none counts as removed.
+    A database names those that the models leave without a name: where there are such, none counts as removed. The
+    user's hooks are asked, and what a comparator that the user named has found is not written twice.
     """
     if found is None or wanted is None:
         return PriorityDispatchResult.CONTINUE
     dialect = connection_of(context).dialect
     quote = dialect.identifier_preparer.quote
-    shown = {quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
+    try:
+        shown = {quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
+    except NotImplementedError:  # the dialect does not read them
+        return PriorityDispatchResult.CONTINUE
     checks = check_constraints(wanted)
     named = _named_checks(checks, dialect)
     missing = {key: named[key] for key in sorted(named.keys() - shown.keys())}
-    modify.ops += _added_checks(missing, found, wanted, dialect)
-    if len(named) == len(checks):
-        modify.ops += _removed_checks([shown[key] for key in sorted(shown.keys() - named.keys())], found)
+    gone = [shown[key] for key in sorted(shown.keys() - named.keys())] if len(named) == len(checks) else []
+    written = {op.constraint_name for op in modify.ops if isinstance(op, (CreateCheckConstraintOp, DropConstraintOp))}
+    for check in _added_checks(missing, found, wanted, dialect):
+        if check.name not in written and _passes_hook(context, check, is_stored=False):
+            modify.ops.append(CreateCheckConstraintOp(check.name, name, check.sqltext, schema=schema))
+    for check in _removed_checks(gone, found):
+        if check.name not in written and _passes_hook(context, check, is_stored=True):
+            modify.ops.append(DropConstraintOp.from_constraint(check))
     return PriorityDispatchResult.CONTINUE
+
+
+def _passes_hook(context: AutogenContext, check: CheckConstraint, *, is_stored: bool) -> bool:
+    return context.run_object_filters(check, check.name, "check_constraint", is_stored, None)
 
 
 def _named_checks(checks: Iterable[CheckConstraint], dialect: Dialect) -> dict[str, CheckConstraint]:
@@ -243,19 +256,18 @@ def _named_checks(checks: Iterable[CheckConstraint], dialect: Dialect) -> dict[s
 
 def _added_checks(
     missing: Mapping[str, CheckConstraint], found: Table, wanted: Table, dialect: Dialect
-) -> Iterator[CreateCheckConstraintOp]:
+) -> Iterator[CheckConstraint]:
     made = {key: check for key, check in missing.items() if _makes(check, found)}
     created = str(CreateTable(wanted).compile(dialect=dialect)) if made else ""
     for key, check in made.items():
         if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
-            yield CreateCheckConstraintOp(check.name, found.name, check.sqltext, schema=found.schema)
+            yield check
 
 
-def _removed_checks(gone: Iterable[tuple[str, str]], found: Table) -> Iterator[DropConstraintOp]:
+def _removed_checks(gone: Iterable[tuple[str, str]], found: Table) -> Iterator[CheckConstraint]:
     for name, sql in gone:
         if not (name in found.c and "json_valid" in sql.lower()):  # MariaDB's own, of a JSON column
-            check = sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(name), table=found)
-            yield DropConstraintOp.from_constraint(check)
+            yield sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(name), table=found)
 
 
 def _makes(check: CheckConstraint, found: Table) -> bool:
@@ -264,13 +276,19 @@ def _makes(check: CheckConstraint, found: Table) -> bool:
 
 
 def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> list[tuple[str, str]]:
-    """Return name and condition of the named checks of ``table``; those of a whole schema are read in one query."""
+    """Return name and condition of the named checks of ``table`` that the user's hook lets through.
+
+    Those of a whole schema are read in one query.
+
+    :raises NotImplementedError: the dialect does not read checks
+    """
     inspector = context.inspector
     if schema not in (read := _CHECKS.setdefault(inspector, {})):
         names = [key.name for key in context.table_key_to_table.values() if key.schema in (schema, _default(context))]
         read[schema] = inspector.get_multi_check_constraints(schema=schema, filter_names=names)
-    found = read[schema].get((schema, table)) or ()
-    return [(check["name"], check["sqltext"]) for check in found if check["name"]]
+    named = [(check["name"], check["sqltext"]) for check in read[schema].get((schema, table)) or () if check["name"]]
+    parents: Any = {"table_name": table, "schema_name": schema}
+    return [(check, sql) for check, sql in named if context.run_name_filters(check, "check_constraint", parents)]
 
 
 def _default(context: AutogenContext) -> str | None:

@@ -69,3 +69,34 @@ def test_an_unnamed_check_keeps_the_others_from_being_taken_for_removed(connecti
     assert differences(connection, table(column("x"), sa.CheckConstraint("a > 0"))) == []
     ((kind, check),) = differences(connection, table(column("x")))
     assert (kind, check.name) == ("remove_constraint", "named")
+
+
+def check_differences(connection, **options):
+    """Return what is found where the database has the CHECK ``old`` and the models have ``new``."""
+    table(column("x"), sa.CheckConstraint("a > 0", name="old")).create_all(connection)
+    models = table(column("x"), sa.CheckConstraint("a > 1", name="new"))
+    return sorted((kind, check.name) for kind, check in differences(connection, models, **options))
+
+
+ADDED, REMOVED = ("add_constraint", "new"), ("remove_constraint", "old")
+
+
+@pytest.mark.parametrize(
+    ("hook", "found"),
+    [
+        ({}, [ADDED, REMOVED]),
+        ({"include_object": lambda item, name, kind, is_stored, other: kind != "check_constraint"}, []),
+        ({"include_object": lambda item, name, kind, is_stored, other: name != "new"}, [REMOVED]),
+        ({"include_object": lambda item, name, kind, is_stored, other: not is_stored or kind == "table"}, [ADDED]),
+        ({"include_name": lambda name, kind, parents: name != "old"}, [ADDED]),
+    ],
+)
+def test_the_hooks_of_the_user_hide_checks(connection, hook, found):
+    assert check_differences(connection, **hook) == found
+
+
+def test_a_check_that_a_comparator_of_the_user_found_is_written_once(connection):
+    pytest.importorskip("alembic.ext.checkconstraint_byname", reason="this Alembic compares no checks")
+    theirs = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
+    used = plugins({"autogenerate_plugins": theirs})
+    assert check_differences(connection, autogenerate_plugins=used) == [ADDED, REMOVED]
