@@ -35,8 +35,9 @@ lint: $(READY)  ## check style, types and the layers of the architecture
 docs: $(READY)  ## build the documentation into docs/_build
 	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build
 
-servers:  ## get MariaDB and PgBouncer for the tests into .servers, where that can be done
+servers: $(READY)  ## get MariaDB, PgBouncer and Alembic's own tests into .servers, where that can be done
 	@tests/setup/servers
+	@tests/setup/alembic_suite $(BIN)/python
 
 benchmark: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS),benchmark]"
