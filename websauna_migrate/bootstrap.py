@@ -183,7 +183,7 @@ def _start_all(ini: AppSettings) -> tuple[Registry, str | None]:
 
 
 def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
-    """Return the error that tells what ``error`` of the application's start means."""
+    """Return the error that explains ``error``, which the application raised while it started."""
     from pyramid.exceptions import ConfigurationExecutionError
 
     if isinstance(error, ConfigurationExecutionError):
@@ -196,7 +196,7 @@ def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
 
 
 def _names_missing_table(error: DBAPIError) -> bool:
-    """Tell whether the database said that a table is missing, each in its own way."""
+    """Return whether ``error`` says that a table is missing, in the way of each database."""
     original: Any = error.orig
     if getattr(original, "pgcode", None) == "42P01" or getattr(original, "sqlstate", None) == "42P01":
         return True

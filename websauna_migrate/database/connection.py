@@ -153,7 +153,7 @@ def connection_of(context: HasConnection) -> Connection:
 
 
 def commits_by_itself(connection: Connection) -> bool:
-    """Tell whether each statement on ``connection`` is committed at once, outside of any transaction."""
+    """Return whether each statement on ``connection`` is committed at once, outside of any transaction."""
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return True
     driver = connection.connection.driver_connection

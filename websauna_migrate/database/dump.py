@@ -1,4 +1,4 @@
-"""A database as SQL text: used by ``ws-dump-db`` and before an upgrade that is to be backed up.
+"""A database as SQL text: used by ``ws-dump-db`` and by ``upgrade --backup``.
 
 :func:`dump` streams; its memory does not grow with the database. PostgreSQL, MySQL and MariaDB are dumped by their own
 programs. SQLite is copied with its backup API while others go on writing, and the copy is written out here: what

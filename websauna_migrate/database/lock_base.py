@@ -11,7 +11,7 @@ from websauna_migrate.database.errors import LockLost
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """Who holds a lock, as far as the database tells; what it does not tell is None.
+    """Who holds a lock. What the database does not show is None.
 
     ``process`` is the server's process or connection of the holder, on SQLite the holder itself. ``since`` is in
     UTC; MySQL and MariaDB know only when the holder's connection was last used. ``how_to_end`` is the statement or
@@ -37,15 +37,15 @@ class RunLock(ABC):
 
     @abstractmethod
     def try_to_take(self) -> bool:
-        """Take the lock if it is free, without waiting, and tell whether it is held now."""
+        """Take the lock if it is free, without waiting, and return whether it is held now."""
 
     @abstractmethod
     def holder(self) -> LockHolder | None:
-        """Return who holds the lock, or None where nobody does or nobody can tell."""
+        """Return who holds the lock, or None where nobody does or that is unknown."""
 
     @abstractmethod
     def is_held(self) -> bool:
-        """Tell whether the lock that was taken is still held."""
+        """Return whether the lock that was taken is still held."""
 
     @abstractmethod
     def close(self) -> None:

@@ -49,7 +49,7 @@ class _FileLock(RunLock):
     def _take(self) -> bool:
         from filelock import lock_descriptor
 
-        # Not through a link that somebody else may have put there: the file is written to.
+        # Never follow a link, which another user may have put there: the file is written to.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             if lock_descriptor(descriptor, blocking=False) and self._has_its_name(descriptor):
@@ -123,7 +123,7 @@ def _file_of(engine: Engine) -> Path | None:
 
 
 def _permit_as(database: Path, descriptor: int) -> None:
-    """Let those take the lock who may write the database, whoever ran first, as SQLite does with its own files."""
+    """Give the lock file the permissions of the database, as SQLite does with its own files."""
     like = database.stat()
     os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
     if os.geteuid() == 0:

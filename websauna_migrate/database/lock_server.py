@@ -27,7 +27,7 @@ def server_lock(engine: Engine, schema: str | None) -> RunLock | None:
 
 
 def _connect(engine: Engine, isolation_level: IsolationLevel) -> Connection:
-    """Connect as ``engine`` does, with all that it was told about connecting, but outside its pool."""
+    """Connect with the options of ``engine``, but outside its pool."""
     own_engine = create_engine(engine.url, pool=engine.pool.recreate())
     # Said explicitly, because an engine in AUTOCOMMIT would hand that down.
     connection = own_engine.execution_options(isolation_level=isolation_level).connect()
@@ -80,7 +80,7 @@ class _PostgresqlLock(_ServerLock):
         if row is None:
             return None
         end = f"SELECT pg_terminate_backend({row.pid})"
-        # Of the run of another role one may not be told anything; who is told knows the time at least.
+        # PostgreSQL may hide everything about the session of another role; otherwise at least the time is shown.
         host = row.host or (row.xact_start and "of the server")
         return LockHolder(row.pid, host, row.application_name, row.xact_start, end)
 

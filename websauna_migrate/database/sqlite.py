@@ -33,7 +33,7 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def begin_for_real(engine: Engine, *, writes: bool) -> None:
-    """Make the transactions of ``engine`` real ones: the driver begins none by itself, and none later than told.
+    """Make the transactions of ``engine`` real ones: the driver begins none by itself, and begins one at once.
 
     One that ``writes`` takes the write lock when it begins.
     """
@@ -68,7 +68,7 @@ def real_transactions(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _transactions_left_to_sql(driver: Any) -> Iterator[None]:
-    """Let the driver begin no transaction by itself, and end one when it is told to."""
+    """Let the driver begin no transaction by itself; it still ends one on commit() and rollback()."""
     before = {name: getattr(driver, name) for name in ("isolation_level", "autocommit") if hasattr(driver, name)}
     if "autocommit" in before:  # from Python 3.12; True ends the transaction that False has always open
         driver.autocommit = True

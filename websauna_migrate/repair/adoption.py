@@ -1,4 +1,4 @@
-"""Taking over a database that other means brought to where it is: what is to be written, and writing it.
+"""Adopting a database whose revision the history table does not hold: what to write, and writing it.
 
 :func:`propose` only reads and returns an :class:`Adoption`, which can be shown before :func:`carry_out`
 writes it, all of it or nothing. Tables with data are never touched.
@@ -49,7 +49,7 @@ class VersionTable:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is to be written: ``rows`` in place of ``before`` into the history table of ``history``, and ``why``.
+    """What to write: ``rows`` in place of ``before`` into the history table of ``history``, and ``why``.
 
     ``drop`` is the old table that goes with it.
     """
@@ -77,7 +77,7 @@ def propose(
     revision: str | None = None,
     drop_old: bool = False,
 ) -> Adoption:
-    """Return what is to be written so that ``history`` stands where the database is.
+    """Return what to write so that the history table of ``history`` holds the revision of the database.
 
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
     revision whose schema the database has.

@@ -122,7 +122,7 @@ _SIGNATURES = {
 
 
 def refers_to(facts: Facts, tables: Collection[TableName]) -> bool:
-    """Tell whether a foreign key among ``facts`` leads to one of ``tables``."""
+    """Return whether a foreign key among ``facts`` leads to one of ``tables``."""
     return any(f" to {table} (" in fact for fact in facts if fact.startswith("foreign key") for table in tables)
 
 

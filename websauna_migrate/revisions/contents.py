@@ -1,4 +1,4 @@
-"""What the functions of a revision script do, as far as their text tells: tables created, transactions left."""
+"""What the functions of a revision script do, as far as their text shows: tables created, transactions left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def created_tables(revisions: Iterable[Revision]) -> dict[TableName, Revision]:
 
 
 def uses_autocommit_block(revision: Revision, direction: Direction | None = None) -> bool:
-    """Tell whether the script leaves its transaction on the way ``direction``, or on either way when None."""
+    """Return whether the script leaves its transaction in ``direction``, or in either direction if None."""
     ways = {"up": ["upgrade"], "down": ["downgrade"], None: ["upgrade", "downgrade"]}[direction]
     module = _parsed_if_it_has(revision, b"autocommit_block")
     return module is not None and any(

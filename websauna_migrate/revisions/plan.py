@@ -233,7 +233,7 @@ def _check_rows(now: _Database, packages: Iterable[str]) -> None:
 
 
 def wrong_rows(history: HistoryGraph, rows: Sequence[str]) -> Sequence[RevisionError]:
-    """Return why nobody can tell what is applied where the history table holds ``rows``; nothing where one can."""
+    """Return the errors because of which ``rows`` of the history table do not say what is applied; none if they do."""
     heads = heads_of(history, applied(history, rows))
     unknown = unknown_rows(history, rows)
     if unknown or len(heads) == len(set(rows)):
@@ -326,7 +326,7 @@ def _reports(now: _Database) -> Iterator[Report]:
     unknown = [error for package in now.graph.histories for error in unknown_rows(*now.of(package))]
     for error in unknown:
         yield Report("unknown-revision", error.package, error.revision, error.what, error.remedy)
-    # What is applied of a history with an unknown revision, nobody knows.
+    # It is unknown what is applied of a history with an unknown revision.
     yield from _unmet_requirements(now, {error.package for error in unknown})
     for edge in sorted(cycle_edges(now.graph, now.done)):
         detail = (

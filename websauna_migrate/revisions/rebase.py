@@ -1,4 +1,4 @@
-"""Putting a revision that nobody has applied after another one, by rewriting one value of its script.
+"""Moving a revision that is not applied after another one, by rewriting one value of its script.
 
 The text outside that value stays as it is, byte by byte, and the file is replaced in one go.
 """

@@ -25,7 +25,7 @@ LOCK_TIMEOUT = "websauna_migrate.lock_timeout"
 
 @contextmanager
 def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, RunLock]]:
-    """Yield a connection for a run, and the lock that it holds meanwhile; ``observer`` is told who it waits for.
+    """Yield a connection for a run, and the lock that it holds meanwhile; ``observer`` follows the wait for it.
 
     :raises SettingsError: a setting of the connection or of the lock is wrong
     :raises DatabaseUnreachable: the database cannot be connected to

@@ -47,7 +47,7 @@ class Environment:
     modules: Mapping[str, ModuleType]
 
     def begins_with(self, step: PlanStep) -> bool:
-        """Tell whether ``step`` is the first of the whole history, so that its table may be missing."""
+        """Return whether ``step`` is the first of the whole history, so that its table may be missing."""
         return not self.rows and step is self.steps[0]
 
     def rows_after(self, step: PlanStep) -> set[str]:

@@ -43,10 +43,10 @@ def migrate(
     """Take the histories of ``packages`` up or down to ``target``, alone on the database, and return what was done.
 
     The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
-    do, nothing waits for the lock. ``observer`` is told how it goes; its methods can be given as keyword arguments too:
+    do, nothing waits for the lock. ``observer`` follows the run; its methods can be given as keyword arguments too:
     ``on_wait``, ``on_plan``, ``before_step``, ``on_progress`` and ``interruptible``.
 
-    :raises MigrateError: the plan cannot be made or run; the error tells what was applied and what was not
+    :raises MigrateError: the plan cannot be made or run; the error says what was applied and what was not
     """
     told = observer_of(callbacks, observer)
     planned = partial(app.plan, packages=packages, target=target, direction=direction, cascade=cascade)

@@ -1,4 +1,4 @@
-"""How far a run came when it failed, and the error that tells it."""
+"""How far a run came when it failed, and the error that says so."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 class Account:
     """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
-    ``together`` tells that all steps are one transaction.
+    ``together`` means that all steps are one transaction.
     """
 
     plan: Plan
@@ -58,7 +58,7 @@ class Account:
         return self.plan.steps[min(len(self.done), len(self.plan.steps) - 1)]
 
     def note_commit(self, _connection: Connection) -> None:
-        """Take note that a transaction was committed: by the script, if one is running."""
+        """Record that a transaction was committed: by the script, if one is running."""
         self.script_committed = self.script_committed or self.in_script
 
     @contextmanager
@@ -73,7 +73,7 @@ class Account:
 
 @contextmanager
 def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
-    """Tell ``account`` of each commit on ``connection``, that of a script's own SQL too."""
+    """Record each commit on ``connection`` in ``account``, also one in the SQL of a script."""
 
     def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if _COMMIT.match(statement):
@@ -93,7 +93,7 @@ def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
 class Reached:
     """How far a run came: the steps that the database keeps, and those that are ``left``.
 
-    ``stays`` tells why the database keeps statements of the first of those that are left, None where it does not.
+    ``stays`` is the reason why the database keeps statements of the first step left, or None.
     """
 
     applied: tuple[PlanStep, ...]
@@ -102,7 +102,7 @@ class Reached:
 
 
 def explained(app: Application, account: Account, error: BaseException) -> MigrateError:
-    """Return the error that tells what was applied and what was not when ``error`` came."""
+    """Return the error that says what was applied and what was not when ``error`` was raised."""
     reached = find_out(app, account, error)
     applied, left, stays = names(reached.applied), names(reached.left), reached.stays
     step = account.under_way
@@ -130,7 +130,7 @@ def find_out(app: Application, account: Account, error: BaseException) -> Reache
 
 
 def _is_committed(app: Application, account: Account, error: BaseException) -> bool:
-    """Tell whether the last transaction was committed: ``error`` may have come before that was taken note of."""
+    """Return whether the last transaction was committed: ``error`` may have been raised before that was recorded."""
     if isinstance(error, FailedAfterCommit):
         return True
     if not (isinstance(error, KeyboardInterrupt) or _is_lost(error)):
@@ -153,7 +153,7 @@ def _what_stays(account: Account) -> str | None:
 
 
 def _is_refused_block(error: BaseException) -> bool:
-    """Tell whether ``error`` is the bare assertion of an ``autocommit_block()`` in the transaction of others."""
+    """Return whether ``error`` is the bare assertion of an ``autocommit_block()`` in the transaction of others."""
     frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     return isinstance(error, AssertionError) and frames[-1:] == ["autocommit_block"]
 

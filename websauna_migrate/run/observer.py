@@ -1,4 +1,4 @@
-"""What a run says while it works, to whoever started it."""
+"""What a run reports to its caller while it works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Progress:
 
 
 class Observer:
-    """Follows a run; override what you want to know. Each method does nothing by default."""
+    """Follows a run. Override the methods that you need; each does nothing by default."""
 
     def on_wait(self, holder: LockHolder | None, seconds: float) -> None:
         """Another run holds the lock; ``seconds`` is how long this one has waited. Called again and again."""

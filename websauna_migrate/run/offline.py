@@ -87,7 +87,7 @@ def write_ensure_version_sql(app: Application, packages: Sequence[str], output: 
 
 
 def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
-    """Return what the history tables hold before SQL is run that nobody can look at them for, and the target."""
+    """Return the rows that the history tables count as having, because nothing connects, and the target."""
     start, colon, end = target.partition(":")
     if not colon:
         return {}, target

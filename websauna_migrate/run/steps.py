@@ -43,7 +43,7 @@ def execute(
     """Run the steps of ``plan`` on ``connection`` and check that the history tables hold what the plan says.
 
     Each step commits together with its row in the history table; with ``one_transaction`` all steps commit together.
-    ``observer`` is told how it goes; its methods can be given as keyword arguments too. ``before_step`` may raise to
+    ``observer`` follows the run; its methods can be given as keyword arguments too. ``before_step`` may raise to
     stop; it is called before each step, and before each commit that would still undo one.
 
     ``connection`` may be any connection to the database of the plan that has no transaction open and is not in
@@ -108,7 +108,7 @@ def rehearse(
     transaction: Callable[[], AbstractContextManager[object]],
     after_step: Callable[[PlanStep], None],
 ) -> None:
-    """Run the steps of ``plan`` in an empty place inside ``transaction``, which its caller ends as it likes.
+    """Run the steps of ``plan`` in an empty place inside ``transaction``, which the caller commits or rolls back.
 
     ``after_step`` is called inside it.
 
@@ -175,7 +175,7 @@ def _run_step(
         for check in checks:
             check()
     if not inside and connection.in_transaction():
-        # What was begun is over, and the row in the history table stands in a transaction that nobody commits.
+        # The transaction of the step is over, and nothing would commit the one that holds its row.
         connection.rollback()
         raise TransactionEndedInside
 
