@@ -10,6 +10,7 @@ import time
 import pytest
 
 from scenarios import Revision, chain, run_command, write_project
+from websauna_migrate.scripts.signals import ENDING
 
 PACKAGES = ("red", "green", "blue")
 
@@ -111,7 +112,7 @@ CREATE = 'op.execute("CREATE TABLE half (id INTEGER)")\n'
 ASLEEP = 'os.write(2, b"asleep\\n")\n'
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
 @pytest.mark.parametrize("work", ["statement", "python"])
 def test_a_signal_ends_the_revision_under_way_and_rolls_it_back(number, work, backend, tmp_path, start, run):
     pause = f"op.execute({LONG[backend.name]!r})" if work == "statement" else "time.sleep(60)"
@@ -175,7 +176,7 @@ def test_a_signal_at_any_moment_leaves_what_the_error_says(atomic_backend, tmp_p
         before = after
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
 def test_a_signal_while_an_env_py_runs_tells_what_was_not_applied(sqlite, number, tmp_path, start):
     project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
     env = tmp_path / "red" / "alembic" / "env.py"

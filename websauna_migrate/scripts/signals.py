@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do while a run is under way."""
+"""What Ctrl-C, SIGTERM, SIGHUP and SIGQUIT do while a run is under way."""
 
 from __future__ import annotations
 
@@ -16,25 +16,32 @@ if TYPE_CHECKING:
 _SIGNALLED = 128  # plus the number of the signal, as in a shell
 INTERRUPTED = _SIGNALLED + signal.SIGINT
 _CANCEL_SECONDS = 5
+_AGAIN_SECONDS = 0.5
+
+#: The signals that end a run: Ctrl-C, ``kill``, a terminal that is closed, Ctrl-\\. Windows has only the first two.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
 
 
 @contextmanager
 def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
-    """Raise KeyboardInterrupt on Ctrl-C and SIGTERM while the block runs, also inside a statement of the database.
+    """Raise KeyboardInterrupt on a signal of :data:`ENDING` while the block runs, also inside a statement.
 
     ``cancel`` ends that statement. It is called in a thread, because a driver that waits in C keeps the signal from
-    Python until the statement has ended. A signal that is ignored, as Ctrl-C under ``nohup``, stays ignored.
+    Python until the statement has ended, and again until Python gets the signal: the first one may come before the
+    statement does. A signal that is ignored, as Ctrl-C under ``nohup``, stays ignored.
     """
     caught: list[int] = []
+    arrived = threading.Event()
 
     def stop(number: int, _frame: object) -> None:
         caught.append(number)
+        arrived.set()
         if len(caught) == 1:  # a second signal must not stop the rollback or its message
             raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    with _on_signal(handled, cancel):
+    with _on_signal(handled, cancel, arrived):
         for number in handled:
             signal.signal(number, stop)
         try:
@@ -49,17 +56,24 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[None]:
-    """Call ``call`` once, in a thread, as soon as the process gets one of the signals."""
-    called: list[bool] = []
+def _on_signal(numbers: Collection[int], call: Callable[[], None], arrived: threading.Event) -> Iterator[None]:
+    """Call ``call`` in a thread when the process gets one of the signals, again until the signal has ``arrived``."""
+    over = threading.Event()
+
+    def call_until_arrived() -> None:
+        while True:
+            with suppress(Exception):  # the statement may have ended, or the connection may be closed
+                call()
+            if arrived.wait(_AGAIN_SECONDS) or over.is_set():
+                return
 
     def watch() -> None:
+        called = False
         with reader:  # closed by its only reader, which alone knows when it has read the last byte
             while received := reader.recv(1):
                 if received[0] in numbers and not called:
-                    called.append(True)
-                    with suppress(Exception):  # the statement may have ended, or the connection may be closed
-                        call()
+                    called = True
+                    call_until_arrived()
 
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -70,5 +84,6 @@ def _on_signal(numbers: Collection[int], call: Callable[[], None]) -> Iterator[N
         yield
     finally:
         signal.set_wakeup_fd(before)
+        over.set()
         writer.close()
         thread.join(_CANCEL_SECONDS)

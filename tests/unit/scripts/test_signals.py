@@ -16,13 +16,13 @@ from websauna_migrate.scripts.signals import ended_by_signals
 
 @pytest.fixture(autouse=True)
 def _the_process_goes_on():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", signals.ENDING, ids=lambda number: number.name)
 def test_a_signal_raises_in_the_main_thread_and_cancels_in_another(number):
     threads = []
     with pytest.raises(KeyboardInterrupt), ended_by_signals(lambda: threads.append(threading.current_thread())):
@@ -33,7 +33,7 @@ def test_a_signal_raises_in_the_main_thread_and_cancels_in_another(number):
     assert threads[0] is not threading.main_thread()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", signals.ENDING, ids=lambda number: number.name)
 def test_the_exit_code_of_an_interrupted_run_tells_the_signal(number):
     with pytest.raises(RunInterrupted) as caught, ended_by_signals(lambda: None):
         try:
@@ -43,6 +43,24 @@ def test_the_exit_code_of_an_interrupted_run_tells_the_signal(number):
             raise RunInterrupted((), ()) from error
 
     assert caught.value.exit_code == 128 + number
+
+
+def test_a_cancel_is_repeated_until_the_signal_reaches_python(monkeypatch):
+    # A driver that waits in C: Python gets the signal when the third cancel has ended the statement.
+    monkeypatch.setattr(signals, "_AGAIN_SECONDS", 0.01)
+    calls, ended = [], threading.Event()
+
+    def cancel():
+        calls.append(1)
+        if len(calls) == 3:
+            ended.set()
+
+    with signals._on_signal([signal.SIGUSR1], cancel, ended):
+        previous = signal.signal(signal.SIGUSR1, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert ended.wait(10)
+    signal.signal(signal.SIGUSR1, previous)
+    assert len(calls) == 3
 
 
 def test_a_cancel_that_fails_does_no_harm():
@@ -68,13 +86,13 @@ def test_a_cancel_that_outlasts_the_run_ends_quietly(monkeypatch):
 
 
 def test_afterwards_all_is_as_before():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in signals.ENDING]
     threads = threading.active_count()
 
     with ended_by_signals(lambda: None):
         assert signal.getsignal(signal.SIGTERM) not in before
 
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in signals.ENDING] == before
     assert threading.active_count() == threads
     assert signal.set_wakeup_fd(-1) == -1
 
