@@ -398,3 +398,16 @@ def test_a_database_without_a_known_lock_says_so(caplog):
     with caplog.at_level(logging.WARNING), engine_of(sa.make_url("otherdb://")) as engine, run_lock(engine) as lock:
         lock.check()
     assert "No lock is known for otherdb" in caplog.text
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_a_lock_that_was_asked_for_often_holds_back_no_concurrent_index(postgresql, driver):
+    url = postgresql.new_database().set(drivername=f"postgresql+{driver}")
+    with engine_of(url) as engine, run_lock(engine) as lock:
+        for _ in range(12):
+            lock.check()
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as other:
+            other.exec_driver_sql("SET statement_timeout = '20s'")
+            other.exec_driver_sql("CREATE TABLE thing (id integer)")
+            other.exec_driver_sql("CREATE INDEX CONCURRENTLY thing_id ON thing (id)")
+        lock.check()

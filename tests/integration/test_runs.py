@@ -669,3 +669,29 @@ def test_what_a_revision_prints_goes_to_stderr(sqlite, tmp_path, run):
 
     assert done.stdout == ""
     assert "hello" in said(done)
+
+
+SPY = """
+CREATE TABLE spied (by text);
+CREATE FUNCTION spy(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO spied VALUES (current_user); RETURN $1::text = $2::text; END $$;
+CREATE OPERATOR = (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = spy);
+"""
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_an_operator_of_somebody_else_is_not_run_on_a_history_table(tmp_path, postgresql, run, driver):
+    url = postgresql.new_database().set(drivername=f"postgresql+{driver}")
+    project = write_project(tmp_path, url, {"red": chain("red", 2)})
+    with project.engine().begin() as connection:
+        connection.exec_driver_sql(SPY)
+    for argv in (
+        ["upgrade", "red1"],
+        ["upgrade"],
+        ["stamp", "red1"],
+        ["stamp", "--purge", "red2"],
+        ["downgrade", "base"],
+    ):
+        done = run(*project.argv(*argv), **project.options)
+        assert done.returncode == 0, done.stderr
+    assert project.rows("SELECT * FROM spied") == []

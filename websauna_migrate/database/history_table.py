@@ -13,8 +13,8 @@ from websauna_migrate.database.errors import IdTooLong
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Delete, Insert, Update
-    from sqlalchemy.engine import Connection
+    from sqlalchemy import ColumnElement, Delete, Insert, Update
+    from sqlalchemy.engine import Connection, Dialect
 
     from websauna_migrate.packages.package import History
 
@@ -96,21 +96,37 @@ def replace_rows(table: Table, before: Sequence[str], wanted: Sequence[str], con
     """Create ``table`` unless it is there, and make its rows ``wanted`` of the rows ``before``."""
     require_room(connection, {table.name: set(wanted).difference(before)})
     create_missing(table, connection)
-    for change in differing_rows(table, before, wanted):
+    for change in differing_rows(table, before, wanted, connection.dialect):
         connection.execute(change)
 
 
-def differing_rows(table: Table, before: Sequence[str], wanted: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+def differing_rows(
+    table: Table, before: Sequence[str], wanted: Sequence[str], dialect: Dialect
+) -> Iterator[Update | Delete | Insert]:
     """Yield the statements that make the rows ``wanted`` of the rows ``before``."""
-    return row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)))
+    return row_changes(table, sorted(set(before) - set(wanted)), sorted(set(wanted) - set(before)), dialect)
 
 
-def row_changes(table: Table, old: Sequence[str], new: Sequence[str]) -> Iterator[Update | Delete | Insert]:
+def row_changes(
+    table: Table, old: Sequence[str], new: Sequence[str], dialect: Dialect
+) -> Iterator[Update | Delete | Insert]:
     """Yield the statements, one a row, that put the rows ``new`` in the place of the rows ``old``."""
     for before, after in zip_longest(old, new):
         if before is None:
             yield table.insert().values(version_num=after)
         elif after is None:
-            yield table.delete().where(table.c.version_num == before)
+            yield table.delete().where(_holds(table, before, dialect))
         else:
-            yield table.update().where(table.c.version_num == before).values(version_num=after)
+            yield table.update().where(_holds(table, before, dialect)).values(version_num=after)
+
+
+def _holds(table: Table, revision: str, dialect: Dialect) -> ColumnElement[bool]:
+    """Return the condition for the row of ``revision``.
+
+    PostgreSQL has no operator of its own for two ``varchar``. It would take one that somebody created in the search
+    path, and run it with the rights of the user who upgrades.
+    """
+    column = table.c.version_num
+    if dialect.name == "postgresql":
+        return column.bool_op("OPERATOR(pg_catalog.=)")(revision)
+    return column == revision

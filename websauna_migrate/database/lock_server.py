@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import BigInteger, create_engine, func, literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -63,12 +63,16 @@ class _PostgresqlLock(_ServerLock):
 
     def __init__(self, engine: Engine, schema: str | None) -> None:
         super().__init__(engine, schema)
+        driver: Any = self.connection.connection.dbapi_connection  # a detached one has no driver_connection
+        if hasattr(driver, "prepare_threshold"):
+            # psycopg 3 prepares what is repeated, and CREATE INDEX CONCURRENTLY waits for the snapshot of its portal.
+            driver.prepare_threshold = None
         self.key = int.from_bytes(self.digest[:8], "big", signed=True)
 
     def try_to_take(self) -> bool:
         if self.connection.scalar(select(func.pg_try_advisory_xact_lock(literal(self.key, BigInteger)))):
-            self.connection.execute(_PG_STAY)
             self.connection.execute(_PG_SIGN, {"name": _own_name()})
+            self.connection.execute(_PG_STAY)  # last: without parameters no driver leaves a portal with a snapshot open
             return True
         self.connection.rollback()
         return False

@@ -139,7 +139,7 @@ def _write_heads_sql(
             migration.impl.static_output(_comment(f"{package}: {', '.join(wanted) or 'base'}"))
             if not rows.get(package) and migration.bind is not None:
                 table.create(migration.bind)
-            for change in differing_rows(table, rows.get(package, ()), wanted):
+            for change in differing_rows(table, rows.get(package, ()), wanted, migration.dialect):
                 migration.execute(change)
 
 

@@ -193,7 +193,7 @@ def run_script(environment: Environment, step: PlanStep) -> None:
         run()
         connection = connection_of(migration)  # offline it is one that writes SQL
         end_revision(connection)
-        for change in row_changes(environment.table, step.old_rows, step.new_rows):
+        for change in row_changes(environment.table, step.old_rows, step.new_rows, migration.dialect):
             if migration.as_sql:
                 migration.execute(change)
             elif connection.execute(change).rowcount == 0:
