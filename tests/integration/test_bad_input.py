@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,51 @@ def test_a_setting_that_names_nothing_is_refused(shop, settings, told):
     for command in (("upgrade",), ("status",), ("history",)):
         assert told in shop.fails(*command)
     assert shop.files() == before
+
+
+# --- drivers and secrets ---------------------------------------------------------------------------------------
+
+
+def test_an_asynchronous_driver_is_replaced_for_the_run(tmp_path, backend):
+    workspace = Workspace(tmp_path, backend.new_database())
+    folder = make_shop(workspace)
+    revise(folder, "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))")
+    name = {"sqlite": "aiosqlite", "postgresql": "asyncpg", "mariadb": "aiomysql"}[workspace.url.get_backend_name()]
+    workspace.write_ini(url=workspace.url.set(drivername=f"{workspace.url.get_backend_name()}+{name}"))
+    workspace.ok("upgrade")
+    workspace.ok("check")
+    if name == "aiosqlite":
+        dumped = workspace.call("websauna_migrate.scripts.ws_dump_db:main", [str(workspace.ini)])
+        assert "CREATE TABLE thing" in dumped.out
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql+psycopg://u:SECRET@h/d", "install it with: pip install 'psycopg[binary]'"),
+        ("mysql+mysqldb://u:SECRET@h/d", "install it with: pip install 'mysqlclient'; or use pymysql"),
+        ("postgres://u:SECRET@h/d", "there is no dialect 'postgres'; write postgresql://"),
+        ("postgresql://u:SEC@RET@h/d", "it has an '@' that is not encoded"),
+        ("mysql+pymysql://u:SECRET\u0142@127.0.0.1:1/d", "its driver cannot encode the user name or the password"),
+        ("mysql+pymysql://u:SECRET@127.0.0.1:1/d?foo=SECRET", "unexpected keyword argument 'foo'"),
+        ("sqlite:////nowhere/x.db", "the folder /nowhere does not exist: create it"),
+        ("postgresql://u:a%(SECRET)sb@h/d", "it has a %(name)s that is not set"),
+    ],
+)
+def test_a_url_that_cannot_be_used_says_what_to_do_and_shows_no_secret(shop, url, told):
+    text = shop.ini.read_text()
+    write(shop.ini, re.sub("sqlalchemy.url = .*", lambda _: f"sqlalchemy.url = {url}", text))
+    revise(shop.app / "alembic", "aaa1")
+    ran = shop.run("--raiseerr", "upgrade")
+    assert ran.code == 1
+    assert told in ran.err.splitlines()[-1]
+    assert not any(part in ran.out + ran.err for part in ("SEC", "RET", "\u0142", r"\u0142"))
+
+
+def test_a_setting_that_sqlalchemy_does_not_know_is_named(shop):
+    revise(shop.app / "alembic", "aaa1")
+    shop.write_ini("sqlalchemy.foo = 1\n")
+    assert f"{shop.ini}: sqlalchemy.foo cannot be used: Invalid argument(s) 'foo'" in shop.fails("upgrade")
 
 
 # --- ids and file names ----------------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ def test_get_engine_is_public():
         ({"url": "no url s3cret"}, InvalidDatabaseUrl),
         ({"url": "postgresql://me:s3cret@host:s3cret/db"}, InvalidDatabaseUrl),
         ({"url": "nosuchdialect://me:s3cret@host/db"}, InvalidDatabaseUrl),
-        ({"url": "postgresql+asyncpg://me:s3cret@host/db"}, MissingDriver),
+        ({"url": "mssql+pymssql://me:s3cret@host/db"}, MissingDriver),
         ({"url": "sqlite://", "pool_size": "many"}, SettingsError),
         ({"url": "sqlite://", "poool_size": "1"}, SettingsError),
     ],

@@ -24,6 +24,7 @@ PARENTS = {
     "SettingsFileUnreadable": OSError,
     "SectionMissing": LookupError,
     "InvalidPasteSection": LookupError,
+    "IdTooLong": ValueError,
     "MissingDriver": ImportError,
     "MissingScriptLocation": FileNotFoundError,
     "UnwritableHistory": OSError,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from websauna_migrate.database.drivers import libpq_options
 from websauna_migrate.database.errors import ClientMissing, DatabaseFileMissing
 from websauna_migrate.database.sqlite import sqlite_path
 from websauna_migrate.exceptions import ClientError, UsageError, listed
@@ -143,25 +144,13 @@ def _postgresql_shells(url: URL, arguments: tuple[str, ...]) -> tuple[ClientCall
 
 def _libpq(url: URL) -> tuple[str, dict[str, str]]:
     """Return ``url`` as libpq reads it, without a driver and without passwords, and the environment with them."""
-    known = url if url.get_driver_name() in _LIBPQ_DRIVERS else url.set(query=_as_libpq_options(url))
+    known = url if url.get_driver_name() in _LIBPQ_DRIVERS else url.set(query=libpq_options(url))
     # SQLAlchemy's own reading of it, which knows several hosts, and sockets among the options.
     _, options = known.set(drivername="postgresql+psycopg2").get_dialect()().create_connect_args(known)
     secrets = {name: options.pop(name, None) for name in ("password", "sslpassword")}
     options.pop("async_fallback", None)
     uri = "postgresql:///?" + urlencode(options, quote_via=quote)
     return uri, {"PGPASSWORD": secrets["password"]} if secrets["password"] else {}
-
-
-def _as_libpq_options(url: URL) -> dict[str, str]:
-    """Translate what a driver with options of its own (asyncpg, pg8000) was told in the query of ``url``."""
-    query = _query(url)
-    options: dict[str, str] = {name: query[name] for name in ("host", "port", "application_name") if name in query}
-    if "ssl" in query:
-        options["sslmode"] = query["ssl"]
-    if "unix_sock" in query:
-        folder, _, port = query["unix_sock"].rpartition("/.s.PGSQL.")
-        options |= {"host": folder, "port": port}
-    return options
 
 
 # MySQL and MariaDB

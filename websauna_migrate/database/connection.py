@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from websauna_migrate.database.drivers import how_to_install, is_asynchronous, other_name, synchronous
 from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.database.sqlite import begin_for_real, sqlite_path
 from websauna_migrate.exceptions import SettingsError, reason_of
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
 PREFIX = "sqlalchemy."
 _URL = PREFIX + "url"
-_UNSET = re.compile(r"\$\{(\w+)\}")
+# Written as variables usually are: anything else may be part of a password, and is not shown.
+_VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _NOT_OF_A_RUN = tuple(PREFIX + name for name in ("pool", "max_", "echo"))
 
 
@@ -59,14 +62,17 @@ class Database:
 
         :raises SettingsError: the URL or an option cannot be used, or the driver is not installed
         """
+        if is_asynchronous(self.url):
+            reason = f"{self.url.get_driver_name()} is asynchronous, and a synchronous driver is needed"
+            raise MissingDriver(self.origin, self.url.drivername, reason, how_to_install(self.url))
         try:
             return engine_from_config({**self.options, _URL: self.url}, PREFIX, **options)
         except NoSuchModuleError as error:
-            raise InvalidDatabaseUrl(self.origin, f"there is no dialect {self.url.drivername!r}") from error
+            raise no_dialect(self.url, self.origin) from error
         except ImportError as error:
-            raise MissingDriver(self.origin, self.url.drivername, str(error)) from error
+            raise MissingDriver(self.origin, self.url.drivername, str(error), how_to_install(self.url)) from error
         except (ArgumentError, TypeError, ValueError) as error:
-            raise InvalidDatabaseUrl(self.origin, reason_of(error)) from error
+            raise _unusable_options(self, error) from error
 
     def engine_of_run(self, *, writes: bool) -> Engine:
         """Return an engine for a run: without a pool, and without ``echo``, which would print among the results.
@@ -96,7 +102,12 @@ class Database:
         try:
             connection = engine.connect()
         except DBAPIError as error:
-            raise DatabaseUnreachable(self.shown, reason_of(error)) from error
+            raise DatabaseUnreachable(self.shown, reason_of(error), **_missing_folder(self.url)) from error
+        except UnicodeError:
+            reason = "its driver cannot encode the user name or the password"
+            raise InvalidDatabaseUrl(self.origin, reason, remedy="use other characters") from None  # shows one of them
+        except (ArgumentError, TypeError, ValueError) as error:  # of an option that the driver does not know
+            raise _unusable_options(self, error) from error
         with connection:
             yield connection
 
@@ -118,15 +129,56 @@ def parse_url(value: str | URL, origin: str, setting: str) -> URL:
 
     :raises SettingsError: it cannot be parsed
     """
+    unset = next((name for name in _VARIABLE.findall(str(value)) if name not in os.environ), None)
+    if unset:
+        raise SettingsError(f"{origin}: {setting} needs the environment variable {unset}, which is not set", "set it")
     try:
-        return make_url(value)
+        url = make_url(value)
     except (ArgumentError, ValueError, TypeError):
-        unset = _UNSET.search(str(value))
-        if unset:
-            raise SettingsError(
-                f"{origin}: {setting} needs the environment variable {unset[1]}, which is not set", "set it"
-            ) from None
         raise InvalidDatabaseUrl(origin, setting=setting) from None  # the cause may show the password
+    if isinstance(value, str) and _is_ambiguous(url, value):
+        remedy = (
+            "write it as %40 in a user name, a password, the name of a database and an option (%%40 in an INI file)"
+        )
+        raise InvalidDatabaseUrl(origin, "it has an '@' that is not encoded", setting, remedy)
+    return synchronous(url)
+
+
+def _is_ambiguous(url: URL, text: str) -> bool:
+    """Tell whether ``text`` has an ``@`` too many: what follows the first would be taken for the host, and be shown."""
+    rest = text.partition("://")[2]
+    if url.drivername.partition("+")[0] == "sqlite":
+        return False
+    if url.username is None and url.password is None:
+        return "@" in rest.partition("?")[0]
+    after = rest.partition("@")[2]
+    return "@" in (after if url.password else after.partition("?")[0])
+
+
+def no_dialect(url: URL, origin: str) -> InvalidDatabaseUrl:
+    """Return the error of a URL whose dialect SQLAlchemy does not know."""
+    spelled = other_name(url.drivername)
+    remedy = f"write {spelled}://" if spelled and spelled != url.drivername else "correct it, or install its driver"
+    return InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}", remedy=remedy)
+
+
+def _unusable_options(database: Database, error: Exception) -> SettingsError:
+    """Return the error of ``sqlalchemy.*`` settings or of options in the URL that nobody knows."""
+    names = [name for name in database.options if f"'{name.removeprefix(PREFIX)}'" in str(error)]
+    named = ", ".join(names) or f"an option of {_URL}, or another {PREFIX}* setting,"
+    # SQLAlchemy lists what its classes are called; the first sentence says which argument is wrong.
+    reason = reason_of(error).partition(", using configuration")[0]
+    return SettingsError(f"{database.origin}: {named} cannot be used: {reason}", "correct it, or remove it")
+
+
+def _missing_folder(url: URL) -> dict[str, str]:
+    """Return the remedy where the folder of a SQLite file is missing, which SQLite does not tell."""
+    path = sqlite_path(url) if url.get_backend_name() == "sqlite" else None
+    if path is None:
+        return {}
+    if not path.parent.is_dir():
+        return {"remedy": f"the folder {path.parent} does not exist: create it, or correct sqlalchemy.url"}
+    return {"remedy": "check sqlalchemy.url, and that this user may write to the file and its folder"}
 
 
 def shown(url: URL) -> str:

@@ -15,13 +15,13 @@ from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
 
+from websauna_migrate.database.connection import no_dialect
 from websauna_migrate.database.errors import NotInThisDialect
 from websauna_migrate.exceptions import UsageError, listed, reason_of
 from websauna_migrate.packages.metadata import merged_metadata
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.selection import closest
 from websauna_migrate.private import expect_standard_strings
-from websauna_migrate.settings.errors import InvalidDatabaseUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -82,7 +82,7 @@ def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:
         # A named parameter style keeps percent signs as they are.
         engine = create_mock_engine(url, lambda element, *_, **__: ddl.append(element), paramstyle="named")
     except NoSuchModuleError as error:
-        raise InvalidDatabaseUrl(origin, f"there is no dialect {url.drivername!r}") from error
+        raise no_dialect(url, origin) from error
     expect_standard_strings(engine.dialect)
     if engine.dialect.name == "mariadb":  # SQLAlchemy asks the server first; all that are maintained have them
         engine.dialect.supports_sequences = True

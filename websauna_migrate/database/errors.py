@@ -75,10 +75,10 @@ class LockUnreachable(LockError, ConnectionError):
 class DatabaseUnreachable(RunError, ConnectionError):
     """The connection to the database fails. ``url`` is without its password."""
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, remedy: str = "check that the server runs, and sqlalchemy.url") -> None:
         self.url = url
         self.reason = reason
-        super().__init__(f"cannot connect to {url}: {reason}", "check that the server runs, and sqlalchemy.url")
+        super().__init__(f"cannot connect to {url}: {reason}", remedy)
 
 
 class BrokenForeignKeys(RunError):

@@ -21,23 +21,21 @@ class InvalidDatabaseUrl(SettingsError):
         origin: str,
         reason: str = "it is not of the form dialect://user:password@host/database",
         setting: str = "sqlalchemy.url",
+        remedy: str = "write special characters of a password as %XX, and double each percent sign in an INI file",
     ) -> None:
         self.origin = origin
         self.reason = reason
         self.setting = setting
-        super().__init__(
-            f"{origin}: {setting} cannot be used: {reason}",
-            "write special characters of a password as %XX, and double each percent sign in an INI file",
-        )
+        super().__init__(f"{origin}: {setting} cannot be used: {reason}", remedy)
 
 
 class MissingDriver(SettingsError, ImportError):
-    """The Python package that talks to the database is not installed."""
+    """The Python package that talks to the database is not installed. ``remedy`` names it."""
 
-    def __init__(self, origin: str, drivername: str, reason: str) -> None:
+    def __init__(self, origin: str, drivername: str, reason: str, remedy: str) -> None:
         self.origin = origin
         self.drivername = drivername
-        super().__init__(f"{origin}: the driver of {drivername}:// is not installed ({reason})", "install it with pip")
+        super().__init__(f"{origin}: the driver of {drivername}:// is not installed ({reason})", remedy)
 
 
 TO_IMPORT = "correct its name, or install the project (pip install -e .), or set prepend_sys_path in [alembic]"

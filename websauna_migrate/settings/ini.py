@@ -184,7 +184,8 @@ class _Interpolation(BasicInterpolation):
 def _interpolation_reason(error: InterpolationError) -> tuple[str, str]:
     """Return what is wrong, and what to do."""
     if isinstance(error, InterpolationMissingOptionError):
-        return f"%({error.reference})s is not set", "set it in the section or in [DEFAULT], or write a literal % as %%"
+        # Which one is not said: it may be a part of a password.
+        return "it has a %(name)s that is not set", "set it in the section or in [DEFAULT], or write a literal % as %%"
     if isinstance(error, InterpolationDepthError):
         return "it refers to itself, or is nested too deep", "correct the %(name)s in it"
     return "it has a % that begins no %(name)s", "write a literal % as %%"

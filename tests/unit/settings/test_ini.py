@@ -292,7 +292,7 @@ def test_a_file_that_is_no_ini_file_is_an_error_with_its_line(write, tmp_path, t
     [
         ("s", f"postgresql://u:{SECRET}%@h/db", "literal % as %%"),
         ("s", f"{SECRET}%(absent", "literal % as %%"),
-        ("s", f"{SECRET}%(absent)s", "%(absent)s is not set"),
+        ("s", f"{SECRET}%(absent)s", "it has a %(name)s that is not set"),
         ("s", f"{SECRET}%(url)s", "refers to itself"),
         ("DEFAULT", f"{SECRET}%", "literal % as %%"),
     ],
