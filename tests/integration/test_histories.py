@@ -123,7 +123,7 @@ def test_a_location_in_a_package_that_is_missing_is_told(here):
 def test_a_named_folder_that_does_not_exist_is_a_history_without_revisions(here):
     here.add("notes", NOTE, init=LOCATED.replace("PLACE", "notes:migrations"))
     here.add_app("shop", THING, ["notes"])
-    rows = json.loads(here.ok(*ALL, "status", "--check", "--format", "json"))
+    rows = json.loads(here.ok(*ALL, "status", "--format", "json"))
     assert {row["package"]: row["state"] for row in rows} == {"notes": "no revisions", "shop": "no revisions"}
     here.ok("-x", "packages=notes", "init")
     assert (here.folder / "notes" / "notes" / "migrations" / "env.py").read_text().endswith(ENV_PY.format("notes"))

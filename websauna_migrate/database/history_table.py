@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 #: Characters of an id in a history table as Alembic makes it. A table may be wider.
 ID_WIDTH = 32
+#: Stands for a row without a revision, which a table without NOT NULL can hold.
+NULL = "NULL"
 
 
 def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
     """Return the rows of each history table by the package of the history; () where the table is missing.
 
-    Two queries for any number of histories.
+    A row that is NULL is returned as :data:`NULL`, which no script has. Two queries for any number of histories.
     """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
@@ -40,7 +42,7 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
         ]
         if queries:
             for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
-                heads[histories[number].package].append(revision)
+                heads[histories[number].package].append(NULL if revision is None else revision)
     return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
 
 
@@ -127,6 +129,8 @@ def _holds(table: Table, revision: str, dialect: Dialect) -> ColumnElement[bool]
     path, and run it with the rights of the user who upgrades.
     """
     column = table.c.version_num
+    if revision == NULL:
+        return column.is_(None)
     if dialect.name == "postgresql":
         return column.bool_op("OPERATOR(pg_catalog.=)")(revision)
     return column == revision

@@ -154,7 +154,7 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
     current = tuple(sorted(rows))
     pending = len(history.revisions) - len(applied(history, current))
     state: State = "up to date"
-    if not history.revisions.keys() >= set(current):
+    if wrong_rows(history, current):
         state = "unknown revision"
     elif len(history.heads) > 1:
         state = "several heads"

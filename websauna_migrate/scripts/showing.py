@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.scripts.loading import Loaded
 
-_GOOD_STATES = ("up to date", "no revisions")
-
 
 def current(options: Namespace, loaded: Loaded) -> int:
     """Show the applied revisions of each history."""
@@ -55,6 +53,7 @@ def heads(options: Namespace, loaded: Loaded) -> int:
 def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
     from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.revisions.errors import NoRevisions
     from websauna_migrate.revisions.plan import history_state, wrong_rows
     from websauna_migrate.scripts.report import status_json, status_text
 
@@ -69,7 +68,12 @@ def status(options: Namespace, loaded: Loaded) -> int:
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
-    good = all(state.state in _GOOD_STATES for state in states.values())
+    missing = [
+        h for h in histories if states[h.package].state == "no revisions" and loaded.app.ownership.of(h.packages)
+    ]
+    for history in missing:
+        warn(options, NoRevisions(history.package, tuple(map(str, history.version_locations))))
+    good = not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
     return 0 if good or not options.check else FAILED
 
 

@@ -313,6 +313,7 @@ FORKED = (rev("aaaa"), rev("left", "aaaa"), rev("right", "aaaa"))
         (FORKED, ("left", "right"), "several heads", 0),
         (FORKED, ("beef",), "unknown revision", 3),
         ((), ("beef",), "unknown revision", 0),
+        (HISTORIES["user"], ("u1", "u3"), "unknown revision", 0),
     ],
 )
 def test_the_state_of_a_history_is_the_gravest(revisions, rows, state: str, pending: int) -> None:

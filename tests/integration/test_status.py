@@ -1,0 +1,73 @@
+"""``status --check`` succeeds only where ``upgrade`` works and has nothing to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from projects import Workspace
+from servers import Backend
+from troubles import NOTE, THING, findings, follow, shop
+
+STATUS = ("status", "--check", "--format", "json")
+
+
+@pytest.fixture
+def here(tmp_path: Path, backend: Backend) -> Workspace:
+    """An application of two tables and two revisions, with an empty database of each kind."""
+    return shop(tmp_path, backend.new_database())
+
+
+@pytest.fixture
+def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
+    """The same on SQLite, for what does not depend on the database."""
+    return shop(tmp_path, sqlite.new_database())
+
+
+def state_and_code(workspace: Workspace) -> tuple[str, int]:
+    """Return the state of the only history and the exit code of ``status --check``."""
+    ran = workspace.run(*STATUS)
+    (row,) = json.loads(ran.out)
+    return row["state"], ran.code
+
+
+def test_a_row_together_with_an_ancestor_of_it_is_an_unknown_revision(here):
+    here.ok("upgrade")
+    assert state_and_code(here) == ("up to date", 0)
+    here.execute("INSERT INTO alembic_history_shop VALUES ('aaa1')")
+    assert here.run("upgrade").code == 1
+    assert state_and_code(here) == ("unknown revision", 1)
+    (found,) = findings(here)
+    follow(here, found)
+    assert state_and_code(here) == ("up to date", 0)
+
+
+@pytest.mark.parametrize("rows", ["(NULL)", "('bbb2'), (NULL)"])
+def test_a_row_that_is_null_is_an_unknown_revision_that_doctor_removes(here, rows):
+    here.ok("upgrade")
+    here.execute("DROP TABLE alembic_history_shop", "CREATE TABLE alembic_history_shop (version_num VARCHAR(32))")
+    here.execute(f"INSERT INTO alembic_history_shop VALUES {rows}")
+    said = here.fails("upgrade")
+    assert said.startswith("shop: the database is at revision NULL (table alembic_history_shop), which no script has")
+    assert state_and_code(here) == ("unknown revision", 1)
+    (found,) = findings(here)
+    follow(here, found)
+    assert here.execute("SELECT version_num FROM alembic_history_shop") == [("bbb2",)]
+    assert state_and_code(here) == ("up to date", 0)
+
+
+def test_packages_with_tables_and_without_revisions_fail(lite):
+    for script in (lite.app / "alembic" / "versions").glob("*.py"):
+        script.unlink()
+    assert state_and_code(lite) == ("no revisions", 1)
+    assert "WARNING: shop has tables and no revisions in " in lite.run("status").err
+
+
+def test_a_package_without_tables_needs_no_revisions(lite):
+    lite.add("notes", history=True)
+    lite.add_app("shop", THING + NOTE, ["notes"])
+    lite.ok("upgrade")
+    rows = json.loads(lite.ok("-x", "packages=all", *STATUS))
+    assert {row["package"]: row["state"] for row in rows} == {"notes": "no revisions", "shop": "up to date"}
