@@ -45,9 +45,10 @@ MISSING = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_of_the_machine() -> Iterator[None]:
-    """Keep what the clients of the databases and Alembic read from the environment out of the tests."""
+def _no_settings_of_the_machine(keeper: Keeper) -> Iterator[None]:
+    """Keep what the clients of the databases, Alembic and our cache find on the machine out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(keeper.folder / "cache"))
         for name in os.environ:
             if name.startswith(("PG", "MYSQL_", "MARIADB_")) or name == "ALEMBIC_CONFIG":
                 patch.delenv(name)

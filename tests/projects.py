@@ -102,13 +102,17 @@ class Ran:
 class Workspace:
     """A folder of projects, one of which is the application whose INI is in use, and a database.
 
-    ``path`` are the folders that packages are imported from. ``app`` is the folder of the application.
+    ``path`` are the folders that packages are imported from. ``app`` is the folder of the application. Scripts are
+    tried on the server of the database, unless ``throw_away``: to start one for each command takes long.
+    ``environment`` is added to that of each command.
     """
 
     folder: Path
     url: URL
     path: list[Path] = field(default_factory=list)
     app: Path = Path()
+    throw_away: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
     _start: str = ""
 
     @property
@@ -160,7 +164,11 @@ class Workspace:
         """
         text = url if isinstance(url, str) else (url or self.url).render_as_string(hide_password=False)
         escaped = text.replace("%", "%%")
-        write(self.ini, f"[app:main]\n{self._start if start is None else start}sqlalchemy.url = {escaped}\n{settings}")
+        lines = [self._start if start is None else start, f"sqlalchemy.url = {escaped}\n"]
+        if not self.throw_away and self.url.get_backend_name() != "sqlite":
+            trials = self.url.render_as_string(hide_password=False).replace("%", "%%")
+            lines.append(f"websauna_migrate.scratch_url = {trials}\n")
+        write(self.ini, "".join(["[app:main]\n", *lines, settings]))
 
     def copy(self, *names: str) -> None:
         """Copy projects of ``tests/packages`` here; the last one is the application."""
@@ -191,7 +199,8 @@ class Workspace:
     ) -> Ran:
         """Run the function ``script``, ``module:name``, as the program of a process with ``argv``."""
         out, err = self.folder / ".out", self.folder / ".err"
-        variables = {"DATABASE_URL": self.url.render_as_string(hide_password=False), **(env or {})}
+        address = {"DATABASE_URL": self.url.render_as_string(hide_password=False)}
+        variables = {**address, **self.environment, **(env or {})}
         arguments = (script, list(argv), cwd or self.app, [*map(str, self.path)], variables, out, err)
         process = _SERVER.Process(target=_program, args=arguments)
         process.start()

@@ -102,8 +102,8 @@ def everything(folder: Path) -> dict[Path, tuple[bytes, int]]:
 
 
 def until(is_so: Callable[[], object]) -> None:
-    """Wait until ``is_so()``, ten seconds at most."""
-    deadline = time.monotonic() + 10
+    """Wait until ``is_so()``, a minute at most."""
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)

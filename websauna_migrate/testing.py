@@ -1,28 +1,30 @@
 """Checks of an application's migrations, for its own tests.
 
-Everything runs in a temporary empty database on the server of the settings; a temporary SQLite database is a file
-in a temporary folder.
+Everything runs in a scratch database, which is gone afterwards.
 """
 
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from websauna_migrate.autogenerate.findings import differences, differences_text
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import reading
+from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.packages.selection import select
 from websauna_migrate.repair.facts import Facts, Watch
 from websauna_migrate.repair.facts import differences as fact_differences
-from websauna_migrate.repair.replay import create_schemas, scratch_database
+from websauna_migrate.repair.trial import trial
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE, comparison_of, run_context
 from websauna_migrate.run.steps import execute
+from websauna_migrate.scratch.places import ScratchPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -46,18 +48,33 @@ def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgr
     ``downgrades=False`` for revisions that cannot be undone.
 
     :raises AssertionError: a check failed; the message names revision, table and column
+    The database of the settings is only asked what it is like, and need not exist.
+
+    :raises NoScratchPlace: there is no scratch database to run them in
     :raises MigrateError: the application does not start, or a revision fails
     """
     app = load_application(config_uri)
     packages = tuple(packages) or tuple(app.packages)
     _assert_one_head(app, packages)
-    with scratch_database(app) as scratch, scratch.connected(writes=True) as connection:
-        up = scratch.plan({}, packages)
+    up = app.plan({}, packages)
+    with _read(app) as real, ScratchPlaces() as places, trial(app, up, places, real) as tried:
+        scratch, connection = tried.app, tried.connection
         states = _upgraded(scratch, up, connection)
         _assert_models_match(scratch, packages, connection)
         if downgrades:
             _assert_undone(scratch, up, states, connection)
             execute(scratch, up, connection)
+
+
+@contextmanager
+def _read(app: Application) -> Iterator[Connection | None]:
+    """Yield a connection to the database of the settings, None where there is none."""
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(app.connected(writes=False))
+        except DatabaseUnreachable:
+            connection = None
+        yield connection
 
 
 def _assert_one_head(app: Application, packages: Collection[str]) -> None:
@@ -93,7 +110,6 @@ def _upgraded(app: Application, up: Plan, connection: Connection) -> _States:
     """Run the revisions of ``up``, and return the tables after each."""
     schemas = {table.schema for table in created_tables(step.revision for step in up.steps)}
     states = _States(Watch(frozenset({None, *schemas})))
-    create_schemas(connection, schemas, up)
     states.note(connection)
 
     def note(progress: Progress) -> None:

@@ -99,4 +99,4 @@ def test_several_heads_are_named(lite):
 
 def test_a_revision_that_breaks_is_named(lite):
     edit(lite, "notes", "op.create_table('note'", "op.execute('nonsense')\n    op.create_table('note'")
-    assert "StepFailed: notes " in said_by_pytest(lite)
+    assert "StepFailed: upgrade to notes " in said_by_pytest(lite)

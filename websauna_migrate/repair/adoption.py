@@ -17,8 +17,7 @@ from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
 from websauna_migrate.exceptions import RunError
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.errors import AlreadyAdopted, NothingMatches
-from websauna_migrate.repair.replay import find_matches
+from websauna_migrate.repair.errors import AlreadyAdopted, NotCompared, NothingMatches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.package import History
-    from websauna_migrate.repair.replay import Replay
+    from websauna_migrate.repair.replay import Replay, Replayer
     from websauna_migrate.run.observer import Observer
 
 PLAIN = "alembic_version"
@@ -72,6 +71,7 @@ class Adoption:
 def propose(
     app: Application,
     history: History,
+    replayer: Replayer,
     *,
     source: str | None = None,
     revision: str | None = None,
@@ -80,8 +80,9 @@ def propose(
     """Return what to write so that the history table of ``history`` holds the revision of the database.
 
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
-    revision whose schema the database has.
+    revision whose schema the database has, as ``replayer`` finds out.
 
+    :raises NotCompared: no script could be run to find that out
     :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form
     :raises NothingMatches: the schema is that of no revision
     :raises AlreadyAdopted: the history table holds something else already
@@ -98,7 +99,8 @@ def propose(
                 "run without --drop-old",
             )
         stands = bool(before) and graph.revisions.keys() >= set(before)
-        rows, why = _target(app, history, graph, connection, old, revision, before if stands and not source else ())
+        known = _known(history, graph, old, revision, before if stands and not source else ())
+        rows, why = known or _matching(history, old, replayer.find_matches(history, connection))
     if stands and set(rows) != set(before):
         raise AlreadyAdopted(history.package, history.history_table, before, rows)
     return Adoption(history, old, before, rows, why, old.name if drop_old and old else None)
@@ -136,33 +138,33 @@ def _named(text: str) -> TableName:
     return TableName(schema or None, name)
 
 
-def _target(
-    app: Application,
-    history: History,
-    graph: HistoryGraph,
-    connection: Connection,
-    old: VersionTable | None,
-    revision: str | None,
-    stands: Sequence[str],
-) -> tuple[tuple[str, ...], str]:
-    """Return the rows to write, and why these."""
+def _known(
+    history: History, graph: HistoryGraph, old: VersionTable | None, revision: str | None, stands: Sequence[str]
+) -> tuple[tuple[str, ...], str] | None:
+    """Return the rows to write, and why these, where nothing has to be compared."""
     if revision is not None:
         return resolve(graph, revision), f"{revision} was named"
     if stands:
         return tuple(stands), f"{history.history_table} says so already"
     if old is not None and old.rows and graph.revisions.keys() >= set(old.rows):
         return heads_of(graph, applied(graph, old.rows)), f"{old.name} says so"
-    replay = find_matches(app, history, connection)
+    return None
+
+
+def _matching(history: History, old: VersionTable | None, replay: Replay) -> tuple[tuple[str, ...], str]:
+    """Return the rows of the revision that the tables match, and why these."""
     if not replay.exact:
         raise nothing_matches(history, replay)
     said = f"{old.name} is at {', '.join(old.rows)}, which no script has; " if old and old.rows else ""
     return replay.exact[0].revisions, f"{said}the tables in the database match {replay.exact[0]}"
 
 
-def nothing_matches(history: History, replay: Replay) -> NothingMatches:
+def nothing_matches(history: History, replay: Replay) -> NothingMatches | NotCompared:
     """Return the error that says what comes closest."""
+    if not replay.matches:
+        return NotCompared(history.package, str(replay.stopped))
     closest = replay.matches[0]
-    return NothingMatches(history.package, str(closest), closest.differences, replay.stopped)
+    return NothingMatches(history.package, str(closest), closest.differences, replay.stopped, replay.lacks)
 
 
 def _table(adoption: Adoption, connection: Connection) -> Table:

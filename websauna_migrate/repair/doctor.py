@@ -1,6 +1,6 @@
 """What is wrong between the scripts, the models and the database: findings, each with its remedy.
 
-Reads only. To tell which revision a database looks like, the scripts are run in a scratch place
+Reads only. To tell which revision a database looks like, the scripts are run in a scratch database
 (:mod:`websauna_migrate.repair.replay`).
 """
 
@@ -32,7 +32,7 @@ from websauna_migrate.repair.findings import (
     Unmet,
     Unstamped,
 )
-from websauna_migrate.repair.replay import find_matches
+from websauna_migrate.repair.replay import Replayer
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.errors import OverlappingRevisions
 from websauna_migrate.revisions.graph import Graph
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from websauna_migrate.repair.adoption import Adoption
     from websauna_migrate.repair.findings import Finding
     from websauna_migrate.revisions.scripts import Revision
+    from websauna_migrate.scratch.places import ScratchPlaces
 
 _WORDS = 8  # of a table's name, with a dot or an underscore between each two
 
@@ -63,6 +64,7 @@ class _Case:
     graph: Graph
     tables: frozenset[TableName]
     rows: Mapping[str, tuple[str, ...]]
+    replayer: Replayer
 
     def own_tables(self, history: History) -> frozenset[TableName]:
         """Return the tables in the database that are models or creations of ``history``."""
@@ -76,10 +78,11 @@ class _Case:
         return sorted((name for name in rest if not _is_history(name)), key=str)
 
 
-def examine(app: Application, packages: Collection[str]) -> tuple[Finding, ...]:
+def examine(app: Application, packages: Collection[str], places: ScratchPlaces | None) -> tuple[Finding, ...]:
     """Return what is wrong with the histories of ``packages``; changes nothing.
 
-    What belongs to no registered package counts as the application's.
+    What belongs to no registered package counts as the application's. Scripts are run in ``places``; without these,
+    none is.
     """
     selected = [one.history for one in selection.select(app.histories, packages)]
     with app.connected(writes=False) as connection:
@@ -87,7 +90,7 @@ def examine(app: Application, packages: Collection[str]) -> tuple[Finding, ...]:
         with reading(connection):
             tables = table_names(connection, schemas)
         rows = read_heads(connection, app.histories)
-        case = _Case(app, connection, app.graph(), tables, rows)
+        case = _Case(app, connection, app.graph(), tables, rows, Replayer(app, places))
         return tuple(_findings(case, selected))
 
 
@@ -113,7 +116,7 @@ def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
     unknown = sorted(set(case.rows[history.package]) - case.graph.histories[history.package].revisions.keys())
     if not unknown:
         return
-    replay = find_matches(case.app, history, case.connection)
+    replay = case.replayer.find_matches(history, case.connection)
     yield UnknownRevisions(history.package, history.history_table, tuple(unknown), replay)
 
 
@@ -133,7 +136,7 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
     # Tables that a script makes with SQL of its own are known only when it has run.
     if case.rows[history.package] or not (own or (revisions and case.unclaimed())):
         return
-    replay = find_matches(case.app, history, case.connection)
+    replay = case.replayer.find_matches(history, case.connection)
     found = tuple(sorted(own | replay.found, key=str))
     if found:
         yield Unstamped(history.package, history.history_table, found, replay if revisions else None)
@@ -168,7 +171,7 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
 def _proposed(case: _Case, history: History) -> Adoption | MigrateError:
     """Return what adopting would write, or the error that says why it cannot be adopted."""
     try:
-        return propose(case.app, history)
+        return propose(case.app, history, case.replayer)
     except RunInterrupted:
         raise
     except MigrateError as error:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from websauna_migrate.exceptions import RunError, command, listed, summed
 
 
-class ReplayImpossible(RunError):
-    """The scripts of a history cannot be run in a scratch place."""
+class NotCompared(RunError):
+    """No script could be run to find out which revision the tables of a database match. ``reason`` says why."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, package: str, reason: str) -> None:
+        self.package = package
         self.reason = reason
-        super().__init__(f"the scripts cannot be run in a scratch place: {reason}", "compare the schema by hand")
+        super().__init__(
+            f"{package}: it was not determined which revision the tables match: {reason}",
+            "or pass --revision with the revision",
+        )
 
 
 class AlreadyAdopted(RunError):
@@ -30,19 +34,27 @@ class AlreadyAdopted(RunError):
 class NothingMatches(RunError):
     """The schema of a database matches no revision.
 
-    ``closest`` is the revision that comes nearest, None where no script could be run, ``differences`` what differs.
+    ``closest`` is the revision that comes nearest, ``differences`` what differs. ``stopped`` says why not all scripts
+    were compared, ``lacks`` what the scratch database did not have.
     """
 
     def __init__(
-        self, package: str, closest: str | None, differences: tuple[str, ...], stopped: str | None = None
+        self,
+        package: str,
+        closest: str,
+        differences: tuple[str, ...],
+        stopped: str | None = None,
+        lacks: tuple[str, ...] = (),
     ) -> None:
         self.package = package
         self.closest = closest
         self.differences = differences
         self.stopped = stopped
-        near = f". Closest: {closest}, but the database has {summed(differences)}" if closest else ""
+        self.lacks = lacks
+        near = f". Closest: {closest}, but the database has {summed(differences)}"
         broken = f"; {stopped}" if stopped else ""
+        limits = f"; the scratch database lacks {listed(lacks)}" if lacks else ""
         super().__init__(
-            f"{package}: the tables match no revision{near}{broken}",
+            f"{package}: the tables match no revision{near}{broken}{limits}",
             "change them, or pass --revision with the revision",
         )

@@ -139,7 +139,7 @@ class Unstamped(Finding):
         exact = next((match for match in self.replay.exact if match.revisions), None)
         if exact is not None:
             return command(self.package, "stamp", *exact.revisions)
-        closest = self.replay.matches[0].revisions
+        closest = self.replay.matches[0].revisions if self.replay.matches else ()
         if closest:
             return (
                 "Change the tables to match a revision; or, if the differences do not matter, run ",
@@ -339,13 +339,14 @@ REASONS: Mapping[Problem, str] = {kind.problem: kind.reason for kind in Finding.
 
 def outcome(replay: Replay) -> str:
     """Say which revision the tables look like."""
-    stopped = f"; not all scripts were compared: {replay.stopped}" if replay.stopped else ""
+    if not replay.matches:
+        return f"it was not determined which revision the tables match: {replay.stopped}"
     if replay.exact:
         same = [str(match) for match in replay.exact]
         also = f" (as those of {', '.join(same[1:])}, which differ in no table)" if same[1:] else ""
-        return f"the tables match revision {same[0]}{also}{stopped}"
+        return f"the tables match revision {same[0]}{also}{replay.limits if replay.stopped else ''}"
     near = "; then ".join(_difference(match) for match in replay.matches[:2])
-    return f"the tables match no revision; the closest is {near}{stopped}"
+    return f"the tables match no revision; the closest is {near}{replay.limits}"
 
 
 def _difference(match: Match) -> str:

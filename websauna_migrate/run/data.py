@@ -55,13 +55,28 @@ def joined_transaction(connection: Connection) -> Iterator[None]:
     :raises TransactionEndedInside: a revision ended the transaction by itself
     :raises FailedAfterCommit: the database has committed, and somebody then did not go on
     """
-    transaction.begin()
+    current = transaction.begin()
+    if connection in _on_trial:
+        current.doom()
     try:
         yield
         commit_joined(connection)
     finally:
-        if _joined.pop(connection, None):
+        if _joined.pop(connection, None) or connection in _on_trial:
             transaction.abort()
+
+
+@contextmanager
+def on_trial(connection: Connection) -> Iterator[None]:
+    """Run revisions in a scratch database: the database commits, and what they join besides is aborted.
+
+    So no mail is sent, and no hook is called that waits for a commit.
+    """
+    _on_trial.add(connection)
+    try:
+        yield
+    finally:
+        _on_trial.discard(connection)
 
 
 @contextmanager
@@ -113,6 +128,10 @@ class _RevisionManager:
         if transaction.get() is not self._transaction:
             raise TransactionEndedInside
         self._is_ending = True
+        if self._connection in _on_trial:
+            self.end_session()
+            self.tpc_vote(self._transaction)
+            return
         try:
             self._transaction.commit()
         except Exception as error:
@@ -155,6 +174,7 @@ class _RevisionManager:
 
 
 _joined: WeakKeyDictionary[Connection, _RevisionManager] = WeakKeyDictionary()
+_on_trial: WeakSet[Connection] = WeakSet()
 _of_caller: WeakSet[Connection] = WeakSet()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import commits_by_itself, connection_of
@@ -101,32 +101,6 @@ def _new_ids(app: Application, plan: Plan) -> dict[str, list[str]]:
     return ids
 
 
-def rehearse(
-    app: Application,
-    plan: Plan,
-    connection: Connection,
-    transaction: Callable[[], AbstractContextManager[object]],
-    after_step: Callable[[PlanStep], None],
-) -> None:
-    """Run the steps of ``plan`` in an empty place inside ``transaction``, which the caller commits or rolls back.
-
-    ``after_step`` is called inside it.
-
-    :raises StepFailed: a revision raised
-    :raises RunInterrupted: on KeyboardInterrupt
-    """
-    environments = open_all(app, plan, connection, None, None)
-    account = Account(plan, connection.dialect.name, together=True)
-    try:
-        with transaction():
-            for step in plan.steps:
-                _run_step(environments[step.package], step, connection, account)
-                after_step(step)
-                account.done.append(step)
-    except (KeyboardInterrupt, SystemExit, Exception) as error:
-        raise explained(app, account, error) from error
-
-
 def _refuse_unusable(connection: Connection) -> None:
     """Raise where steps on a connection of the caller's own would not commit, or could not be rolled back."""
     if connection.in_transaction():
@@ -158,7 +132,7 @@ def _run_step(
     step: PlanStep,
     connection: Connection,
     account: Account,
-    checks: Sequence[Callable[[], None]] = (),
+    checks: Sequence[Callable[[], None]],
 ) -> None:
     """Run one step in a transaction of its own, or in that of all steps; ``checks`` come before its end."""
     inside = account.together

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.connection import PREFIX, read_database
+from websauna_migrate.database.connection import Database
 from websauna_migrate.exceptions import reason_of
 from websauna_migrate.scratch import mysql, postgresql, sqlite
 from websauna_migrate.scratch.account import place_for_folders, server_account
@@ -26,9 +26,9 @@ from websauna_migrate.scratch.servers import Server, refuse_another, start_serve
 from websauna_migrate.scratch.sql import administering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.scratch.wanted import Wanted
 
@@ -40,24 +40,24 @@ _KINDS = {"postgresql": postgresql, "mysql": mysql, "mariadb": mysql}
 class ScratchPlace:
     """An empty database. ``version`` is that of its server, ``missing`` names what only the application's has.
 
-    ``guard`` gets each engine before it connects.
+    ``guard`` is given each connection before a run gets it.
     """
 
     url: URL
     version: str
     missing: tuple[str, ...] = ()
-    guard: Callable[[Engine], None] = lambda engine: None
+    guard: Callable[[Connection], None] = lambda connection: None
 
-    def settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``settings`` of an application with this database instead of its own."""
-        return {**settings, PREFIX + "url": self.url}
+    def like(self, database: Database) -> Database:
+        """Return this database with the options that an engine for ``database`` has."""
+        return replace(database, url=self.url)
 
     @contextmanager
-    def connected(self, settings: Mapping[str, Any] | None = None) -> Iterator[Connection]:
-        """Yield a connection for a run. ``settings`` are those of the application, for all but the URL."""
-        engine = read_database(self.settings(settings or {}), SETTING).engine_of_run(writes=True)
-        self.guard(engine)
-        with engine.connect() as connection:
+    def connected(self, database: Database | None = None) -> Iterator[Connection]:
+        """Yield a connection for a run, with the options that one to ``database`` has."""
+        like = self.like(database or Database(self.url, SETTING))
+        with like.connected(writes=True) as connection:
+            self.guard(connection)
             yield connection
 
 

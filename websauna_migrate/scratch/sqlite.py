@@ -12,18 +12,21 @@ from sqlalchemy import event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection
 
 VERSION = sqlite3.sqlite_version
 
 
-def keep_inside(folder: Path) -> Callable[[Engine], None]:
-    """Return what makes an engine refuse ``ATTACH`` of files that are not in ``folder``."""
+def keep_inside(folder: Path) -> Callable[[Connection], None]:
+    """Return what keeps a connection, and others of its engine, from ``ATTACH`` of files that are not in ``folder``."""
+    authorized = partial(_authorized, folder.resolve())
 
-    def guard(engine: Engine) -> None:
-        @event.listens_for(engine, "connect")
-        def authorize(connection: Any, _record: object) -> None:
-            connection.set_authorizer(partial(_authorized, folder.resolve()))
+    def guard(connection: Connection) -> None:
+        @event.listens_for(connection.engine, "connect")
+        def authorize(driver_connection: Any, _record: object) -> None:
+            driver_connection.set_authorizer(authorized)
+
+        authorize(connection.connection.driver_connection, None)
 
     return guard
 

@@ -92,6 +92,13 @@ def add_adopt_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--revision", metavar="REV", help="write this revision, without comparing the tables")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument("--drop-old", action="store_true", help="drop the version table that was adopted")
+    _add_no_replay(parser)
+
+
+def add_doctor_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``doctor``."""
+    add_format(parser)
+    _add_no_replay(parser)
 
 
 def add_rebase_arguments(parser: ArgumentParser) -> None:
@@ -112,6 +119,10 @@ def add_no_input(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-input", action="store_true", help="do not ask whether something was renamed: write drop and add"
     )
+
+
+def _add_no_replay(parser: ArgumentParser) -> None:
+    parser.add_argument("--no-replay", action="store_true", help="do not run scripts in a scratch database")
 
 
 def add_format(parser: ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError, command, listed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from websauna_migrate.repair.adoption import Adoption
+    from websauna_migrate.scratch.places import ScratchPlaces
     from websauna_migrate.scripts.loading import Loaded
 
 
@@ -26,8 +27,8 @@ def doctor(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.scripts.report import findings_json, findings_text
 
     # What a script prints while it is replayed is not a result.
-    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
-        findings = examine(loaded.app, loaded.packages)
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing), _scratch_places(options) as places:
+        findings = examine(loaded.app, loaded.packages, places)
     if options.format == "json":
         show_json(findings_json(findings, program(options)))
     else:
@@ -38,6 +39,7 @@ def doctor(options: Namespace, loaded: Loaded) -> int:
 def adopt(options: Namespace, loaded: Loaded) -> int:
     """Write the revision of an existing database into the history table; ask for confirmation first."""
     from websauna_migrate.repair.adoption import carry_out, propose
+    from websauna_migrate.repair.replay import Replayer
 
     if len(loaded.selected) > 1:
         names = tuple(one.history.package for one in loaded.selected)
@@ -45,8 +47,9 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
             f"adopt takes over one history, not {listed(names)}", f"select one with -x packages={names[0]}"
         )
     app, history = loaded.app, loaded.selected[0].history
-    with redirect_stdout(sys.stderr), ended_by_signals(_nothing):
-        adoption = propose(app, history, source=options.source, revision=options.revision, drop_old=options.drop_old)
+    chosen = {"source": options.source, "revision": options.revision, "drop_old": options.drop_old}
+    with redirect_stdout(sys.stderr), ended_by_signals(_nothing), _scratch_places(options) as places:
+        adoption = propose(app, history, Replayer(app, places), **chosen)
     if not adoption.changes:
         say(options, f"{history.package}: nothing to adopt, {adoption.why}")
         return 0
@@ -89,6 +92,13 @@ def confirm_removal(options: Namespace, loaded: Loaded) -> None:
         say(options, f"this drops table {table} with {rows} row(s)")
     if losses and can_answer():
         confirm("downgrade", yes=options.yes)
+
+
+def _scratch_places(options: Namespace) -> AbstractContextManager[ScratchPlaces | None]:
+    """Return where scripts may be run, None with ``--no-replay``."""
+    from websauna_migrate.scratch.places import ScratchPlaces
+
+    return nullcontext() if options.no_replay else ScratchPlaces()
 
 
 def _tell_changes(package: str, adoption: Adoption) -> None:

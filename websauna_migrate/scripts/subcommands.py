@@ -117,7 +117,7 @@ _SUBCOMMANDS = (
         name="doctor",
         run=doctor,
         help="Find problems in scripts, models and database. Changes nothing; exits with 1 when it finds a problem.",
-        add_arguments=arguments.add_format,
+        add_arguments=arguments.add_doctor_arguments,
         needs_models=True,
     ),
     Subcommand(

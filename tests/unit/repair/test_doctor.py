@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -85,6 +86,7 @@ def replay(*revisions, distance=0):
         (replay("a1", "b2"), "ws-alembic -x packages=shop stamp a1"),
         (replay("a1", distance=3), "ws-alembic -x packages=shop stamp a1"),
         (None, "revision --autogenerate"),
+        (Replay((), "no place for them"), "choose the revision yourself"),
     ],
 )
 def test_what_to_do_about_an_unstamped_database_follows_from_what_it_matches(found, remedy):
@@ -92,6 +94,29 @@ def test_what_to_do_about_an_unstamped_database_follows_from_what_it_matches(fou
 
     assert "crm.note" in finding.detail
     assert remedy in remedy_text(finding.remedy)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Replay((), "no place for them"), "was not determined which revision the tables match: no place for them"),
+        (replace(replay("a1", distance=1), lacks=("extension x",)), "; the scratch database lacks extension x"),
+        (replace(replay("a1"), stopped="b2 fails", lacks=("extension x",)), "b2 fails; the scratch database lacks"),
+    ],
+)
+def test_what_limits_an_answer_is_told(found, said):
+    assert said in Unstamped("shop", "alembic_history_shop", (THING,), found).detail
+
+
+def test_what_the_scratch_database_lacks_does_not_matter_where_all_is_equal():
+    found = replace(replay("a1"), lacks=("extension x",))
+    assert "extension x" not in Unstamped("shop", "alembic_history_shop", (THING,), found).detail
+
+
+def test_several_states_at_the_same_revision_are_one_match():
+    one, two = facts(thing=["column id"]), facts(thing=["column id", "column more"])
+    matches = ranked(one, [Snapshot((), {}), Snapshot(("a",), one), Snapshot(("a",), two)])
+    assert [(str(match), match.distance) for match in matches] == [("a", 0), ("base", 2)]
 
 
 def test_an_orphan_is_dropped_with_its_tables_only_where_they_are_known_to_be_its_own():

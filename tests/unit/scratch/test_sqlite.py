@@ -11,7 +11,10 @@ from websauna_migrate.scratch.sqlite import keep_inside
 def engine(tmp_path):
     (tmp_path / "inside").mkdir()
     engine = create_engine(f"sqlite:///{tmp_path}/inside/it.sqlite", isolation_level="AUTOCOMMIT")
-    keep_inside(tmp_path / "inside")(engine)
+    with engine.connect() as connection:
+        keep_inside(tmp_path / "inside")(connection)
+        with pytest.raises(DatabaseError, match="not authorized"):
+            connection.exec_driver_sql(f"ATTACH '{tmp_path}/real.sqlite' AS other")
     yield engine
     engine.dispose()
 
