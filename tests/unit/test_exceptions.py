@@ -30,6 +30,7 @@ PARENTS = {
     "UnwritableHistory": OSError,
     "UnreadableRevision": OSError,
     "InvalidRevision": ValueError,
+    "NoRevisions": LookupError,
     "UnknownRevision": LookupError,
     "AmbiguousRevision": LookupError,
     "RequirementError": LookupError,
