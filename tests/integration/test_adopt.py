@@ -73,6 +73,31 @@ def test_drop_old_drops_the_old_version_table(here):
     assert history(here) == ["bbb2"]
 
 
+@pytest.mark.parametrize("table", ["alembic_version", "kotti_version"])
+def test_nothing_runs_twice_before_the_database_is_adopted(here, table):
+    plain(here, "bbb2", table=table)
+    scaled = revise(here.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id * 100')")
+    source = "" if table == "alembic_version" else f" --from {table}"
+    for arguments in (["upgrade"], ["upgrade", "aaa1"], ["-x", "packages=all", "upgrade"]):
+        assert here.fails(*arguments) == (
+            f"shop: nothing was run, because the table {table} says that bbb2 is applied already and the "
+            f"history table is empty; take the database over with: "
+            f"ws-alembic -c {here.ini} -x packages=shop adopt{source}"
+        )
+    assert (here.execute("SELECT id FROM thing"), history(here)) == ([(1,)], [])
+    here.ok("adopt", "--yes", *source.split())
+    here.ok("upgrade")
+    assert (here.execute("SELECT id FROM thing"), history(here)) == ([(100,)], [scaled.stem])
+
+
+def test_the_version_table_of_another_application_stops_nobody(here):
+    here.execute("DROP TABLE thing", "DROP TABLE note")
+    plain(here, "0f0f")
+    here.execute("CREATE TABLE sold (version_num INTEGER)", "INSERT INTO sold VALUES (7)")
+    here.ok("upgrade")
+    assert history(here) == ["bbb2"]
+
+
 def test_several_heads_are_taken_over_together(here):
     revise(here.app / "alembic", "ccc3", "bbb2")
     revise(here.app / "alembic", "ddd4", "bbb2")

@@ -53,9 +53,27 @@ def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
     before = here.files()
     assert here.fails("rebase", "ccc3", "ddd4") == (
         "shop ccc3 was not rebased: this database has applied it; "
-        f"undo it there first: ws-alembic -c {here.ini} -x packages=shop downgrade bbb2"
+        f"undo it there first: ws-alembic -c {here.ini} -x packages=shop downgrade ccc3@bbb2"
     )
     assert here.files() == before
+
+
+def test_the_remedy_of_a_refused_rebase_undoes_no_other_branch(lite):
+    lite.ok("upgrade", "ddd4")
+    revise(lite.app / "alembic", "eee5", "ddd4")
+    lite.ok("upgrade", "eee5")
+    said = lite.fails("rebase", "ddd4", "ccc3")
+    lite.ok(*said.rpartition("-x packages=shop ")[2].split())
+    assert lite.ok("current") == "ccc3 (head)\n"
+    lite.ok("rebase", "ddd4", "ccc3")
+
+
+def test_the_remedy_of_a_refused_rebase_undoes_no_other_base(lite):
+    revise(lite.app / "alembic", "zzz9")
+    lite.ok("upgrade", "zzz9")
+    said = lite.fails("rebase", "zzz9", "ccc3")
+    lite.ok(*said.rpartition("-x packages=shop ")[2].split())
+    assert lite.ok("current") == "ccc3 (head)\n"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from websauna_migrate.repair.errors import AlreadyAdopted, NotCompared, NothingM
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
+from websauna_migrate.run.errors import PLAIN
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from websauna_migrate.repair.replay import Replay, Replayer
     from websauna_migrate.run.observer import Observer
 
-PLAIN = "alembic_version"
 _COLUMN = "version_num"
 
 

@@ -20,7 +20,7 @@ from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.packages import selection
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
-from websauna_migrate.repair.adoption import PLAIN, propose, read_version_table
+from websauna_migrate.repair.adoption import propose, read_version_table
 from websauna_migrate.repair.findings import (
     ManyHeads,
     Orphan,
@@ -39,7 +39,7 @@ from websauna_migrate.revisions.graph import Graph
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
-from websauna_migrate.run.errors import RunInterrupted
+from websauna_migrate.run.errors import PLAIN, RunInterrupted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -357,7 +357,7 @@ def _late(now: _Database, sequence: Iterable[Node]) -> Iterator[Report]:
 
 def _stamped(history: HistoryGraph, rows: tuple[str, ...], target: str) -> tuple[str, ...]:
     symbol = parse_symbol(target)
-    if symbol.name == "base":
+    if symbol.name == "base" and not symbol.step:
         ids = find(history, symbol.branch) if symbol.branch else rows
         return tuple(row for row in rows if row not in _line(history, ids))
     for id_ in resolve(history, _every(target), rows):

@@ -31,7 +31,8 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     script = history.revisions[_one(history, revision, revision)]
     target = None if onto == "base" else _one(history, onto, revision)
     if script.id in applied(history, known_rows(history, rows)):
-        back = command(history.package, "downgrade", script.down[0] if script.down else "base")
+        # Without the branch it would undo what else follows the same revision.
+        back = command(history.package, "downgrade", f"{script.id}@{script.down[0] if script.down else 'base'}")
         raise _refused(history, script.id, "this database has applied it", ("undo it there first: ", back))
     if len(script.down) > 1:
         anew = command(history.package, "merge", "heads")

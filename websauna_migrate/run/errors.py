@@ -15,6 +15,7 @@ from websauna_migrate.exceptions import (
     summed,
 )
 
+PLAIN = "alembic_version"
 _AGAIN = "run the command again"
 
 
@@ -114,6 +115,21 @@ class RunInterrupted(RunError):
         self.left = left
         self.stays = stays
         super().__init__(f"interrupted; {_kept(left, stays)}{_done_and_left(applied, left)}", f"{_AGAIN} to continue")
+
+
+class NotAdopted(RunError):
+    """The history table is empty, and the version table of another tool holds revisions of this history."""
+
+    def __init__(self, package: str, table: str, rows: tuple[str, ...]) -> None:
+        self.package = package
+        self.table = table
+        self.rows = rows
+        source = () if table == PLAIN else ("--from", table)
+        super().__init__(
+            f"{package}: nothing was run, because the table {table} says that {listed(rows)} is applied already and "
+            f"the history table is empty",
+            ("take the database over with: ", command(package, "adopt", *source)),
+        )
 
 
 class HeadsDiffer(RunError):

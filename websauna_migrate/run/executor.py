@@ -58,9 +58,11 @@ def migrate(
     # Where there is nothing to do, none of these is loaded.
     from websauna_migrate.run.alone import alone
     from websauna_migrate.run.steps import run_plan
+    from websauna_migrate.run.unadopted import refuse_unadopted
 
     with alone(app, told) as (connection, lock):
         plan = planned(read_heads(connection, app.histories))
+        refuse_unadopted(app, plan, connection)
         told.on_plan(plan)
         check = _at_most_each_second(lock.check)
 

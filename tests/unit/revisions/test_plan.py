@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costs import calls
-from websauna_migrate.exceptions import PlanError, UsageError
+from websauna_migrate.exceptions import PlanError, RevisionError, UsageError
 from websauna_migrate.revisions.errors import (
     AmbiguousRevision,
     DowngradeBreaksOthers,
@@ -282,13 +282,28 @@ def test_stamp_of_a_revision_is_for_its_own_history_and_takes_nothing_along(grap
     assert plan_stamp(graph, {"blog": ("b3",)}, list(HISTORIES), ["b2"]) == {"blog": ("b2",)}
 
 
-def test_stamp_keeps_other_branches() -> None:
-    graph = build_graph({"a": [rev("aaaa"), rev("left", "aaaa"), rev("right", "aaaa"), rev("end", "right")]})
+@pytest.fixture
+def branched():
+    return build_graph({"a": [rev("aaaa"), rev("left", "aaaa"), rev("right", "aaaa"), rev("end", "right")]})
+
+
+def test_stamp_keeps_other_branches(branched) -> None:
+    graph = branched
     rows = {"a": ("left", "right")}
     assert set(plan_stamp(graph, rows, ["a"], ["end"])["a"]) == {"left", "end"}
     assert plan_stamp(graph, rows, ["a"], ["aaaa"]) == {"a": ("aaaa",)}
     assert set(plan_stamp(graph, {}, ["a"], ["left", "end"])["a"]) == {"left", "end"}
     assert plan_stamp(graph, rows, ["a"], ["left@base"]) == {"a": ("right",)}
+
+
+def test_stamp_counts_steps_from_base_and_keeps_other_branches(branched) -> None:
+    graph = branched
+    rows = {"a": ("left", "right")}
+    assert plan_stamp(graph, rows, ["a"], ["base+1"]) == {"a": ("aaaa",)}
+    assert plan_stamp(graph, {}, ["a"], ["base+1"]) == {"a": ("aaaa",)}
+    assert plan_stamp(graph, rows, ["a"], ["left@base+2"]) == plan_stamp(graph, rows, ["a"], ["left"])
+    with pytest.raises(RevisionError, match="goes past the end"):
+        plan_stamp(graph, rows, ["a"], ["base-1"])
 
 
 def test_stamp_over_an_unknown_revision_needs_purge(graph) -> None:
