@@ -47,9 +47,9 @@ def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgr
     ``downgrade()`` restores the tables from before its ``upgrade()``, and all revisions can be applied again. Pass
     ``downgrades=False`` for revisions that cannot be undone.
 
-    :raises AssertionError: a check failed; the message names revision, table and column
     The database of the settings is only asked what it is like, and need not exist.
 
+    :raises AssertionError: a check failed; the message names revision, table and column
     :raises NoScratchPlace: there is no scratch database to run them in
     :raises MigrateError: the application does not start, or a revision fails
     """
