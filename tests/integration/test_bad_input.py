@@ -81,7 +81,7 @@ def test_an_asynchronous_driver_is_replaced_for_the_run(tmp_path, backend):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql+psycopg://u:SECRET@h/d", "install it with: pip install 'psycopg[binary]'"),
+        ("postgresql+pg8000://u:SECRET@h/d", "install it with: pip install 'pg8000'; or use psycopg2"),
         ("mysql+mysqldb://u:SECRET@h/d", "install it with: pip install 'mysqlclient'; or use pymysql"),
         ("postgres://u:SECRET@h/d", "there is no dialect 'postgres'; write postgresql://"),
         ("postgresql://u:SEC@RET@h/d", "it has an '@' that is not encoded"),
