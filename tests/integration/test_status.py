@@ -62,7 +62,7 @@ def test_packages_with_tables_and_without_revisions_fail(lite):
     for script in (lite.app / "alembic" / "versions").glob("*.py"):
         script.unlink()
     assert state_and_code(lite) == ("no revisions", 1)
-    assert "WARNING: shop has tables and no revisions in " in lite.run("status").err
+    assert "WARNING: shop has tables and no revisions in " in lite.run("status", "--check").err
 
 
 def test_a_package_without_tables_needs_no_revisions(lite):

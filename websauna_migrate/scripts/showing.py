@@ -68,13 +68,15 @@ def status(options: Namespace, loaded: Loaded) -> int:
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
+    if not options.check:
+        return 0
     missing = [
         h for h in histories if states[h.package].state == "no revisions" and loaded.app.ownership.of(h.packages)
     ]
     for history in missing:
         warn(options, NoRevisions(history.package, tuple(map(str, history.version_locations))))
     good = not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
-    return 0 if good or not options.check else FAILED
+    return 0 if good else FAILED
 
 
 def plan(options: Namespace, loaded: Loaded) -> int:
