@@ -144,12 +144,11 @@ def test_a_script_without_the_function_is_named_before_anything_is_run(sqlite, t
     assert project.heads() == {}
 
 
-@pytest.mark.parametrize("ends", ["commit", "rollback"])
 @pytest.mark.parametrize("later", [0, 1])
-def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp_path, run, ends, later):
-    up = f"""
+def test_a_revision_that_rolls_back_by_itself_is_an_error(backend, tmp_path, run, later):
+    up = """
         op.execute("CREATE TABLE one (id INTEGER)")
-        op.get_bind().{ends}()
+        op.get_bind().rollback()
         op.execute("CREATE TABLE two (id INTEGER)")
         """
     histories = {"red": [*chain("red", 1), Revision("ends", up=up), *chain("late", later)]}
@@ -162,9 +161,31 @@ def test_a_revision_that_ends_its_transaction_by_itself_is_an_error(backend, tmp
     assert line.startswith("FAILED: upgrade to red ends failed: the revision ended its transaction")
     assert "applied in this run: red red1; not applied: red ends" in line
     assert project.heads() == {"red": ["red1"]}
-    kept = {"one", "two"} if backend.name == "mariadb" else {"one"} if ends == "commit" else set()
+    kept = {"one", "two"} if backend.name == "mariadb" else set()
     assert project.tables() == {"red1_a", *kept}
     assert ("statements of ends were not rolled back" in line) == bool(kept)
+
+
+BLOCK = "with op.get_context().autocommit_block(): op.execute('CREATE TABLE three (id INTEGER)')"
+
+
+@pytest.mark.parametrize(
+    "ends",
+    ["op.get_bind().commit()", "op.execute('COMMIT')", f"op.get_bind().commit()\n{BLOCK}"],
+)
+def test_a_revision_that_commits_by_itself_runs_to_its_end_and_is_recorded(backend, tmp_path, run, ends):
+    lines = ["op.execute('CREATE TABLE one (id INTEGER)')", ends]
+    last = [] if "block" in ends else ["op.execute('CREATE TABLE two (id INTEGER)')"]
+    commits = Revision("ends", up="\n".join([*lines, *last]))
+    project = write_project(tmp_path, backend.new_database(), {"red": [commits, *chain("late", 1)]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("red ends commits by itself, so it is not atomic") == 1
+    assert project.heads() == {"red": ["late1"]}
+    assert project.tables() == {"one", "late1_a", "three" if "block" in ends else "two"}
+    assert "nothing to do" in run(*project.argv("upgrade"), **project.options).stderr
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", " end; "])
@@ -180,7 +201,8 @@ def test_a_failure_after_a_commit_in_sql_tells_that_something_stays(atomic_backe
 
 
 def test_in_one_transaction_a_revision_that_commits_is_an_error_that_tells_what_is_there(atomic_backend, tmp_path, run):
-    histories = {"red": [*chain("red", 2), Revision("ends", up="op.get_bind().commit()"), *chain("late", 1)]}
+    histories = {"red": [*chain("red", 2), Revision("ends", up="from helper import end\nend(op)"), *chain("late", 1)]}
+    (tmp_path / "helper.py").write_text("def end(op):\n    op.get_bind().commit()\n")
     project = write_project(tmp_path, atomic_backend.new_database(), histories)
 
     done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
@@ -188,6 +210,19 @@ def test_in_one_transaction_a_revision_that_commits_is_an_error_that_tells_what_
     assert done.returncode == 1
     assert "applied in this run: red red1, red red2; not applied: red ends, red late1" in done.stderr
     assert project.heads() == {"red": ["red2"]}
+
+
+@pytest.mark.parametrize(
+    "up", ["op.get_bind().commit()", "bind = op.get_bind()\nbind.commit()", "op.execute('commit;')"]
+)
+def test_in_one_transaction_a_revision_that_commits_is_refused_before_anything(sqlite, tmp_path, run, up):
+    histories = {"red": [*chain("red", 2), Revision("ends", up=up)]}
+    project = write_project(tmp_path, sqlite.new_database(), histories)
+
+    done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
+
+    assert (done.returncode, project.heads()) == (1, {})
+    assert "FAILED: -x transaction=all: red ends commits by itself (" in done.stderr
 
 
 HIDDEN = """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from websauna_migrate.packages.package import TableName
@@ -12,6 +13,8 @@ from websauna_migrate.revisions.scripts import in_order
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction, Revision
+
+_COMMIT = re.compile(r"\s*(COMMIT|END)(\s+(WORK|TRANSACTION))?\s*;?\s*", re.IGNORECASE)
 
 
 def created_tables(revisions: Iterable[Revision]) -> dict[TableName, Revision]:
@@ -37,6 +40,46 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
     return module is not None and any(
         isinstance(node, ast.Attribute) and node.attr == "autocommit_block" for node in _walk_calls(module, ways)
     )
+
+
+def commits_by_itself(revision: Revision, direction: Direction) -> bool:
+    """Tell whether the script ends its transaction on the way ``direction``, as ``op.get_bind().commit()`` does."""
+    module = _parsed_if_it_has(revision, b"commit") or _parsed_if_it_has(revision, b"COMMIT")
+    if module is None:
+        return False
+    nodes = list(_walk_calls(module, [{"up": "upgrade", "down": "downgrade"}[direction]]))
+    connections = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and _is_connection(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return any(isinstance(node, ast.Call) and _is_commit(node, connections) for node in nodes)
+
+
+def _is_commit(call: ast.Call, connections: Collection[str]) -> bool:
+    match call:
+        case ast.Call(func=ast.Attribute(value=value, attr="commit")):
+            return _is_connection(value, connections)
+        case ast.Call(
+            func=ast.Attribute(attr="execute" | "exec_driver_sql" | "text") | ast.Name(id="text"),
+            args=[ast.Constant(value=str(sql)), *_],
+        ):
+            return _COMMIT.fullmatch(sql) is not None
+    return False
+
+
+def _is_connection(node: ast.expr, names: Collection[str] = ()) -> bool:
+    """Tell whether ``node`` is the connection of the run, by ``op.get_bind()`` or by one of ``names``."""
+    match node:
+        case ast.Name(id=name):
+            return name in names
+        case ast.Call(func=ast.Attribute(attr="get_bind")):
+            return True
+        case ast.Attribute(value=ast.Call(func=ast.Attribute(attr="get_context")), attr="bind" | "connection"):
+            return True
+    return False
 
 
 def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import LockError, MigrateError
-from websauna_migrate.revisions.contents import uses_autocommit_block
+from websauna_migrate.revisions.contents import commits_by_itself, uses_autocommit_block
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.run.errors import (
     ConnectionLost,
@@ -42,7 +42,8 @@ UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 class Account:
     """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
-    ``together`` means that all steps are one transaction.
+    A script that leaves its transaction for an ``autocommit_block()`` committed; one that did so by its own statement
+    ``said_commit`` too. ``together`` means that all steps are one transaction.
     """
 
     plan: Plan
@@ -51,6 +52,7 @@ class Account:
     done: list[PlanStep] = field(default_factory=list)
     in_script: bool = False
     script_committed: bool = False
+    script_said_commit: bool = False
 
     @property
     def under_way(self) -> PlanStep:
@@ -64,7 +66,7 @@ class Account:
     @contextmanager
     def of_script(self) -> Iterator[None]:
         """Return a context in which a script runs."""
-        self.in_script, self.script_committed = True, False
+        self.in_script, self.script_committed, self.script_said_commit = True, False, False
         try:
             yield
         finally:
@@ -78,6 +80,7 @@ def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
     def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if _COMMIT.match(statement):
             account.note_commit(connection)
+            account.script_said_commit = account.script_committed
 
     listeners: dict[str, Callable[..., None]] = {"commit": account.note_commit, "before_cursor_execute": heard}
     for name, listener in listeners.items():
@@ -185,3 +188,5 @@ def refuse_own_transactions(plan: Plan, dialect: str) -> None:
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
             raise NotInOneTransaction(_leaves(step))
+        if commits_by_itself(step.revision, step.direction):
+            raise NotInOneTransaction(f"{step.package} {step.revision.id} commits by itself ({step.revision.path})")

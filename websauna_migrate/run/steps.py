@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Plan, PlanStep
     from websauna_migrate.run.environment import Environment
     from websauna_migrate.run.observer import Callbacks, Observer
+
+log = logging.getLogger(__name__)
 
 
 def execute(
@@ -149,9 +152,18 @@ def _run_step(
         for check in checks:
             check()
     if not inside and connection.in_transaction():
-        # The transaction of the step is over, and nothing would commit the one that holds its row.
+        _end_rest(connection, account)
+    if account.script_said_commit:
+        log.warning("%s %s commits by itself, so it is not atomic", step.package, step.revision.id)
+
+
+def _end_rest(connection: Connection, account: Account) -> None:
+    """End the transaction that began when the script had ended that of its step; it holds the row of the step."""
+    if not account.script_committed:
         connection.rollback()
         raise TransactionEndedInside
+    connection.commit()
+    account.script_said_commit = True
 
 
 def run_script(environment: Environment, step: PlanStep) -> None:
