@@ -150,9 +150,9 @@ def _start(ini: AppSettings) -> tuple[Registry, str | None]:
         if ini.settings.get(INITIALIZER):
             return _register_models(ini, ini.settings[INITIALIZER])
         return _start_all(ini)
-    except MigrateError:
+    except (MigrateError, KeyboardInterrupt):
         raise
-    except (SystemExit, Exception) as error:  # whatever the application's own code raises
+    except BaseException as error:  # whatever the application's own code raises
         raise _explained(ini, error) from error
 
 

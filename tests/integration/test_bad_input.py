@@ -295,3 +295,101 @@ def test_a_lock_file_puts_nothing_into_a_command_but_the_number_of_a_process(sho
     assert "holder: unknown" in said.err
     assert "kill" not in said.err
     assert shows_it_escaped(said)
+
+
+# --- files and tables that are not what they should be ---------------------------------------------------------
+
+ALEMBICS = [("history",), ("heads", "-v"), ("show", "aaa1"), ("merge", "heads"), ("revision", "-m", "x")]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (os.mkfifo, "it is not a regular file"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ],
+    ids=["pipe", "loop"],
+)
+def test_what_is_no_file_among_the_scripts_stops_no_command_for_ever(shop, make, told):
+    revise(shop.app / "alembic", "aaa1")
+    path = shop.app / "alembic" / "versions" / "x.py"
+    make(path)
+    for command in [("upgrade",), ("status",), *ALEMBICS]:
+        assert shop.fails(*command).startswith(f"{path}: cannot be read: {told}"), command
+
+
+@pytest.mark.parametrize("error", ["GeneratorExit", "BaseException('says')", "__import__('asyncio').CancelledError"])
+def test_whatever_a_script_raises_is_one_line(shop, error):
+    folder = shop.app / "alembic"
+    revise(folder, "aaa1", upgrade=f"raise {error}")
+    said = shop.run("upgrade")
+    assert said.code == 1
+    assert said.err.splitlines()[-1].startswith("FAILED: upgrade to shop aaa1 failed: ")
+    assert "Traceback" not in said.err
+    assert shop.tables() == set()
+    assert "aaa1" in shop.fails("upgrade", "--sql")
+    write(folder / "versions" / "aaa1.py", f"down_revision = None\nrevision = str('aaa1')\nraise {error}")
+    for command in (("upgrade",), ("status",), ("history",), ("show", "aaa1")):
+        assert "aaa1.py: loading it failed with " in shop.fails(*command)
+    revise(folder, "aaa1")
+    write(folder / "env.py", f"raise {error}")
+    for command in (("upgrade",), ("current", "-v")):
+        assert "env.py of shop failed with " in shop.fails(*command)
+    (folder / "env.py").unlink()
+    write(shop.app / "shop" / "models.py", f"raise {error}")
+    assert "the application of" in shop.fails("status")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("history", "-r", ":::"), "':::' is not a range of revisions; write START:END"),
+        (("history", "-r", "aaa1"), "'aaa1' is not a range of revisions; write START:END"),
+        (("show", ""), "a revision has an empty name"),
+    ],
+)
+def test_a_range_that_is_none_is_a_usage_error(shop, command, told):
+    revise(shop.app / "alembic", "aaa1")
+    assert told in shop.fails(*command, code=2)
+
+
+TABLE = "alembic_history_shop"
+
+
+def test_a_row_that_is_no_id_is_an_unknown_revision_until_it_is_purged(tmp_path, backend):
+    workspace = Workspace(tmp_path, backend.new_database())
+    revise(make_shop(workspace), "aaa1")
+    workspace.execute(f"CREATE TABLE {TABLE} (version_num VARCHAR(32))", f"INSERT INTO {TABLE} VALUES (NULL)")
+    (row,) = json.loads(workspace.ok("status", "--format", "json"))
+    assert (row["current"], row["state"]) == (["NULL"], "unknown revision")
+    for command in (("upgrade",), ("current",)):
+        assert "shop: the database is at revision NULL (table alembic_history_shop)" in workspace.fails(*command)
+    assert workspace.run("doctor").code == 1
+    assert "unknown revision" in workspace.ok("status")
+    workspace.ok("stamp", "--purge", "head")
+    assert workspace.execute(f"SELECT version_num FROM {TABLE}") == [("aaa1",)]
+
+
+def test_a_blob_in_a_history_table_is_an_unknown_revision(shop):
+    revise(shop.app / "alembic", "aaa1")
+    shop.execute(f"CREATE TABLE {TABLE} (version_num VARCHAR(32))", f"INSERT INTO {TABLE} VALUES (x'00ff')")
+    assert "shop: the database is at revision X'00FF' (table" in shop.fails("upgrade")
+    assert "unknown revision" in shop.ok("status")
+    shop.ok("stamp", "--purge", "head")
+    assert shop.execute(f"SELECT version_num FROM {TABLE}") == [("aaa1",)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (f"CREATE VIEW {TABLE} AS SELECT 'aaa1' AS version_num", "it is a view; rename it"),
+        (f"CREATE TABLE {TABLE} (x INTEGER)", "it has no column version_num; rename it"),
+    ],
+)
+def test_what_has_the_name_of_a_history_table_and_is_none_is_named(tmp_path, backend, statement, told):
+    workspace = Workspace(tmp_path, backend.new_database())
+    revise(make_shop(workspace), "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer))")
+    workspace.execute(statement)
+    for command in (("status",), ("upgrade",), ("current",), ("doctor",), ("stamp", "head")):
+        assert workspace.fails(*command).startswith(f"{TABLE} is not a history table: {told}"), command
+    assert "thing" not in workspace.tables()

@@ -135,3 +135,14 @@ class IdTooLong(RevisionError, ValueError):
             f"{width}; nothing was run",
             "give the revision a shorter id, in its script and in those that name it",
         )
+
+
+class UnusableHistoryTable(RunError):
+    """What has the name of a history table is none."""
+
+    def __init__(self, history_table: str, reason: str) -> None:
+        self.history_table = history_table
+        self.reason = reason
+        super().__init__(
+            f"{history_table} is not a history table: {reason}", "rename it, or drop it if nothing needs it"
+        )

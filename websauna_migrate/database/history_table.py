@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import reading
-from websauna_migrate.database.errors import IdTooLong
+from websauna_migrate.database.errors import IdTooLong, UnusableHistoryTable
 from websauna_migrate.database.reflection import quiet_reflection
 
 if TYPE_CHECKING:
@@ -23,30 +23,80 @@ if TYPE_CHECKING:
 
 #: Characters of an id in a history table as Alembic makes it. A table may be wider.
 ID_WIDTH = 32
-#: Stands for a row without a revision, which a table without NOT NULL can hold.
-NULL = "NULL"
 
 
 def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str, tuple[str, ...]]:
     """Return the rows of each history table by the package of the history; () where the table is missing.
 
-    A row that is NULL is returned as :data:`NULL`, which no script has. Two queries for any number of histories.
+    Two queries for any number of histories, and one more where a table is missing. A row that is no text is shown as
+    SQL writes it.
+
+    :raises UnusableHistoryTable: a view has the name of a history table, or a table lacks its column
     """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
-    with reading(connection):
-        # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
-        existing = set(inspect(connection).get_table_names(connection.dialect.default_schema_name))
-        quote = connection.dialect.identifier_preparer.quote
-        queries = [
-            f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
-            for number, history in enumerate(histories)
-            if history.history_table in existing
-        ]
-        if queries:
-            for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
-                heads[histories[number].package].append(NULL if revision is None else revision)
+    existing: list[str] = []
+    try:
+        with reading(connection):
+            existing = _existing_tables(connection, [history.history_table for history in histories])
+            for number, row in _rows(connection, histories, existing):
+                heads[histories[number].package].append(row if isinstance(row, str) else NoId(row))
+    except DBAPIError:
+        if not connection.in_transaction():
+            _refuse_without_column(connection, existing)
+        raise
     return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
+
+
+class NoId(str):
+    """The ``value`` of a row that is no text, as SQL writes it: ``NULL``, ``X'00FF'``, ``1``."""
+
+    __slots__ = ("value",)
+
+    value: object
+
+    def __new__(cls, value: object) -> NoId:
+        """Return ``value`` as text that keeps it."""
+        text = f"X'{value.hex().upper()}'" if isinstance(value, bytes) else "NULL" if value is None else str(value)
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+
+def _rows(connection: Connection, histories: Sequence[History], existing: Collection[str]) -> Iterable[Any]:
+    """Return each row of the history tables that exist, after the number of its history."""
+    quote = connection.dialect.identifier_preparer.quote
+    queries = [
+        f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
+        for number, history in enumerate(histories)
+        if history.history_table in existing
+    ]
+    return connection.exec_driver_sql(" UNION ALL ".join(queries)) if queries else ()
+
+
+def _existing_tables(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Return which of the history tables ``names`` exist.
+
+    :raises UnusableHistoryTable: a view has such a name
+    """
+    # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
+    schema = connection.dialect.default_schema_name
+    inspector = inspect(connection)
+    tables = set(inspector.get_table_names(schema))
+    missing = [name for name in names if name not in tables]
+    views = set(inspector.get_view_names(schema)) if missing else set()
+    for name in missing:
+        if name in views:
+            raise UnusableHistoryTable(name, "it is a view")
+    return [name for name in names if name in tables]
+
+
+def _refuse_without_column(connection: Connection, names: Iterable[str]) -> None:
+    with reading(connection):
+        inspector, schema = inspect(connection), connection.dialect.default_schema_name
+        for name in names:
+            if "version_num" not in (column["name"] for column in inspector.get_columns(name, schema)):
+                raise UnusableHistoryTable(name, "it has no column version_num")
 
 
 def require_room(connection: Connection, ids: Mapping[str, Iterable[str]]) -> None:
@@ -148,8 +198,8 @@ def _holds(table: Table, revision: str, dialect: Dialect) -> ColumnElement[bool]
     path, and run it with the rights of the user who upgrades.
     """
     column = table.c.version_num
-    if revision == NULL:
-        return column.is_(None)
+    if isinstance(revision, NoId):
+        return column == revision.value  # IS NULL, where that is the value
     if dialect.name == "postgresql":
         return column.bool_op("OPERATOR(pg_catalog.=)")(revision)
     return column == revision

@@ -16,7 +16,7 @@ class UnreadableRevision(RevisionError, OSError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"{path}: cannot be read: {reason}", "fix its permissions")
+        super().__init__(f"{path}: cannot be read: {reason}", "make it a file that this user may read, or remove it")
 
 
 class InvalidRevision(RevisionError, ValueError):

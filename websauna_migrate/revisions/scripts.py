@@ -8,8 +8,10 @@ mean to each other is the business of :mod:`websauna_migrate.revisions.graph`.
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -126,7 +128,9 @@ def load_script(path: Path) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no result of a command
             return load_python_file(path.parent, path.name)
-    except (SystemExit, Exception) as error:  # whatever the script raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the script raises
         raise RevisionScriptFailed(path, error) from error
 
 
@@ -159,11 +163,16 @@ def _listed_files(folder: str, recursive: bool, sourceless: bool) -> Iterator[st
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
+    place = folder
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            place = entry.path
+            entry.is_dir()  # fails for a link to itself, and is remembered
     except OSError as error:
-        raise UnreadableRevision(Path(folder), error.strerror or str(error)) from error
+        raise UnreadableRevision(Path(place), error.strerror or str(error)) from error
+    return found
 
 
 def _is_script(file: str, sourceless: bool) -> bool:
@@ -197,8 +206,9 @@ def _read(file: str) -> Revision:
 def _source(file: str) -> bytes:
     try:
         # The calls of the system themselves: for thousands of small files, Path.read_bytes() takes three times as long.
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         try:
+            _require_regular(os.fstat(descriptor))
             parts = [os.read(descriptor, _CHUNK)]
             while len(parts[-1]) == _CHUNK:
                 parts.append(os.read(descriptor, _CHUNK))
@@ -207,6 +217,23 @@ def _source(file: str) -> bytes:
             os.close(descriptor)
     except OSError as error:
         raise UnreadableRevision(Path(file), error.strerror or str(error)) from error
+
+
+def check_script_files(history: History) -> None:
+    """Refuse what is no regular file among the scripts of ``history``: Alembic would wait for a pipe for ever.
+
+    :raises UnreadableRevision: there is one, or a link leads to itself
+    """
+    for file in _script_files(history):
+        try:
+            _require_regular(os.stat(file))  # noqa: PTH116 - of thousands of files
+        except OSError as error:
+            raise UnreadableRevision(Path(file), error.strerror or str(error)) from error
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _loaded_header(path: Path) -> tuple[dict[str, object], str | None]:

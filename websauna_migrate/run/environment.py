@@ -96,9 +96,9 @@ def _open(
     with context:
         try:
             scripts.run_env()
-        except MigrateError:
+        except (MigrateError, KeyboardInterrupt):
             raise
-        except (SystemExit, Exception) as error:  # whatever the env.py raises
+        except BaseException as error:  # whatever the env.py raises
             raise EnvFailed(scripts.env_py_location, history.package, error) from error
         if not configured:
             raise EnvDidNotRun(scripts.env_py_location, history.package)

@@ -115,7 +115,9 @@ def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> No
         )
         try:
             run_script(environment, step)
-        except Exception as error:  # whatever the script raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the script raises
             where = (step.package, step.revision.id, step.direction, str(step.revision.path))
             raise OfflineStepFailed(*where, error) from error
 

@@ -89,7 +89,9 @@ def run_plan(
         environments = open_all(app, plan, connection, None, cmd_opts)
         try:
             _run_steps(environments, connection, account, observer)
-        except (SystemExit, Exception) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise explained(app, account, error) from error
         _verify(app, plan, connection)
     except KeyboardInterrupt as error:

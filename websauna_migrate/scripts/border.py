@@ -34,7 +34,9 @@ def run_script(work: Callable[[], int], options: Namespace) -> int:
     except KeyboardInterrupt as error:
         tell("FAILED: interrupted")
         return int(getattr(error, "exit_code", INTERRUPTED))
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # what scripts raise may be no Exception
         if options.raiseerr:
             tell(traceback.format_exc().rstrip())
         fail(options, _not_written(error) or error)
@@ -42,7 +44,7 @@ def run_script(work: Callable[[], int], options: Namespace) -> int:
     return code
 
 
-def _not_written(error: Exception) -> ResultNotWritten | None:
+def _not_written(error: BaseException) -> ResultNotWritten | None:
     """Return the error of a result that could not be written, if ``error`` is one; Python does not name the stream."""
     if isinstance(error, UnicodeEncodeError) and not fits(error.object, sys.stdout):
         lacks = f"its encoding {sys.stdout.encoding} lacks {error.object[error.start]!r}"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from alembic import config as alembic_config
@@ -25,12 +27,16 @@ from websauna_migrate.autogenerate.errors import ModelsDiffer
 from websauna_migrate.autogenerate.findings import Difference, differences, differences_json, differences_text
 from websauna_migrate.database.connection import shown
 from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.exceptions import MigrateError, UsageError
+from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import Selected
+from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.plan import known_rows, packages_meant
+from websauna_migrate.revisions.scripts import check_script_files
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE, run_context
-from websauna_migrate.run.errors import EnvDidNotRun
+from websauna_migrate.run.errors import EnvDidNotRun, EnvFailed
 from websauna_migrate.scripts.comparing import comparisons, for_second_revision, new_comparisons, require_up_to_date
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
@@ -100,6 +106,9 @@ class CommandLine(alembic_config.CommandLine):
         loaded = load(options, needs_owners=compares, complete=compares)
         with ExitStack() as stack:
             connected = functools.partial(loaded.app.connected, writes=subcommand.writes_database)
+            _refuse_bad_names(options)
+            for one in loaded.selected:
+                check_script_files(one.history)
             call = _Call(subcommand, options, loaded, functools.cache(lambda: stack.enter_context(connected())))
             if subcommand.reads_heads or call.names_current:
                 _refuse_unknown_revisions(call)
@@ -150,7 +159,7 @@ class CommandLine(alembic_config.CommandLine):
         if call.subcommand.writes_files:
             require_new_path(config, one.history, options)
         # Alembic prints its progress to stdout too, where only results belong.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _files_named(one.history):
             self.run_cmd(config, options)
         if not configured and (run.comparison is not None or call.subcommand.runs_env):
             raise EnvDidNotRun(str(one.history.script_location / "env.py"), one.history.package)
@@ -195,6 +204,34 @@ def _report(found: Sequence[Difference], *, as_data: bool) -> None:
     sys.stdout.flush()
     if found:
         raise ModelsDiffer(tuple(dict.fromkeys(one.package for one in found)))
+
+
+@contextmanager
+def _files_named(history: History) -> Iterator[None]:
+    """Name the revision script, or the ``env.py``, that raises while Alembic loads it."""
+    try:
+        yield
+    except (MigrateError, CommandError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+        for file in reversed(files):
+            if any(file.is_relative_to(folder) for folder in history.version_locations):
+                raise RevisionScriptFailed(file, error) from error
+        if files[-1] == history.script_location / "env.py":
+            raise EnvFailed(str(files[-1]), history.package, error) from error
+        raise
+
+
+def _refuse_bad_names(options: Namespace) -> None:
+    """Refuse names of revisions that Alembic answers with an error of its own code."""
+    rev_range = vars(options).get("rev_range")
+    if rev_range is not None and rev_range.count(":") != 1:
+        raise UsageError(f"{rev_range!r} is not a range of revisions", "write START:END, START: or :END")
+    for name in ("rev", "head", "revisions"):
+        value = vars(options).get(name)
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise UsageError("a revision has an empty name", "give a revision id")
 
 
 def _refuse_unknown_revisions(call: _Call) -> None:
