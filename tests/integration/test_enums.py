@@ -202,7 +202,9 @@ def test_a_value_can_be_renamed_in_the_script(pg):
     pg.ok("revision", "--autogenerate", "-m", "renamed")
     (script,) = (path for path in pg.scripts() if "renamed" in path.name)
     rename = "ALTER TYPE mood RENAME VALUE 'sad' TO 'gloomy'"
-    script.write_text(script.read_text().replace("    # A row", f'    op.execute("{rename}")\n    # A row', 1))
+    script.write_text(
+        script.read_text().replace("    # The script fails", f'    op.execute("{rename}")\n    # The script fails', 1)
+    )
     pg.ok("upgrade")
     assert pg.execute("SELECT mood FROM thing") == [("gloomy",)]
     assert pg.ok("check") == WELL

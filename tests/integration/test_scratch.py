@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
-from sqlalchemy.exc import OperationalError
 
+from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.scratch import servers
 from websauna_migrate.scratch.errors import NoScratchPlace
 from websauna_migrate.scratch.places import NAMES, ScratchPlaces
@@ -490,5 +490,5 @@ def test_a_driver_that_is_missing_is_told_as_ever(places):
 def test_the_place_is_gone_after_its_block(places):
     with places.open(wanted_like(make_url(SQLITE))) as place:
         execute(place, "CREATE TABLE pet (id INTEGER)")
-    with pytest.raises(OperationalError):
+    with pytest.raises(DatabaseUnreachable):
         tables(place)
