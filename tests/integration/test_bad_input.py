@@ -44,6 +44,20 @@ def test_a_package_with_a_name_of_one_letter_has_its_revisions(shop):
     assert "aaa1" in shop.ok("-x", "packages=h", "heads")
 
 
+def test_a_lock_of_another_database_is_refused_because_it_keeps_nobody_away(tmp_path, backend):
+    shop = Workspace(tmp_path, backend.new_database())
+    revise(make_shop(shop), "aaa1", upgrade="op.execute('CREATE TABLE t (id INTEGER)')")
+    other = backend.new_database()
+    shop.write_ini(f"websauna_migrate.lock_url = {other.render_as_string(hide_password=False)}\n")
+    for command in (("upgrade",), ("stamp", "aaa1")):
+        said = shop.fails(*command)
+        assert "websauna_migrate.lock_url" in said
+        assert str(other.database) in said
+        assert shop.tables() == set()
+    shop.write_ini(f"websauna_migrate.lock_url = {shop.url.render_as_string(hide_password=False)}\n")
+    shop.ok("upgrade")
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

@@ -5,8 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import LockLost
+from websauna_migrate.database.sqlite import sqlite_path
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class RunLock(ABC):
         """Return whether the lock that was taken is still held."""
 
     @abstractmethod
+    def guards(self, connection: Connection) -> bool:
+        """Return whether the lock that is held keeps other runs away from the database of ``connection``."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give the lock back, if it is held, and what was opened for it."""
 
@@ -70,6 +79,9 @@ class _NoLock(RunLock):
 
     def is_held(self) -> bool:
         return True
+
+    def guards(self, connection: Connection) -> bool:
+        return connection.dialect.name != "sqlite" or sqlite_path(connection.engine.url) is None
 
     def close(self) -> None:
         pass

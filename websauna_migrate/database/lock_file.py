@@ -17,7 +17,7 @@ from websauna_migrate.database.errors import LockFileError
 from websauna_migrate.database.lock_base import LockHolder, RunLock, no_lock
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
 LOCK_FILE_SUFFIX = "-migrate-lock"
 _HOST = re.compile(r"[A-Za-z0-9_.-]+")
@@ -86,6 +86,9 @@ class _FileLock(RunLock):
 
     def is_held(self) -> bool:
         return self.descriptor is not None and self._has_its_name(self.descriptor)
+
+    def guards(self, connection: Connection) -> bool:
+        return file_lock(connection.engine).database == self.database
 
     def close(self) -> None:
         if self.descriptor is None:

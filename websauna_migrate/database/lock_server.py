@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import BigInteger, create_engine, func, literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.database.connection import reading
 from websauna_migrate.database.lock_base import LockHolder, RunLock
 
 if TYPE_CHECKING:
-    from sqlalchemy import Executable
+    from sqlalchemy import Executable, Row
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.engine.interfaces import IsolationLevel
 
@@ -79,8 +80,7 @@ class _PostgresqlLock(_ServerLock):
 
     def holder(self) -> LockHolder | None:
         with self.connection.begin():
-            key = self.key % 2**64
-            row = self.connection.execute(_PG_HOLDER, {"high": key >> 32, "low": key % 2**32}).first()
+            row = self._holder_seen_by(self.connection)
         if row is None:
             return None
         end = f"SELECT pg_terminate_backend({row.pid})"
@@ -91,6 +91,16 @@ class _PostgresqlLock(_ServerLock):
     def is_held(self) -> bool:
         # SQLAlchemy does not connect again inside a transaction, so any answer comes from the one that has the lock.
         return self._is_true(text("SELECT 1"))
+
+    def guards(self, connection: Connection) -> bool:
+        own = self.connection.scalar(select(func.pg_backend_pid()))
+        with reading(connection):
+            row = self._holder_seen_by(connection)
+        return row is not None and row.pid == own
+
+    def _holder_seen_by(self, connection: Connection) -> Row[Any] | None:
+        key = self.key % 2**64
+        return connection.execute(_PG_HOLDER, {"high": key >> 32, "low": key % 2**32}).first()
 
     def close(self) -> None:
         # A connection that died has given the lock back, and the error of the run matters more than this one.
@@ -145,6 +155,12 @@ class _MysqlLock(_ServerLock):
                 return other.scalar(select(func.is_used_lock(self.key))) == self.number
         except SQLAlchemyError:
             return False
+
+    def guards(self, connection: Connection) -> bool:
+        # The server knows a lock by its name in all of its databases.
+        with reading(connection):
+            row = connection.execute(select(func.database(), func.is_used_lock(self.key))).one()
+        return tuple(row) == (self.database, self.number)
 
     def close(self) -> None:
         with suppress(SQLAlchemyError):

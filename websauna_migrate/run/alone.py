@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.connection import parse_url
+from websauna_migrate.database.connection import parse_url, shown
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
-from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.exceptions import LockError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import URL, Connection
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.lock_base import LockHolder, RunLock
@@ -32,6 +32,7 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
     :raises LockError: the lock could not be acquired
     """
     url = app.ini.settings.get(LOCK_URL)
+    lock_url = parse_url(url, str(app.ini.path), LOCK_URL) if url else None
     waits: list[float] = []
 
     def on_wait(holder: LockHolder | None, seconds: float) -> None:
@@ -43,13 +44,23 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
             connection.engine,
             schema=connection.dialect.default_schema_name,
             timeout=_seconds(app.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
-            lock_url=parse_url(url, str(app.ini.path), LOCK_URL) if url else None,
+            lock_url=lock_url,
             on_wait=on_wait,
         )
         with lock as held:
             if waits:
                 connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
+            if lock_url is not None and not held.guards(connection):
+                raise _elsewhere(app.ini, lock_url)
             yield connection, held
+
+
+def _elsewhere(ini: AppSettings, lock_url: URL) -> LockError:
+    return LockError(
+        f"{ini.path}: {LOCK_URL} = {shown(lock_url)} is not the database of sqlalchemy.url, so its lock keeps no "
+        f"other run away; nothing was run",
+        "name the same database in both, or remove the setting",
+    )
 
 
 def _seconds(ini: AppSettings, name: str, default: float) -> float:
