@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from itertools import product
@@ -245,16 +246,32 @@ def test_what_the_user_of_the_database_may_not_do_is_told_with_the_remedy(tmp_pa
     shop.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-def test_a_search_path_without_any_schema_is_told_with_the_remedy(tmp_path, postgresql):
+@pytest.mark.parametrize("path", ["nowhere", '"$user",Nowhere,public'])
+def test_a_search_path_whose_first_schema_does_not_exist_is_refused(tmp_path, postgresql, path):
+    shop = Workspace(tmp_path, postgresql.new_database())
+    shop.add_app("shop", THING)
+    revise(shop.app / "alembic", "aaa1", upgrade="op.execute('CREATE TABLE thing (id INTEGER)')")
+    shop.write_ini(url=shop.url.update_query_dict({"options": f"-csearch_path={path}"}))
+    assert shop.ok("current") == ""
+    for command in (("upgrade",), ("stamp", "aaa1")):
+        said = shop.fails(*command)
+        assert "nowhere" in said
+        assert ("public" in said) == ("public" in path)
+    assert shop.tables("public") == set()
+    shop.execute(re.search(r"run the SQL: (CREATE SCHEMA [^;]+);", said)[1])
+    shop.ok("upgrade")
+    assert shop.tables("nowhere") == {"alembic_history_shop", "thing"}
+
+
+def test_a_search_path_whose_first_schema_may_not_be_used_is_refused(tmp_path, postgresql):
     shop = Workspace(tmp_path, postgresql.new_database())
     shop.add_app("shop", THING)
     revise(shop.app / "alembic", "aaa1")
-    shop.write_ini(url=shop.url.update_query_dict({"options": "-csearch_path=nowhere"}))
-    assert shop.ok("current") == ""
-    remedy = "in the search_path of sqlalchemy.url and run the command again\n"
-    assert shop.run("upgrade").err.endswith(remedy)
-    shop.execute("CREATE SCHEMA nowhere")
-    shop.ok("upgrade")
+    role = f"low_{shop.url.database}"
+    shop.execute("CREATE SCHEMA closed", f"CREATE ROLE {role} LOGIN")
+    shop.write_ini(url=shop.url.set(username=role).update_query_dict({"options": "-csearch_path=closed,public"}))
+    assert 'GRANT USAGE, CREATE ON SCHEMA "closed"' in shop.fails("upgrade")
+    shop.execute(f"DROP ROLE {role}")
 
 
 def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):

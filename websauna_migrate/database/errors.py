@@ -81,6 +81,24 @@ class DatabaseUnreachable(RunError, ConnectionError):
         super().__init__(f"cannot connect to {url}: {reason}", remedy)
 
 
+class FirstSchemaMissing(RunError):
+    """The first schema of the ``search_path`` cannot be used, so tables would go to ``instead``, None for nowhere."""
+
+    def __init__(self, schema: str, search_path: str, instead: str | None, *, exists: bool) -> None:
+        self.schema = schema
+        self.search_path = search_path
+        self.instead = instead
+        self.exists = exists
+        quoted = '"{}"'.format(schema.replace('"', '""'))
+        reason = "may not be used by this user" if exists else "does not exist"
+        place = f"tables would be created in {instead}" if instead else "no table can be created"
+        todo = f"GRANT USAGE, CREATE ON SCHEMA {quoted} TO ..." if exists else f"CREATE SCHEMA {quoted}"
+        super().__init__(
+            f"the schema {schema}, the first one of search_path = {search_path}, {reason}, so {place}; nothing was run",
+            f"run the SQL: {todo}; or correct the search_path of sqlalchemy.url, of the role or of the database",
+        )
+
+
 class BrokenForeignKeys(RunError):
     """Rows refer to rows that a revision removed. ``keys`` name them."""
 

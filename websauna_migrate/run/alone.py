@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import parse_url, shown
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
+from websauna_migrate.database.search_path import require_first_schema
 from websauna_migrate.exceptions import LockError, SettingsError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
 
     :raises SettingsError: a setting of the connection or of the lock is wrong
     :raises DatabaseUnreachable: the database cannot be connected to
+    :raises FirstSchemaMissing: the first schema of the ``search_path`` cannot be used
     :raises LockError: the lock could not be acquired
     """
     url = app.ini.settings.get(LOCK_URL)
@@ -40,6 +42,7 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
         observer.on_wait(holder, seconds)
 
     with app.connected(writes=True) as connection:
+        require_first_schema(connection)
         lock = run_lock(
             connection.engine,
             schema=connection.dialect.default_schema_name,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import canceller
 from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.database.search_path import require_first_schema
 from websauna_migrate.run.observer import observer_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def migrate(
     told = observer_of(callbacks, observer)
     planned = partial(app.plan, packages=packages, target=target, direction=direction, cascade=cascade)
     with app.connected(writes=False) as connection:
+        require_first_schema(connection)
         plan = planned(read_heads(connection, app.histories))
     if not plan.steps:
         told.on_plan(plan)
