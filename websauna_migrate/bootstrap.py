@@ -26,7 +26,6 @@ from websauna_migrate.settings.app import AppSettings, app_factory_module, load_
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
     ApplicationDidNotStart,
-    QueriedWhileStarting,
     SectionMissing,
 )
 
@@ -191,7 +190,12 @@ def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
     if isinstance(error, MigrateError):
         return error
     if isinstance(error, DBAPIError) and _names_missing_table(error):
-        return QueriedWhileStarting(str(ini.path), reason_of(error))
+        what = f"the application of {ini.path} queries the database while it starts, and a table is missing"
+        return SettingsError(
+            f"{what} ({reason_of(error)})",
+            "set websauna.init to its Initializer: migrations then only run its include_addons() and "
+            "configure_models(), which must not query the database",
+        )
     return ApplicationDidNotStart(str(ini.path), error)
 
 

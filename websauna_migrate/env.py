@@ -24,7 +24,7 @@ from websauna_migrate.exceptions import MigrateError, RunError
 from websauna_migrate.private import expect_standard_strings
 from websauna_migrate.run.context import ATTRIBUTE, RunContext
 from websauna_migrate.run.data import commit_joined, end_revision, joined_transaction, transaction_of_caller
-from websauna_migrate.run.errors import OpenTransaction, WrongPackage
+from websauna_migrate.run.errors import names_other_package, transaction_left_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,11 +64,11 @@ def run_alembic(package: str, **options: Any) -> None:
 
 def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
     if package != run.history.package:
-        raise WrongPackage(str(run.history.script_location / "env.py"), package, run.history.package)
+        raise names_other_package(str(run.history.script_location / "env.py"), package, run.history.package)
     connection = None if context.is_offline_mode() else run.connect()
     begun_by_caller = connection is not None and run.of_caller and connection.in_transaction()
     if connection is not None and connection.in_transaction() and not begun_by_caller:
-        raise OpenTransaction(run.history.package)
+        raise transaction_left_open(run.history.package)
     context.configure(**_options(run, connection, options))
     if connection is None:
         expect_standard_strings(context.get_context().dialect)

@@ -38,7 +38,6 @@ _WINGS = (
     "scratch",
     "autogenerate",
     "run",
-    "repair",
     "scripts",
 )
 
@@ -47,21 +46,24 @@ _FOLDED = {
     "UsageError": "AdoptionOfSeveral EmptySelection NoSettingsFile NobodyToAsk RelativeStepOverSeveral UnknownClient "
     "UnknownOption UnknownTable WrongCombination",
     "SettingsError": "AppIsComposite IncludeCycle IncludedPackageMissing InvalidConfigUri InvalidInitializer "
-    "InvalidInterpolation InvalidNumber UnknownApplication UnknownIncludeScheme UnsetVariable UseCycle",
+    "InvalidInterpolation InvalidNumber QueriedWhileStarting UnknownApplication UnknownIncludeScheme UnsetVariable "
+    "UseCycle",
     "InvalidPasteSection": "DistributionMissing EntryPointMissing FactoryMissing",
     "RegistrationError": "HistoryTableTaken InvalidMetadata InvalidPackageName ScriptLocationTaken",
-    "OwnershipError": "DottedReference EnumInUse EnumTaken UnregisteredOwner",
-    "RevisionError": "DroppedTooEarly MissingTemplate NotOnHeads RebaseRefused RequiredTypeMissing "
-    "RevisionNotOnBranch StepTooFar TemplateLacks",
+    "OwnershipError": "DottedReference EnumInUse EnumTaken NotInThisDialect UnregisteredOwner",
+    "RevisionError": "DroppedTooEarly InstalledHistory MissingScriptLocation MissingTemplate NoRevisions NotOnHeads "
+    "NotUpToDate RebaseRefused RequiredTableMissing RequiredTypeMissing RevisionNotOnBranch StepTooFar TemplateLacks",
     "InvalidRevision": "DuplicateBranchLabel DuplicateRevision InvalidRevisionHeader MissingParent "
     "MissingRevisionHeader RevisionCycle",
     "AmbiguousRevision": "AmbiguousStep RevisionInSeveralHistories SeveralHeads",
     "RequirementError": "AmbiguousRequirement UnknownRequirement UnregisteredRequirement",
     "PlanError": "RevisionNotApplied",
-    "RunError": "ChangedMeanwhile DataSessionInTransactionOfCaller DataSessionOffline DataSessionOutsideRevision "
-    "HistoryRowGone NoAnswer NoVersionTable NotConfirmed NotDroppable OptionNotAllowed",
+    "RunError": "AlreadyAdopted BrokenForeignKeys ChangedMeanwhile DataSessionInTransactionOfCaller DataSessionOffline "
+    "DataSessionOutsideRevision HistoryRowGone ModelsDiffer NoAnswer NoVersionTable NotCompared NotConfirmed "
+    "NotDroppable NothingMatches OfflineStepFailed OptionNotAllowed StatementFailed UnusableHistoryTable",
+    "EnvFailed": "EnvDidNotRun OpenTransaction WrongPackage",
     "NotInOneTransaction": "NoTransactionalDdl",
-    "ClientError": "DatabaseUnnamed NoClientKnown OutputFailed SnapshotFailed",
+    "ClientError": "BackupFailed DatabaseUnnamed NoClientKnown OutputFailed SnapshotFailed",
 }
 
 #: What starts a command where the settings file is not known.

@@ -26,11 +26,9 @@ PARENTS = {
     "InvalidPasteSection": LookupError,
     "IdTooLong": ValueError,
     "MissingDriver": ImportError,
-    "MissingScriptLocation": FileNotFoundError,
     "UnwritableHistory": OSError,
     "UnreadableRevision": OSError,
     "InvalidRevision": ValueError,
-    "NoRevisions": LookupError,
     "UnknownRevision": LookupError,
     "AmbiguousRevision": LookupError,
     "RequirementError": LookupError,
@@ -81,6 +79,8 @@ def test_each_name_can_be_imported_from_one_place_also_that_of_a_class_that_beca
         assert getattr(exceptions, cls.__name__) is cls
     assert exceptions.WrongCombination is exceptions.UsageError
     assert exceptions.SeveralHeads is exceptions.AmbiguousRevision
+    assert exceptions.WrongPackage is exceptions.EnvFailed
+    assert exceptions.NothingMatches is exceptions.RunError
     with pytest.raises(AttributeError, match="NoSuchError"):
         _ = exceptions.NoSuchError
 

@@ -1,32 +1,8 @@
-"""Errors of a comparison, of what it would write, and of the script that it wrote."""
+"""Errors of the script that autogenerate writes."""
 
 from __future__ import annotations
 
-from websauna_migrate.exceptions import RevisionError, RunError, command, listed
-
-
-class NotUpToDate(RevisionError):
-    """Models are to be compared with a database that is behind its scripts."""
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-        super().__init__(
-            f"{package}: the database is not up to date with its revisions, so the models cannot be compared with it",
-            command(package, "upgrade"),
-        )
-
-
-class RequiredTableMissing(RevisionError):
-    """A foreign key refers to a table that no revision creates."""
-
-    def __init__(self, table: str, target: str, package: str) -> None:
-        self.table = table
-        self.target = target
-        self.package = package
-        super().__init__(
-            f"a foreign key of {table} refers to {target} of {package}, which no revision creates yet",
-            "create the revisions of both, with -x packages=all",
-        )
+from websauna_migrate.exceptions import RevisionError
 
 
 class UnrenderableType(RevisionError, TypeError):
@@ -54,15 +30,4 @@ class UnusableScript(RevisionError):
         super().__init__(
             f"the revision {script} would not run, line {line}: {reason}; it was removed",
             "fix script.py.mako, or what render_item in env.py returns",
-        )
-
-
-class ModelsDiffer(RunError):
-    """``check`` found that models differ from the database."""
-
-    def __init__(self, packages: tuple[str, ...]) -> None:
-        self.packages = packages
-        super().__init__(
-            f"the database differs from the models of {listed(packages)}",
-            command(",".join(packages), "revision", "--autogenerate"),
         )

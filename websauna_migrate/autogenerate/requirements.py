@@ -18,7 +18,6 @@ from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
 from websauna_migrate.autogenerate.drops import give_name
-from websauna_migrate.autogenerate.errors import RequiredTableMissing
 from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.exceptions import RevisionError
 from websauna_migrate.ordering import closure
@@ -89,8 +88,7 @@ class Requirements:
         ``types`` are those that columns of the script have and other packages own. ``connection`` tells which foreign
         keys still refer to the tables that the script drops.
 
-        :raises RequiredTableMissing: no revision creates a table that a foreign key refers to
-        :raises RevisionError: no revision creates a type
+        :raises RevisionError: no revision creates a type, or a table that a foreign key refers to
         """
         required = (
             *self._creators_of_tables(script),
@@ -112,7 +110,11 @@ class Requirements:
                 continue
             home = self._home(target)
             if target not in self._created(home):
-                raise RequiredTableMissing(source, str(target), self.ownership.owners[target])
+                owner = self.ownership.owners[target]
+                raise RevisionError(
+                    f"a foreign key of {source} refers to {target} of {owner}, which no revision creates yet",
+                    "create the revisions of both, with -x packages=all",
+                )
             if home.package != self.history.package:
                 yield home.package, self._created(home)[target].id
 

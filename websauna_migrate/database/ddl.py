@@ -16,8 +16,7 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
 
 from websauna_migrate.database.connection import no_dialect
-from websauna_migrate.database.errors import NotInThisDialect
-from websauna_migrate.exceptions import UsageError, listed, reason_of
+from websauna_migrate.exceptions import OwnershipError, UsageError, listed, reason_of
 from websauna_migrate.packages.metadata import merged_metadata
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.selection import closest
@@ -56,7 +55,7 @@ def create_statements(ownership: Ownership, tables: Collection[Table], url: URL,
     the settings file in errors. Nothing connects, and the driver of the URL need not be installed.
 
     :raises InvalidDatabaseUrl: the URL names no dialect
-    :raises NotInThisDialect: the dialect has no way to say what a table asks for
+    :raises OwnershipError: the dialect has no way to say what a table asks for
     """
     engine, emit = _mock_engine(url, origin)
     try:
@@ -66,7 +65,9 @@ def create_statements(ownership: Ownership, tables: Collection[Table], url: URL,
         # Tables may share a sequence, which is emitted for each of them.
         return list(dict.fromkeys(f"{str(element.compile(dialect=engine.dialect)).strip()};" for element in ddl))
     except (CompileError, NotImplementedError) as error:
-        raise NotInThisDialect(engine.dialect.name, reason_of(error)) from error
+        name = engine.dialect.name
+        what = f"the models cannot be written in {name}: {reason_of(error)}"
+        raise OwnershipError(what, f"give the type a variant for {name}") from error
 
 
 def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from websauna_migrate.exceptions import ClientError, LockError, OwnershipError, RevisionError, RunError
-
-
-class NotInThisDialect(OwnershipError):
-    """A table uses something that the database does not have."""
-
-    def __init__(self, dialect: str, reason: str) -> None:
-        self.dialect = dialect
-        self.reason = reason
-        super().__init__(
-            f"the models cannot be written in {dialect}: {reason}", f"give the type a variant for {dialect}"
-        )
+from websauna_migrate.exceptions import ClientError, LockError, RevisionError, RunError
 
 
 class LockTimeout(LockError, TimeoutError):
@@ -99,17 +88,6 @@ class FirstSchemaMissing(RunError):
         )
 
 
-class BrokenForeignKeys(RunError):
-    """Rows refer to rows that a revision removed. ``keys`` name them."""
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self.keys = keys
-        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        super().__init__(
-            f"foreign key violation: {', '.join(keys[:3])}{more}", "change or delete those rows in the script first"
-        )
-
-
 class ClientMissing(ClientError, FileNotFoundError):
     """None of the programs that would do is installed. ``packages`` says for each where it comes from."""
 
@@ -152,15 +130,4 @@ class IdTooLong(RevisionError, ValueError):
             f"the revision id {revision} has {len(revision)} characters, and the table {history_table} has room for "
             f"{width}; nothing was run",
             "give the revision a shorter id, in its script and in those that name it",
-        )
-
-
-class UnusableHistoryTable(RunError):
-    """What has the name of a history table is none."""
-
-    def __init__(self, history_table: str, reason: str) -> None:
-        self.history_table = history_table
-        self.reason = reason
-        super().__init__(
-            f"{history_table} is not a history table: {reason}", "rename it, or drop it if nothing needs it"
         )

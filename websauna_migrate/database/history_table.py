@@ -10,8 +10,9 @@ from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, in
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import reading
-from websauna_migrate.database.errors import IdTooLong, UnusableHistoryTable
+from websauna_migrate.database.errors import IdTooLong
 from websauna_migrate.database.reflection import quiet_reflection
+from websauna_migrate.exceptions import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
     Two queries for any number of histories, and one more where a table is missing. A row that is no text is shown as
     SQL writes it.
 
-    :raises UnusableHistoryTable: a view has the name of a history table, or a table lacks its column
+    :raises RunError: a view has the name of a history table, or a table lacks its column
     """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
@@ -77,7 +78,7 @@ def _rows(connection: Connection, histories: Sequence[History], existing: Collec
 def _existing_tables(connection: Connection, names: Sequence[str]) -> list[str]:
     """Return which of the history tables ``names`` exist.
 
-    :raises UnusableHistoryTable: a view has such a name
+    :raises RunError: a view has such a name
     """
     # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
     schema = connection.dialect.default_schema_name
@@ -87,8 +88,12 @@ def _existing_tables(connection: Connection, names: Sequence[str]) -> list[str]:
     views = set(inspector.get_view_names(schema)) if missing else set()
     for name in missing:
         if name in views:
-            raise UnusableHistoryTable(name, "it is a view")
+            raise _unusable(name, "it is a view")
     return [name for name in names if name in tables]
+
+
+def _unusable(name: str, reason: str) -> RunError:
+    return RunError(f"{name} is not a history table: {reason}", "rename it, or drop it if nothing needs it")
 
 
 def _refuse_without_column(connection: Connection, names: Iterable[str]) -> None:
@@ -96,7 +101,7 @@ def _refuse_without_column(connection: Connection, names: Iterable[str]) -> None
         inspector, schema = inspect(connection), connection.dialect.default_schema_name
         for name in names:
             if "version_num" not in (column["name"] for column in inspector.get_columns(name, schema)):
-                raise UnusableHistoryTable(name, "it has no column version_num")
+                raise _unusable(name, "it has no column version_num")
 
 
 def require_room(connection: Connection, ids: Mapping[str, Iterable[str]]) -> None:

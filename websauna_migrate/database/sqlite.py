@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from websauna_migrate.database.errors import BrokenForeignKeys
+from websauna_migrate.exceptions import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,9 +127,10 @@ def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
         new = sorted(now - broken, key=str)
         # Rows that were broken before may be others now, of a renamed table for instance.
         if len(now) > len(broken):
-            raise BrokenForeignKeys(
-                tuple(f"row {row} of {table} refers to a missing row of {target}" for table, row, target, _ in new)
-            )
+            keys = [f"row {row} of {table} refers to a missing row of {target}" for table, row, target, _ in new]
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            what = f"foreign key violation: {', '.join(keys[:3])}{more}"
+            raise RunError(what, "change or delete those rows in the script first")
 
     try:
         yield check_keys

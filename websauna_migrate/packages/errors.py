@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from websauna_migrate.exceptions import (
     OwnershipError,
     RegistrationError,
     RevisionError,
     UsageError,
     cause_of,
-    command,
     listed,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class UnknownPackage(UsageError):
@@ -97,18 +101,6 @@ class BrokenModels(OwnershipError):
         )
 
 
-class MissingScriptLocation(RevisionError, FileNotFoundError):
-    """The folder for a package's revisions does not exist."""
-
-    def __init__(self, package: str, folder: str) -> None:
-        self.package = package
-        self.folder = folder
-        super().__init__(
-            f"the folder for the revisions of {package} does not exist: {folder}",
-            ("create it with: ", command(package, "init")),
-        )
-
-
 class UnwritableHistory(RevisionError, OSError):
     """No file can be written into the folder of a package's revisions."""
 
@@ -122,13 +114,9 @@ class UnwritableHistory(RevisionError, OSError):
         )
 
 
-class InstalledHistory(RevisionError):
-    """A revision would be written into an installed package."""
-
-    def __init__(self, package: str, folder: str) -> None:
-        self.package = package
-        self.folder = folder
-        super().__init__(
-            f"{package} is installed in {folder}, where no revision is written",
-            f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}",
-        )
+def installed_history(package: str, folder: Path) -> RevisionError:
+    """Return the error of a revision that would be written into an installed package."""
+    return RevisionError(
+        f"{package} is installed in {folder}, where no revision is written",
+        f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}",
+    )

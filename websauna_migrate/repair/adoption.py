@@ -15,9 +15,8 @@ from sqlalchemy.schema import DropTable
 
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
-from websauna_migrate.exceptions import RunError
+from websauna_migrate.exceptions import RunError, command, listed, summed
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.errors import AlreadyAdopted, NotCompared, NothingMatches
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
@@ -82,10 +81,8 @@ def propose(
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
     revision whose schema the database has, as ``replayer`` finds out.
 
-    :raises NotCompared: no script could be run to find that out
-    :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form
-    :raises NothingMatches: the schema is that of no revision
-    :raises AlreadyAdopted: the history table holds something else already
+    :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form; no revision has
+        the schema of the database, or no script could be run to find out; the history table holds something else
     """
     graph = app.graph().histories[history.package]
     with app.connected(writes=False) as connection:
@@ -102,7 +99,11 @@ def propose(
         known = _known(history, graph, old, revision, before if stands and not source else ())
         rows, why = known or _matching(history, old, replayer.find_matches(history, connection))
     if stands and set(rows) != set(before):
-        raise AlreadyAdopted(history.package, history.history_table, before, rows)
+        raise RunError(
+            f"{history.package}: the table {history.history_table} is at {listed(before)}, "
+            f"not at {', '.join(rows) or 'base'}",
+            ("to overwrite it, run: ", command(history.package, "stamp", "--purge", *(rows or ("base",)))),
+        )
     return Adoption(history, old, before, rows, why, old.name if drop_old and old else None)
 
 
@@ -154,17 +155,26 @@ def _known(
 def _matching(history: History, old: VersionTable | None, replay: Replay) -> tuple[tuple[str, ...], str]:
     """Return the rows of the revision that the tables match, and why these."""
     if not replay.exact:
-        raise nothing_matches(history, replay)
+        raise _nothing_matches(history, replay)
     said = f"{old.name} is at {', '.join(old.rows)}, which no script has; " if old and old.rows else ""
     return replay.exact[0].revisions, f"{said}the tables in the database match {replay.exact[0]}"
 
 
-def nothing_matches(history: History, replay: Replay) -> NothingMatches | NotCompared:
+def _nothing_matches(history: History, replay: Replay) -> RunError:
     """Return the error that says what comes closest."""
     if not replay.matches:
-        return NotCompared(history.package, str(replay.stopped))
+        return RunError(
+            f"{history.package}: it was not determined which revision the tables match: {replay.stopped}",
+            "or pass --revision with the revision",
+        )
     closest = replay.matches[0]
-    return NothingMatches(history.package, str(closest), closest.differences, replay.stopped, replay.lacks)
+    near = f". Closest: {closest}, but the database has {summed(closest.differences)}"
+    broken = f"; {replay.stopped}" if replay.stopped else ""
+    limits = f"; the scratch database lacks {listed(replay.lacks)}" if replay.lacks else ""
+    return RunError(
+        f"{history.package}: the tables match no revision{near}{broken}{limits}",
+        "change them, or pass --revision with the revision",
+    )
 
 
 def _table(adoption: Adoption, connection: Connection) -> Table:

@@ -87,18 +87,6 @@ class RequirementError(RevisionError, LookupError):
         )
 
 
-class NoRevisions(RevisionError, LookupError):
-    """A history has no scripts, and its packages own tables: no upgrade creates them."""
-
-    def __init__(self, package: str, folders: tuple[str, ...]) -> None:
-        self.package = package
-        self.folders = folders
-        super().__init__(
-            f"{package} has tables and no revisions in {listed(folders)}, so no upgrade creates its tables",
-            "write the first revision with 'revision --autogenerate', or install the package with its scripts",
-        )
-
-
 class UnknownAppliedRevision(RevisionError, LookupError):
     """The database is at a revision that no script has."""
 

@@ -11,7 +11,7 @@ from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.scripts import load_script
 from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE, run_context
-from websauna_migrate.run.errors import EnvDidNotRun, EnvFailed, OpenTransaction
+from websauna_migrate.run.errors import did_not_run_alembic, raised_in_env, transaction_left_open
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -81,7 +81,7 @@ def _open(
 
     def connect() -> Connection:
         if connection is None:
-            raise OpenTransaction(history.package)
+            raise transaction_left_open(history.package)
         return connection
 
     run = run_context(app, history, connect, on_configured=configured.append, only_configures=True)
@@ -99,13 +99,13 @@ def _open(
         except (MigrateError, KeyboardInterrupt):
             raise
         except BaseException as error:  # whatever the env.py raises
-            raise EnvFailed(scripts.env_py_location, history.package, error) from error
+            raise raised_in_env(scripts.env_py_location, history.package, error) from error
         if not configured:
-            raise EnvDidNotRun(scripts.env_py_location, history.package)
+            raise did_not_run_alembic(scripts.env_py_location, history.package)
         # All of them before the first is run: one that is broken stops the run while there is nothing to undo.
         modules = {step.revision.id: _loaded(step) for step in steps}
     if connection is not None and connection.in_transaction():
-        raise OpenTransaction(history.package)
+        raise transaction_left_open(history.package)
     rows = plan.heads_before[history.package]
     return Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
 

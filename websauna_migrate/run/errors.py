@@ -154,17 +154,6 @@ class NotInOneTransaction(RunError):
         super().__init__(f"-x transaction=all: {what}", "run without -x transaction=all")
 
 
-class OpenTransaction(RunError):
-    """A transaction was open before Alembic began its own, which it would then never commit."""
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-        super().__init__(
-            f"env.py of {package}: a transaction is open on the connection, so nothing would be committed",
-            "end it before run_alembic() is called",
-        )
-
-
 class UnusableConnection(RunError):
     """The connection that was given to ``execute()`` would not commit the steps, or could not roll one back."""
 
@@ -176,39 +165,42 @@ class UnusableConnection(RunError):
 
 
 class EnvFailed(RunError):
-    """An ``env.py`` raised."""
+    """An ``env.py`` raised, left a transaction open, or did not call ``run_alembic()`` for its package."""
 
-    def __init__(self, path: str, package: str, error: BaseException) -> None:
-        self.path = path
+    def __init__(self, package: str, what: str, remedy: str) -> None:
         self.package = package
-        self.error = error
-        super().__init__(
-            f"{path} of {package} failed with {cause_of(error)}; nothing was run", f"correct it and {_AGAIN}"
-        )
+        super().__init__(what, remedy)
 
 
-class EnvDidNotRun(RunError):
-    """An ``env.py`` did not call ``run_alembic()``."""
-
-    def __init__(self, path: str, package: str) -> None:
-        self.path = path
-        self.package = package
-        super().__init__(
-            f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done",
-            "put that call at its end instead of its own set-up",
-        )
+def raised_in_env(path: str, package: str, error: BaseException) -> EnvFailed:
+    """Return the error of an ``env.py`` that raised ``error``."""
+    what = f"{path} of {package} failed with {cause_of(error)}; nothing was run"
+    return EnvFailed(package, what, f"correct it and {_AGAIN}")
 
 
-class WrongPackage(RunError):
-    """An ``env.py`` names another package than the one that is run."""
+def did_not_run_alembic(path: str, package: str) -> EnvFailed:
+    """Return the error of an ``env.py`` that did nothing."""
+    return EnvFailed(
+        package,
+        f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done",
+        "put that call at its end instead of its own set-up",
+    )
 
-    def __init__(self, path: str, named: str, package: str) -> None:
-        self.path = path
-        self.named = named
-        self.package = package
-        super().__init__(
-            f"{path} calls run_alembic(package={named!r}) in the history of {package!r}", f"name {package!r} there"
-        )
+
+def transaction_left_open(package: str) -> EnvFailed:
+    """Return the error of a transaction that was open before Alembic began its own, which it would never commit."""
+    return EnvFailed(
+        package,
+        f"env.py of {package}: a transaction is open on the connection, so nothing would be committed",
+        "end it before run_alembic() is called",
+    )
+
+
+def names_other_package(path: str, named: str, package: str) -> EnvFailed:
+    """Return the error of an ``env.py`` that names another package than the one that is run."""
+    return EnvFailed(
+        package, f"{path} calls run_alembic(package={named!r}) in the history of {package!r}", f"name {package!r} there"
+    )
 
 
 class TransactionEndedInside(RunError):
@@ -232,19 +224,3 @@ class FailedAfterCommit(RunError):
             f"the revision is applied, but what had joined its transaction failed after the commit: {cause_of(error)}",
             f"do by hand what is missing, then {_AGAIN}",
         )
-
-
-class OfflineStepFailed(RunError):
-    """A revision raised while its SQL was written for ``--sql``."""
-
-    def __init__(self, package: str, revision: str, direction: str, path: str, error: BaseException) -> None:
-        self.package = package
-        self.revision = revision
-        self.direction = direction
-        self.path = path
-        self.error = error
-        what: str = cause_of(error)
-        remedy: Remedy = f"see {path}"
-        if isinstance(error, MigrateError):
-            what, remedy = error.what, error.remedy
-        super().__init__(f"{package} {revision} ({direction}) cannot be written as SQL: {what}", remedy)

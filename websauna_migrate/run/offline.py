@@ -6,12 +6,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import differing_rows, history_table, require_room_in_new
-from websauna_migrate.exceptions import UsageError, escaped
+from websauna_migrate.exceptions import MigrateError, RunError, UsageError, cause_of, escaped
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
 from websauna_migrate.run.environment import open_all
-from websauna_migrate.run.errors import OfflineStepFailed
 from websauna_migrate.run.failures import UNDOES_DDL, refuse_own_transactions
 from websauna_migrate.run.steps import run_script
 
@@ -118,8 +117,16 @@ def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> No
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever the script raises
-            where = (step.package, step.revision.id, step.direction, str(step.revision.path))
-            raise OfflineStepFailed(*where, error) from error
+            raise _not_as_sql(step, error) from error
+
+
+def _not_as_sql(step: PlanStep, error: BaseException) -> RunError:
+    said, remedy = (
+        (error.what, error.remedy)
+        if isinstance(error, MigrateError)
+        else (cause_of(error), f"see {step.revision.path}")
+    )
+    return RunError(f"{step.package} {step.revision.id} ({step.direction}) cannot be written as SQL: {said}", remedy)
 
 
 def _write_heads_sql(

@@ -16,7 +16,7 @@ from websauna_migrate.database.connection import PREFIX, read_database
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import package_names, parse_x_options
 from websauna_migrate.run.context import RunContext, comparison_of, run_context
-from websauna_migrate.run.errors import WrongPackage
+from websauna_migrate.run.errors import names_other_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
     app = load_application(config.config_file_name or "alembic.ini", config.config_ini_section)
     history = next((h for h in app.histories if h.package == package), None)
     if history is None:
-        raise WrongPackage(str(app.ini.path), package, ", ".join(h.package for h in app.histories))
+        raise names_other_package(str(app.ini.path), package, ", ".join(h.package for h in app.histories))
     x = parse_x_options(getattr(config.cmd_opts, "x", None) or ())
     named = package_names(x.packages, app.packages, package)
     considered = tuple(name for name in history.packages if name in named)

@@ -13,7 +13,7 @@ from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
 from websauna_migrate.exceptions import RunError, listed
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
-from websauna_migrate.run.errors import HeadsDiffer, OpenTransaction, TransactionEndedInside, UnusableConnection
+from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 from websauna_migrate.run.observer import Progress, observer_of
 
@@ -142,7 +142,7 @@ def _run_step(
     """Run one step in a transaction of its own, or in that of all steps; ``checks`` come before its end."""
     inside = account.together
     if not inside and connection.in_transaction():
-        raise OpenTransaction(step.package)
+        raise transaction_left_open(step.package)
     outer = connection.get_transaction() if inside else None
     with nullcontext() if inside else _begin_step(environment.migration, connection):
         if environment.begins_with(step):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import MigrateError, UsageError
+from websauna_migrate.exceptions import ClientError, MigrateError, UsageError
 from websauna_migrate.run.errors import RunInterrupted
-from websauna_migrate.scripts.errors import BackupFailed
 from websauna_migrate.scripts.printing import say, tell
 from websauna_migrate.scripts.signals import ended_by_signals
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def back_up(options: Namespace, app: Application, plan: Plan) -> None:
     """Dump the database of ``app`` to the file of ``--backup``, if ``plan`` has steps.
 
-    :raises BackupFailed: the dump is not complete; a file that was there before is kept
+    :raises ClientError: the dump is not complete; a file that was there before is kept
     :raises RunInterrupted: a signal stopped the dump
     """
     if options.backup is None or not plan.steps:
@@ -38,7 +37,7 @@ def back_up(options: Namespace, app: Application, plan: Plan) -> None:
             left = tuple(f"{step.package} {step.revision.id}" for step in plan.steps)
             raise RunInterrupted((), left) from error
         except MigrateError as error:
-            raise BackupFailed(error) from error
+            raise ClientError(f"the backup failed, nothing was upgraded: {error.what}", error.remedy) from error
 
 
 def _write(url: URL, path: Path) -> None:

@@ -10,11 +10,10 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from websauna_migrate.autogenerate.comparison import Comparison, Given, Writing
-from websauna_migrate.autogenerate.errors import NotUpToDate
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.exceptions import RunError
+from websauna_migrate.exceptions import RevisionError, RunError, command
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.revisions.plan import known_rows
 from websauna_migrate.run.context import comparison_of
@@ -28,7 +27,7 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
 
     An installed package, for which nothing is written, counts only for a command that does not write.
 
-    :raises NotUpToDate: a revision is not applied
+    :raises RevisionError: a revision is not applied
     """
     compared = [one for one in loaded.selected if not (writes and is_installed(one.history.script_location))]
     graph = loaded.app.graph()
@@ -36,7 +35,11 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
     for one in compared:
         history = graph.histories[one.history.package]
         if set(known_rows(history, rows[history.package])) != set(history.heads):
-            raise NotUpToDate(history.package)
+            raise RevisionError(
+                f"{history.package}: the database is not up to date with its revisions, so the models cannot be "
+                f"compared with it",
+                command(history.package, "upgrade"),
+            )
 
 
 def comparisons(loaded: Loaded) -> Iterator[tuple[Selected, Comparison]]:

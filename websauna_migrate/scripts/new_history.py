@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import UsageError
-from websauna_migrate.packages.errors import InstalledHistory
+from websauna_migrate.exceptions import RevisionError, UsageError
+from websauna_migrate.packages.errors import installed_history
 from websauna_migrate.packages.histories import place_for_revisions
 from websauna_migrate.packages.selection import is_installed
 from websauna_migrate.scripts.printing import say, tell, warn
@@ -25,13 +25,13 @@ def init(options: Namespace, loaded: Loaded) -> int:
         usual = place_for_revisions(name, loaded.app.history(name), loaded.app.ini.path.parent)
         folder = Path(options.directory).absolute() if options.directory else usual
         if is_installed(folder):
-            _refuse_installed(options, loaded, InstalledHistory(name, str(folder)))
+            _refuse_installed(options, loaded, installed_history(name, folder))
         else:
             _write(options, name, folder, usual)
     return 0
 
 
-def _refuse_installed(options: Namespace, loaded: Loaded, error: InstalledHistory) -> None:
+def _refuse_installed(options: Namespace, loaded: Loaded, error: RevisionError) -> None:
     """Raise ``error``, or warn where there are other packages to go on with."""
     if len(loaded.packages) == 1:
         raise error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from websauna_migrate.autogenerate.script_check import check_script
 from websauna_migrate.exceptions import RevisionError, command
-from websauna_migrate.packages.errors import InstalledHistory, MissingScriptLocation, UnwritableHistory
+from websauna_migrate.packages.errors import UnwritableHistory, installed_history
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.scripts.printing import warn
 
@@ -23,9 +23,12 @@ def may_write(one: Selected, options: Namespace) -> bool:
     history = one.history
     folder = history.version_locations[0]
     if not history.script_location.is_dir():
-        raise MissingScriptLocation(history.package, str(history.script_location))
+        raise RevisionError(
+            f"the folder for the revisions of {history.package} does not exist: {history.script_location}",
+            ("create it with: ", command(history.package, "init")),
+        )
     if is_installed(folder):
-        warn(options, InstalledHistory(history.package, str(history.script_location)))
+        warn(options, installed_history(history.package, history.script_location))
         return False
     template = history.script_location / "script.py.mako"
     if (history.script_location / "env.py").is_file() and not template.is_file():

@@ -10,8 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from websauna_migrate.exceptions import PROGRAM, MigrateError, escaped, escaped_lines, one_line
-from websauna_migrate.scripts.errors import StatementFailed
+from websauna_migrate.exceptions import (
+    PROGRAM,
+    MigrateError,
+    RunError,
+    escaped,
+    escaped_lines,
+    one_line,
+    reason_of,
+    remedy_for,
+)
 from websauna_migrate.scripts.streams import encodable, fits
 from websauna_migrate.settings import ALEMBIC_SECTION
 
@@ -56,7 +64,8 @@ def say(options: Namespace, line: str) -> None:
 def fail(options: Namespace, error: BaseException) -> None:
     """Print the line of an error to stderr."""
     if getattr(error, "orig", None) is not None:  # SQLAlchemy's, which adds the statement and a link
-        error = StatementFailed(", ".join(settings_files(options)), error)
+        what = f"{', '.join(settings_files(options))}: the database reports: {reason_of(error)}"
+        error = RunError(what, remedy_for(error) or "pass --raiseerr to see the statement")
     tell(f"FAILED: {message(error, program(options))}")
 
 

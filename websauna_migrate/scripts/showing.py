@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RevisionError, command
+from websauna_migrate.exceptions import RevisionError, command, listed
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
+    from websauna_migrate.packages.package import History
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.scripts.loading import Loaded
@@ -53,7 +54,6 @@ def heads(options: Namespace, loaded: Loaded) -> int:
 def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
     from websauna_migrate.database.history_table import read_heads
-    from websauna_migrate.revisions.errors import NoRevisions
     from websauna_migrate.revisions.plan import history_state, wrong_rows
     from websauna_migrate.scripts.report import status_json, status_text
 
@@ -74,9 +74,18 @@ def status(options: Namespace, loaded: Loaded) -> int:
         h for h in histories if states[h.package].state == "no revisions" and loaded.app.ownership.of(h.packages)
     ]
     for history in missing:
-        warn(options, NoRevisions(history.package, tuple(map(str, history.version_locations))))
+        warn(options, _without_revisions(history))
     good = not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
     return 0 if good else FAILED
+
+
+def _without_revisions(history: History) -> RevisionError:
+    """Return the warning of a history whose packages have tables that no upgrade creates."""
+    folders = listed(tuple(map(str, history.version_locations)))
+    return RevisionError(
+        f"{history.package} has tables and no revisions in {folders}, so no upgrade creates its tables",
+        "write the first revision with 'revision --autogenerate', or install the package with its scripts",
+    )
 
 
 def plan(options: Namespace, loaded: Loaded) -> int:

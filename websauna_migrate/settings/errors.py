@@ -53,18 +53,6 @@ class ApplicationDidNotStart(SettingsError):
         )
 
 
-class QueriedWhileStarting(SettingsError):
-    """The application asked the database for a table that its migrations have yet to create."""
-
-    def __init__(self, origin: str, reason: str) -> None:
-        self.origin = origin
-        super().__init__(
-            f"the application of {origin} queries the database while it starts, and a table is missing ({reason})",
-            "set websauna.init to its Initializer: migrations then only run its include_addons() and "
-            "configure_models(), which must not query the database",
-        )
-
-
 class SettingsFileMissing(SettingsError, FileNotFoundError):
     """A settings file does not exist. ``named_in`` is the file that asks for it, None for the first one."""
 
