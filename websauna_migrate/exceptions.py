@@ -153,22 +153,6 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
-_MAY_NOT = "grant that right to the user of sqlalchemy.url"
-_REMEDIES: dict[object, str] = {
-    "42501": _MAY_NOT,  # PostgreSQL
-    "3F000": "create the schema, or correct its name in the script or in the search_path of sqlalchemy.url",
-    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _MAY_NOT),  # MySQL and MariaDB
-    "attempt to write a readonly database": "make the file and its folder writable for this user",
-}
-
-
-def remedy_for(error: BaseException) -> str | None:
-    """Return what to do about an error of the database that no script can fix, None for others."""
-    said = getattr(error, "orig", None)
-    codes = [getattr(said, name, None) for name in ("sqlstate", "pgcode", "errno")]
-    return next((_REMEDIES[code] for code in (*codes, *getattr(said, "args", ())) if code in _REMEDIES), None)
-
-
 class MigrateError(Exception):
     """Base of all errors that websauna_migrate raises on purpose.
 

@@ -7,10 +7,12 @@ names moves, and tells when a public one has come.
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -84,3 +86,20 @@ def new_script_path(scripts: ScriptDirectory, folder: Path, rev_id: str, message
     Raises what a ``file_template`` raises that cannot be filled in: KeyError, TypeError, ValueError.
     """
     return scripts._rev_path(folder, rev_id, message, scripts._generate_create_date())
+
+
+@contextmanager
+def hooks_run_by(run: Callable[..., object]) -> Iterator[None]:
+    """Let ``run`` start the programs of ``[post_write_hooks]``, with the arguments of ``subprocess.run()``.
+
+    Alembic calls that itself, and looks at no exit code.
+    """
+    from alembic.script import write_hooks
+
+    names = vars(write_hooks)
+    usual = names["subprocess"]
+    names["subprocess"] = SimpleNamespace(run=run, DEVNULL=usual.DEVNULL)
+    try:
+        yield
+    finally:
+        names["subprocess"] = usual

@@ -156,6 +156,18 @@ def test_post_write_hooks_of_the_ini_are_run(lite):
     assert script.with_name(script.name + ".seen").exists()
 
 
+@pytest.mark.parametrize(("program", "told"), [("false", "exit code 1"), ("no-such-program", "No such file")])
+def test_a_post_write_hook_that_fails_is_told_and_its_script_stays(lite, program, told):
+    make_app(lite, settings=f"{PLAIN}[post_write_hooks]\nhooks = mine\nmine.type = exec\nmine.executable = {program}\n")
+    ran = lite.run("revision", "--autogenerate", "-m", "first")
+    line = ran.err.splitlines()[-1]
+    assert ran.code == 1
+    assert line.startswith("FAILED: ")
+    assert told in line
+    (script,) = lite.scripts()
+    assert f"{program} {script}" in line
+
+
 # --- plain alembic ---------------------------------------------------------------------------------------------
 
 

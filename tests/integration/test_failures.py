@@ -9,6 +9,7 @@ import stat
 from itertools import product
 
 import pytest
+from sqlalchemy import create_engine
 
 from projects import ALEMBIC, INCLUDEME, PACKAGES, WS_ALEMBIC, Workspace, revise, write
 from servers import free_port
@@ -272,6 +273,68 @@ def test_a_search_path_whose_first_schema_may_not_be_used_is_refused(tmp_path, p
     shop.write_ini(url=shop.url.set(username=role).update_query_dict({"options": "-csearch_path=closed,public"}))
     assert 'GRANT USAGE, CREATE ON SCHEMA "closed"' in shop.fails("upgrade")
     shop.execute(f"DROP ROLE {role}")
+
+
+UNFIXABLE = {
+    "postgresql": [
+        ("SET LOCAL lock_timeout = '10ms'\nLOCK TABLE busy", "pg_stat_activity"),
+        ("SET LOCAL statement_timeout = '10ms'\nSELECT pg_sleep(9)", "raise statement_timeout"),
+        ("SET TRANSACTION READ ONLY\nCREATE TABLE t (id INTEGER)", "connect to the primary server"),
+        ("DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END $$", "free disk space"),
+    ],
+    "mariadb": [
+        ("ALTER TABLE busy NOWAIT ADD more INTEGER", "SHOW FULL PROCESSLIST"),
+        ("SET STATEMENT max_statement_time = 0.01 FOR SELECT SLEEP(9)", "raise max_statement_time"),
+        ("START TRANSACTION READ ONLY\nINSERT INTO busy VALUES (1)", "connect to the primary server"),
+        ("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1021, MESSAGE_TEXT = 'Disk full'", "free disk space"),
+    ],
+    "sqlite": [
+        ("PRAGMA query_only = 1\nCREATE TABLE t (id INTEGER)", "make the file and its folder writable"),
+        ("PRAGMA max_page_count = 1\nCREATE TABLE t (id INTEGER)", "free disk space"),
+    ],
+}
+
+
+def test_an_error_that_no_script_can_fix_has_the_remedy_of_its_cause(tmp_path, backend):
+    shop = Workspace(tmp_path, backend.new_database())
+    shop.add_app("shop", THING)
+    shop.execute("CREATE TABLE busy (id INTEGER)")
+    engine = create_engine(shop.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT * FROM busy").all()
+        for statements, told in UNFIXABLE[backend.name]:
+            work = f"[op.execute(sql) for sql in {statements.splitlines()!r}]"
+            script = revise(shop.app / "alembic", "aaa1", upgrade=work)
+            said = shop.run("upgrade").err
+            assert told in said, said
+            assert f"fix {script}" not in said
+    engine.dispose()
+
+
+def test_a_full_disk_under_a_script_has_the_remedy_of_its_cause(shop):
+    revise(shop.app / "alembic", "aaa1", upgrade="raise OSError(28, 'No space left on device')")
+    assert shop.run("upgrade").err.endswith("; free disk space on this machine and run the command again\n")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "op.get_bind().execute(sa.text('SELECT 1')).fetchall()",
+        "[row for row in op.get_bind().execute(sa.text('SELECT 1'))]",
+        "op.get_bind().scalar(sa.text('SELECT 1'))",
+        "sa.inspect(op.get_bind()).get_table_names()",
+    ],
+)
+def test_a_revision_that_reads_cannot_be_written_as_sql_unless_it_is_guarded(shop, read):
+    script = revise(shop.app / "alembic", "aaa1", upgrade=f"from alembic import context\n    {read}")
+    said = shop.fails("upgrade", "--sql")
+    assert "the script reads from the database" in said
+    assert str(script) in said
+    assert "if not context.is_offline_mode():" in said
+    guarded = f"from alembic import context\n    if not context.is_offline_mode(): {read}"
+    revise(shop.app / "alembic", "aaa1", upgrade=guarded)
+    assert "INSERT INTO alembic_history_shop" in shop.ok("upgrade", "--sql")
+    shop.ok("upgrade")
 
 
 def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):

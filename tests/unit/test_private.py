@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import ScriptDirectory, write_hooks
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import registry
 
@@ -121,3 +122,12 @@ def test_a_transaction_of_a_step_is_one_that_an_autocommit_block_can_leave(migra
 def test_the_path_of_a_new_script_is_told_as_alembic_writes_it(tmp_path):
     scripts = ScriptDirectory(tmp_path, file_template="%(rev)s_%(slug)s")
     assert private.new_script_path(scripts, tmp_path, "aaa1", "It says") == tmp_path / "aaa1_it_says.py"
+
+
+def test_the_programs_of_hooks_are_started_by_whom_we_say():
+    started = []
+    hook = {"_hook_name": "mine", "type": "exec", "executable": "tidy"}
+    with private.hooks_run_by(lambda argv, **_options: started.append(argv)):
+        write_hooks._run_hooks("x.py", [hook])
+    assert started == [["tidy", "x.py"]]
+    assert write_hooks.subprocess is subprocess

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from websauna_migrate.database.remedies import remedy_for
 from websauna_migrate.exceptions import (
     MigrateError,
     Remedy,
@@ -11,12 +12,12 @@ from websauna_migrate.exceptions import (
     listed,
     parts_of,
     reason_of,
-    remedy_for,
     summed,
 )
 
 PLAIN = "alembic_version"
 _AGAIN = "run the command again"
+_SEE_LOG = "look into the server's log"
 
 
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
@@ -91,7 +92,7 @@ class ConnectionLost(RunError, ConnectionError):
         super().__init__(
             f"the connection to the database was lost: {reason_of(error)}; {_kept(left, stays)}"
             f"{_done_and_left(applied, left)}",
-            f"look into the server's log, then {_AGAIN}",
+            f"{remedy_for(error) or _SEE_LOG}, then {_AGAIN}",
         )
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import differing_rows, history_table, require_room_in_new
-from websauna_migrate.exceptions import MigrateError, RunError, UsageError, cause_of, escaped
+from websauna_migrate.exceptions import MigrateError, Remedy, RunError, UsageError, cause_of, escaped
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import PlanStep
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.environment import Environment
+
+
+# What stands in the place of an answer and of the connection.
+_NO_ANSWER = ("NoneType", "MockConnection")
 
 
 def write_sql(
@@ -121,12 +125,20 @@ def _write_step(environment: Environment, step: PlanStep, *, inside: bool) -> No
 
 
 def _not_as_sql(step: PlanStep, error: BaseException) -> RunError:
-    said, remedy = (
-        (error.what, error.remedy)
-        if isinstance(error, MigrateError)
-        else (cause_of(error), f"see {step.revision.path}")
-    )
+    said, remedy = cause_of(error), _remedy(step, error)
+    if isinstance(error, MigrateError):
+        said, remedy = error.what, error.remedy
     return RunError(f"{step.package} {step.revision.id} ({step.direction}) cannot be written as SQL: {said}", remedy)
+
+
+def _remedy(step: PlanStep, error: BaseException) -> Remedy:
+    path = step.revision.path
+    if not any(name in str(error) for name in _NO_ANSWER):
+        return f"see {path}"
+    return (
+        f"the script reads from the database, and --sql has none: put what reads in {path} under 'if not "
+        f"context.is_offline_mode():', with 'from alembic import context', or run this revision without --sql"
+    )
 
 
 def _write_heads_sql(

@@ -37,6 +37,7 @@ from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE, run_context
 from websauna_migrate.run.errors import did_not_run_alembic, raised_in_env
 from websauna_migrate.scripts.comparing import comparisons, for_second_revision, new_comparisons, require_up_to_date
+from websauna_migrate.scripts.hooks import hooks_checked
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
 from websauna_migrate.scripts.new_scripts import all_or_none, may_write
@@ -113,7 +114,8 @@ class CommandLine(alembic_config.CommandLine):
                 _refuse_unknown_revisions(call)
             if subcommand.writes_files:
                 require_new_names(options, loaded, call.connect)
-            self._run_each(call)
+            with hooks_checked() if subcommand.writes_files else nullcontext():
+                self._run_each(call)
         return 0
 
     def _run_each(self, call: _Call) -> None:

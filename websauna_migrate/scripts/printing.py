@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from websauna_migrate.database.remedies import remedy_for
 from websauna_migrate.exceptions import (
     PROGRAM,
     MigrateError,
@@ -18,7 +19,6 @@ from websauna_migrate.exceptions import (
     escaped_lines,
     one_line,
     reason_of,
-    remedy_for,
 )
 from websauna_migrate.scripts.streams import encodable, fits
 from websauna_migrate.settings import ALEMBIC_SECTION

@@ -1,0 +1,39 @@
+"""The remedy of an error of the database is found in what each driver raises."""
+
+from __future__ import annotations
+
+import sqlite3
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from websauna_migrate.database.remedies import remedy_for
+
+
+class Said(Exception):
+    """An error of a driver, with the attributes that it has there."""
+
+    def __init__(self, *args, **attributes):
+        super().__init__(*args)
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (Said("locked", pgcode="55P03"), "pg_stat_activity"),  # psycopg2
+        (Said("locked", sqlstate="55P03"), "pg_stat_activity"),  # psycopg
+        (Said({"S": "ERROR", "C": "55P03"}), "pg_stat_activity"),  # pg8000
+        (Said(1205, "Lock wait timeout exceeded"), "PROCESSLIST"),  # PyMySQL, mysqlclient
+        (Said("1205 (HY000): Lock wait", errno=1205, sqlstate="HY000"), "PROCESSLIST"),  # mysql-connector
+        (sqlite3.OperationalError("database is locked"), "end the program"),
+    ],
+)
+def test_a_lock_is_told_with_how_to_find_its_holder(said, told):
+    assert told in remedy_for(DBAPIError("SELECT 1", {}, said))
+
+
+@pytest.mark.parametrize("error", [ValueError(28), OSError(2, "x"), SimpleNamespace(orig=Said(["a list"]))])
+def test_what_a_script_can_fix_has_none(error):
+    assert remedy_for(error) is None
