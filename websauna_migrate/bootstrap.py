@@ -16,6 +16,7 @@ from websauna_migrate.database.connection import Database, read_database
 from websauna_migrate.exceptions import MigrateError, SettingsError, listed, reason_of
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import import_paths, make_histories, order_histories, package_folders
+from websauna_migrate.packages.metadata import steps_metadata
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
 from websauna_migrate.packages.selection import select
@@ -30,7 +31,7 @@ from websauna_migrate.settings.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from pyramid.registry import Registry
@@ -72,9 +73,9 @@ class Application:
         """Return the packages whose histories hold the tables of ``packages``, in dependency order."""
         return tuple(one.history.package for one in select(self.histories, packages))
 
-    def metadata(self, packages: Collection[str]) -> tuple[MetaData, ...]:
-        """Return the metadata of ``packages``, each once."""
-        return tuple(dict.fromkeys(m for name in packages for m in self.packages[name].metadata))
+    def steps_metadata(self, history: History) -> MetaData:
+        """Return the metadata whose naming convention holds for the scripts of ``history``."""
+        return steps_metadata(history, self.packages)
 
     @cached_property
     def database(self) -> Database:

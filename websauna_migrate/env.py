@@ -94,7 +94,7 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
 
 def _options(run: RunContext, connection: Connection | None, user: dict[str, Any]) -> dict[str, Any]:
     options = {"transaction_per_migration": True, **user, "version_table": run.history.history_table}
-    options["target_metadata"] = list(run.metadata)
+    options["target_metadata"] = run.metadata
     if run.only_configures:
         options["transaction_per_migration"] = True  # -x transaction= decides
     if connection is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from sqlalchemy import CheckConstraint
+    from sqlalchemy import Constraint, Table
     from sqlalchemy.engine import Dialect, Inspector
     from sqlalchemy.orm import Mapper
     from sqlalchemy.types import TypeEngine
@@ -52,9 +52,24 @@ def split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str
     return base, variants
 
 
-def is_of_type(check: CheckConstraint) -> bool:
-    """Tell whether ``check`` comes with the type of its column. SQLAlchemy has no public way to tell."""
-    return bool(getattr(check, "_type_bound", False))
+def is_of_type(constraint: Constraint) -> bool:
+    """Tell whether ``constraint`` comes with the type of its column. SQLAlchemy has no public way to tell."""
+    return bool(getattr(constraint, "_type_bound", False))
+
+
+def name_by_convention(constraint: Constraint, table: Table) -> str | None:
+    """Return the name that the naming convention gives ``constraint`` of ``table``, None where it gives none.
+
+    The public way asks a dialect, which shortens and quotes it.
+    """
+    from sqlalchemy.exc import InvalidRequestError
+    from sqlalchemy.sql import naming
+
+    try:
+        name = naming._constraint_name_for_table(constraint, table)  # type: ignore[no-untyped-call]
+    except InvalidRequestError:  # the convention wants a name to begin with; where the SQL needs it, it is raised again
+        return None
+    return None if name is None else str(name)
 
 
 def has_loose_comparators() -> bool:

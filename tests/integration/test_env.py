@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projects import ALEMBIC, PACKAGES, Workspace, revise, write
+from projects import ALEMBIC, PACKAGES, WS_ALEMBIC, Workspace, revise, write
 
 NOTE = "class Note(Base):\n    __tablename__ = 'note'\n    id = Column(Integer, primary_key=True)\n"
 THING = NOTE.replace("Note", "Thing").replace("note", "thing") + "    name = Column(String(20))\n"
@@ -166,6 +166,55 @@ def test_a_post_write_hook_that_fails_is_told_and_its_script_stays(lite, program
     assert told in line
     (script,) = lite.scripts()
     assert f"{program} {script}" in line
+
+
+# --- the naming convention of the models -------------------------------------------------------------------------
+
+CONVENTION = """
+Base.metadata.naming_convention = {"uq": "%(table_name)s_unique", "ck": "%(table_name)s_%(constraint_name)s_check"}
+"""
+NAMELESS = """
+    op.create_table("one", sa.Column("a", sa.Integer, unique=True), sa.Column("b", sa.Integer))
+    op.create_table("two", sa.Column("a", sa.Integer), sa.CheckConstraint("a > 0", name="positive"))
+    with op.batch_alter_table("two", recreate="always") as batch_op:
+        batch_op.create_unique_constraint(None, ["a"])
+"""
+NAMES = ("one_unique", "two_unique", "two_positive_check")
+
+
+def nameless(workspace, *, script=NAMELESS):
+    """Write an application with a naming convention, which has adopted an add-on with none, and one revision."""
+    workspace.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag"))
+    make_app(workspace, CONVENTION + THING, addons=["tags"])
+    revise(workspace.app / "alembic", "aaa1", upgrade=script)
+    return workspace
+
+
+@pytest.mark.parametrize("script", [WS_ALEMBIC, ALEMBIC], ids=["ours", "plain"])
+def test_a_script_finds_the_naming_convention_of_its_package(lite, script):
+    nameless(lite)
+    assert lite.run("upgrade", "head", script=script).code == 0
+    sql = " ".join(str(row) for row in lite.execute("SELECT sql FROM sqlite_master"))
+    assert all(f"CONSTRAINT {name} " in sql for name in NAMES), sql
+
+
+@pytest.mark.parametrize("script", [WS_ALEMBIC, ALEMBIC], ids=["ours", "plain"])
+def test_a_script_finds_the_naming_convention_of_its_package_offline(lite, script):
+    nameless(lite, script=NAMELESS.partition("    with ")[0])
+    sql = lite.ok("upgrade", "head", "--sql", script=script)
+    assert "CONSTRAINT one_unique UNIQUE (a)" in sql
+    assert "CONSTRAINT two_positive_check CHECK" in sql
+
+
+def test_a_revision_names_what_an_adopted_package_names_itself(lite):
+    checked = "    __table_args__ = (CheckConstraint('id > 0', name='positive'),)\n"
+    lite.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag") + checked)
+    make_app(lite, CONVENTION + THING + checked, addons=["tags"])
+    lite.autogenerate(*ALL)
+    lite.ok(*ALL, "check")
+    sql = " ".join(str(row) for row in lite.execute("SELECT sql FROM sqlite_master"))
+    assert "CONSTRAINT thing_positive_check CHECK" in sql
+    assert "CONSTRAINT positive CHECK" in sql
 
 
 # --- plain alembic ---------------------------------------------------------------------------------------------

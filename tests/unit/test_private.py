@@ -90,6 +90,19 @@ def test_the_check_of_a_type_is_told_from_others():
     assert checks == {"flag": True, "by_hand": False}
 
 
+def test_the_name_that_a_convention_gives_is_told_before_any_sql_is_written():
+    def name(convention, given):
+        flag = sa.Column("f", sa.Boolean(create_constraint=True, name=given))
+        table = sa.Table("t", sa.MetaData(naming_convention=convention), flag)
+        (check,) = (constraint for constraint in table.constraints if private.is_of_type(constraint))
+        return private.name_by_convention(check, table)
+
+    assert name({"ck": "ck_%(table_name)s_%(column_0_name)s"}, None) == "ck_t_f"
+    assert name({"ck": "ck_%(table_name)s_%(constraint_name)s"}, "flag") == "ck_t_flag"
+    assert name({"ck": "ck_%(table_name)s_%(constraint_name)s"}, None) is None
+    assert name({}, None) is None
+
+
 def test_a_comparator_outside_of_a_plugin_is_seen(monkeypatch):
     assert not private.has_loose_comparators()
     monkeypatch.setattr(comparators, "_registry", comparators.branch()._registry)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import MetaData, Table
 
 from websauna_migrate.exceptions import OwnershipError
-from websauna_migrate.packages.metadata import target_metadata
+from websauna_migrate.packages.metadata import alters_names, steps_metadata, target_metadata
 from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.scripts import read_revisions
@@ -55,7 +55,8 @@ class Comparison:
     """The models to compare with, and the only tables that a comparison may see.
 
     ``ownership`` and the selected ``packages`` tell whose an enum is; without them enums are not compared. ``writing``
-    is None where nothing is written, as for ``check``.
+    is None where nothing is written, as for ``check``. ``names_altered`` where the naming convention of the scripts
+    makes another name of one that is given.
     """
 
     metadata: list[MetaData]
@@ -63,6 +64,7 @@ class Comparison:
     ownership: Ownership | None = None
     packages: tuple[str, ...] = ()
     writing: Writing | Given | None = None
+    names_altered: bool = False
 
 
 def make_comparison(
@@ -84,7 +86,9 @@ def make_comparison(
     if history.package in packages:
         created = created_tables(read_revisions(history)).keys()
         tables |= created - ownership.owners.keys()
-    return Comparison(target_metadata(registered.values(), ownership), tables, ownership, tuple(packages))
+    metadata = target_metadata(registered.values(), ownership)
+    altered = alters_names(steps_metadata(history, registered).naming_convention)
+    return Comparison(metadata, tables, ownership, tuple(packages), names_altered=altered)
 
 
 def _refuse_dotted_references(tables: Iterable[Table]) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.types import TypeEngine
 
+    from websauna_migrate.autogenerate.comparison import Comparison
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -42,10 +44,8 @@ class _Place:
     type: TypeEngine[Any]
 
 
-def complete(script: ops.MigrationScript, migration: MigrationContext, tables: Collection[TableName]) -> None:
-    """Make the operations of ``script`` run as they are, both ways, on the database of ``migration``.
-
-    ``tables`` are those that the comparison was about.
+def complete(script: ops.MigrationScript, migration: MigrationContext, comparison: Comparison) -> None:
+    """Make the operations of ``script``, which ``comparison`` found, run as they are, both ways, on its database.
 
     :raises UnrenderableType: the type of a column cannot be written, or the database has no such type
     """
@@ -53,9 +53,9 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, tables: C
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         if upgrade.is_empty() or connection is None:
             continue
-        first, last = _besides(upgrade, downgrade, tables, connection)
+        first, last = _besides(upgrade, downgrade, comparison.tables, connection)
         for container in (upgrade, downgrade):
-            container.ops[:] = rewritten(container.ops, migration)
+            container.ops[:] = rewritten(container.ops, migration, names_altered=comparison.names_altered)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
         downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
         downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]

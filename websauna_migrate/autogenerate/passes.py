@@ -130,7 +130,7 @@ def _call_hook_of_user(draft: Draft) -> None:
 
 def _complete(draft: Draft) -> None:
     for script in draft.scripts:
-        complete(script, draft.migration, draft.comparison.tables)
+        complete(script, draft.migration, draft.comparison)
 
 
 def _report_losses(draft: Draft) -> None:

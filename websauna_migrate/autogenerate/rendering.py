@@ -17,10 +17,12 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
 from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect
@@ -41,6 +43,8 @@ _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "cre
 # What an enum takes besides its values, with the defaults.
 _OF_ENUM = {"name": None, "schema": None, "native_enum": True, "create_constraint": False}
 _DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
+# Stands for ``op`` where no revision runs: what an expression in a script may ask of it.
+OPERATIONS = SimpleNamespace(f=conv)
 
 
 class CannotBeWritten(Exception):
@@ -57,10 +61,11 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What the script knows before: the database it is written for, and what it calls SQLAlchemy."""
+    """What the script knows before: the database it is written for, and what it calls SQLAlchemy and ``op``."""
 
     dialect: Dialect
     prefix: str
+    op: str
 
 
 def make_render_item(user: RenderItem | None) -> RenderItem:
@@ -73,7 +78,8 @@ def make_render_item(user: RenderItem | None) -> RenderItem:
         if kind == "server_default":
             return _default_text(item)
         if kind == "type" and context.opts.get("user_module_prefix") is None and context.dialect is not None:
-            code = type_code(item, context.dialect, context.opts.get("sqlalchemy_module_prefix") or "")
+            prefixes = (context.opts.get(f"{name}_module_prefix") or "" for name in ("sqlalchemy", "alembic"))
+            code = type_code(item, context.dialect, *prefixes)
             context.imports.update(code.imports - _imports_of_template(context))
             return code.text
         return False
@@ -81,15 +87,15 @@ def make_render_item(user: RenderItem | None) -> RenderItem:
     return render_item
 
 
-def type_code(type_: TypeEngine[Any], dialect: Dialect, prefix: str = "sa.") -> Code:
-    """Return the expression that gives ``type_`` again in a script that calls SQLAlchemy ``prefix``.
+def type_code(type_: TypeEngine[Any], dialect: Dialect, prefix: str = "sa.", op: str = "op.") -> Code:
+    """Return the expression that gives ``type_`` again in a script with ``prefix`` and ``op`` for its modules.
 
     A type that PostgreSQL stores by name (an enum, a domain) is written so that no table creates it: it is created
     once, by a statement of its own.
 
     :raises CannotBeWritten: no expression gives the type again
     """
-    return _type(type_, _Scope(dialect, prefix))
+    return _type(type_, _Scope(dialect, prefix, op))
 
 
 def render_sql_as_meant(migration: MigrationContext) -> None:
@@ -215,6 +221,8 @@ def _value(value: Any, scope: _Scope) -> Code:
             return Code(f"{path.text}.{value.name}", path.imports)
         case TypeEngine():
             return _type(value, scope)
+        case conv():
+            return Code(f"{scope.op}f({str(value)!r})")
         case ClauseElement():
             return Code(f"{scope.prefix}text({escape_colons(literal_sql(value, scope.dialect))!r})")
         case float() if not math.isfinite(value):
@@ -277,7 +285,8 @@ def _path(thing: Any, scope: _Scope) -> Code:
 
 
 def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
-    namespace = {scope.prefix.removesuffix("."): sa} if scope.prefix else dict(vars(sa))
+    namespace: dict[str, Any] = {scope.prefix.removesuffix("."): sa} if scope.prefix else dict(vars(sa))
+    namespace |= {scope.op.removesuffix("."): OPERATIONS} if scope.op else vars(OPERATIONS)
     try:
         for statement in code.imports:
             exec(statement, namespace)
@@ -293,7 +302,8 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
 
 def _of_enum(type_: Any) -> list[Any]:
     """Return what an enum is besides its values: not all of it shows in the DDL of a column."""
-    return [getattr(type_, name, None) for name in (*_OF_ENUM, "create_type")]
+    name = getattr(type_, "name", None)
+    return [isinstance(name, conv), *(getattr(type_, name, None) for name in (*_OF_ENUM, "create_type"))]
 
 
 def _ddl(type_: TypeEngine[Any], dialect: Dialect) -> str:

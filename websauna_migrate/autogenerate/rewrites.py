@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
+from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.autogenerate.renamed import inspect_renamed
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Direction:
-    """One direction of a script: the tables that it drops, and the tables that get each name from it."""
+    """One direction of a script: the tables that it drops, and the tables that get each name from it.
+
+    ``names_altered`` where the script runs with a naming convention that makes another name of one that is given.
+    """
 
     migration: MigrationContext
     dropped: Collection[TableName]
     made: Mapping[TableName, Collection[TableName]]
+    names_altered: bool
 
     @property
     def dialect(self) -> Dialect:
@@ -46,16 +51,19 @@ class _Direction:
         return self.migration.dialect
 
 
-def rewritten(operations: Operations, migration: MigrationContext) -> list[MigrateOperation]:
-    """Return the ``operations`` of one direction of a script as the database of ``migration`` accepts them."""
+def rewritten(operations: Operations, migration: MigrationContext, *, names_altered: bool) -> list[MigrateOperation]:
+    """Return the ``operations`` of one direction of a script as the database of ``migration`` accepts them.
+
+    With ``names_altered`` the naming convention of the script makes another name of one that is not marked as final.
+    """
     dropped = {table_of(op) for op in operations if isinstance(op, ops.DropTableOp)}
-    direction = _Direction(migration, dropped, made_names(operations, migration.dialect.name))
+    direction = _Direction(migration, dropped, made_names(operations, migration.dialect.name), names_altered)
     return [new for op in operations for new in _rewritten(op, direction)]
 
 
 def _rewritten(op: MigrateOperation, direction: _Direction) -> Operations:
     if isinstance(op, ops.CreateTableOp):
-        return [_table(op, direction.dialect)]
+        return [_table(op, direction)]
     if not isinstance(op, ops.ModifyTableOps):
         return [op]
     inner: Operations = op.ops
@@ -68,11 +76,20 @@ def _rewritten(op: MigrateOperation, direction: _Direction) -> Operations:
 # --- a table that is created -----------------------------------------------------------------------------------
 
 
-def _table(op: ops.CreateTableOp, dialect: Dialect) -> ops.CreateTableOp:
+def _table(op: ops.CreateTableOp, direction: _Direction) -> ops.CreateTableOp:
     op.info = {}  # what the models say to the application is nothing to a revision
-    items = [_with_name_of_check(item, dialect) if isinstance(item, sa.Column) else item for item in op.columns]
-    op.columns = [*items, *_checks_of_columns(op)]
+    items = [_with_name_of_check(item, direction) if isinstance(item, sa.Column) else item for item in op.columns]
+    op.columns = [_with_final_name(item, direction) for item in (*items, *_checks_of_columns(op))]
     return op
+
+
+def _with_final_name(item: Any, direction: _Direction) -> Any:
+    """Return ``item`` with a name that no naming convention alters when the script runs."""
+    if not direction.names_altered or not isinstance(item, sa.Constraint) or not isinstance(item.name, str):
+        return item
+    final = copy.copy(item)  # it may be that of the models
+    final.name = conv(item.name)
+    return final
 
 
 def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:
@@ -82,18 +99,17 @@ def _checks_of_columns(op: ops.CreateTableOp) -> list[sa.CheckConstraint]:
     return [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
 
 
-def _with_name_of_check(column: Column[Any], dialect: Dialect) -> Column[Any]:
-    """Return ``column`` with a type that names its CHECK as the naming convention of the models does.
-
-    The script runs without the convention.
-    """
+def _with_name_of_check(column: Column[Any], direction: _Direction) -> Column[Any]:
+    """Return ``column`` with a type that names its CHECK as the naming convention of its own table does."""
     checks = getattr(column.table, "constraints", ())
     for check in checks:
         is_ours = isinstance(check, sa.CheckConstraint) and is_of_type(check) and column.name in check.columns
         if is_ours and isinstance(check.name, str):
             named: Any = copy.copy(column)
             named.type = copy.copy(column.type)
-            named.type.name = stored_name(check, dialect)
+            name = stored_name(check, direction.dialect)
+            is_final = direction.names_altered or isinstance(check.name, conv)
+            named.type.name = conv(name) if is_final else name
             return named  # type: ignore[no-any-return]
     return column
 
@@ -101,9 +117,12 @@ def _with_name_of_check(column: Column[Any], dialect: Dialect) -> Column[Any]:
 # --- a table that is changed: each of these takes the operations inside, and returns what to do in place of them --
 
 
-def _named(_modify: ops.ModifyTableOps, inner: Operations, _direction: _Direction) -> Operations:
+def _named(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
     for op in inner:
         give_name(op)
+        for attribute in ("constraint_name", "index_name") if direction.names_altered else ():
+            if isinstance(name := getattr(op, attribute, None), str):
+                setattr(op, attribute, conv(name))
     return inner
 
 
@@ -118,7 +137,7 @@ def _without_indexes_that_go(modify: ops.ModifyTableOps, inner: Operations, dire
 def _columns(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
     for op in inner:
         if isinstance(op, ops.AddColumnOp):
-            op.column = _with_name_of_check(op.column, direction.dialect)
+            op.column = _with_name_of_check(op.column, direction)
         elif isinstance(op, ops.AlterColumnOp):
             op.modify_type = _without_check(op.modify_type)
             op.existing_type = _without_check(op.existing_type)

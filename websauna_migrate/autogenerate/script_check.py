@@ -8,7 +8,10 @@ import symtable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alembic import op
+
 from websauna_migrate.autogenerate.errors import UnrenderableType, UnusableScript
+from websauna_migrate.autogenerate.rendering import OPERATIONS
 from websauna_migrate.exceptions import cause_of
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def _imported(tree: ast.Module, path: Path) -> dict[str, Any]:
                 exec(compile(ast.Module([statement], []), str(path), "exec"), namespace)
             except Exception as error:
                 raise UnusableScript(path.name, statement.lineno, cause_of(error)) from error
-    return namespace
+    return {name: OPERATIONS if value is op else value for name, value in namespace.items()}
 
 
 def _module_names(table: symtable.SymbolTable) -> frozenset[str]:

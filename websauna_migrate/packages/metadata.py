@@ -5,16 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData, Table
+from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.packages.errors import UnresolvedForeignKey
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.package import referred_name
+from websauna_migrate.private import is_of_type, name_by_convention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from websauna_migrate.packages.ownership import Ownership
-    from websauna_migrate.packages.package import MigrationPackage
+    from websauna_migrate.packages.package import History, MigrationPackage
+
+
+def steps_metadata(history: History, registered: Mapping[str, MigrationPackage]) -> MetaData:
+    """Return the metadata whose naming convention holds for the operations in the scripts of ``history``.
+
+    That is the one of the package that the history belongs to, or of the adopted ones where it has no models. Of
+    several, an empty one is returned, with the convention that they share, else without one: nothing tells which
+    of them a script means.
+    """
+    adopted = [m for name in history.packages for m in registered[name].metadata]
+    metadata = registered[history.package].metadata or adopted
+    if len(metadata) == 1:
+        return metadata[0]
+    first = metadata[0].naming_convention if metadata else None
+    return MetaData(naming_convention=first if all(m.naming_convention == first for m in metadata) else None)
+
+
+def alters_names(convention: Mapping[Any, Any]) -> bool:
+    """Tell whether ``convention`` makes another name of one that is given, unless that is marked as final."""
+    return any(isinstance(template, str) and "constraint_name" in template for template in convention.values())
 
 
 def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) -> list[MetaData]:
@@ -36,7 +58,10 @@ def _refers_elsewhere(table: Table) -> bool:
 
 
 def merged_metadata(ownership: Ownership) -> MetaData:
-    """Return a copy of all owned tables in one metadata, where foreign keys between packages resolve."""
+    """Return a copy of all owned tables in one metadata, where foreign keys between packages resolve.
+
+    Everything has the name that it has in the metadata of its own table.
+    """
     merged = MetaData()
 
     def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:
@@ -45,6 +70,16 @@ def merged_metadata(ownership: Ownership) -> MetaData:
             raise UnresolvedForeignKey(table.fullname, constraint.elements[0].target_fullname)
         return target.schema
 
+    without = merged.naming_convention
     for table in ownership.tables.values():
-        table.to_metadata(merged, referred_schema_fn=referred_schema)
+        merged.naming_convention = table.metadata.naming_convention
+        _name_checks(table.to_metadata(merged, referred_schema_fn=referred_schema))
+    merged.naming_convention = without
     return merged
+
+
+def _name_checks(table: Table) -> None:
+    """Name the CHECKs of the types in ``table`` now: SQLAlchemy asks for the convention when it writes the SQL."""
+    for check in table.constraints:
+        if is_of_type(check) and (name := name_by_convention(check, table)):
+            check.name = conv(name)

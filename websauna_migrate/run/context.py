@@ -28,7 +28,7 @@ ATTRIBUTE = "websauna_migrate"
 class RunContext:
     """One run of one history's ``env.py``.
 
-    ``metadata`` is that of the packages of the history, ``connect`` gives the connection of the whole command and is
+    ``metadata`` has the naming convention of its scripts, ``connect`` gives the connection of the whole command and is
     not called offline, ``comparison`` is None unless the command compares the models with the database.
     ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless it ``only_configures``,
     Alembic's own ``run_migrations()`` follows. A connection ``of_caller`` belongs to the program that called
@@ -37,7 +37,7 @@ class RunContext:
 
     history: History
     url: URL
-    metadata: tuple[MetaData, ...]
+    metadata: MetaData
     connect: Callable[[], Connection]
     comparison: Comparison | None = None
     on_configured: Callable[[MigrationContext], None] = lambda migration: None
@@ -47,7 +47,7 @@ class RunContext:
 
 def run_context(app: Application, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:
     """Return one run of the ``env.py`` of ``history`` for ``app``; ``options`` are those of :class:`RunContext`."""
-    metadata = app.metadata(history.packages)
+    metadata = app.steps_metadata(history)
     return RunContext(history=history, url=app.url, metadata=metadata, connect=connect, **options)
 
 

@@ -25,14 +25,15 @@ def connection():
     engine.dispose()
 
 
-def completed(connection, metadata):
+def completed(connection, metadata, *, names_altered=False):
     """Return the code of the revision that brings the database to ``metadata``, upward and downward."""
     tables = frozenset(TableName(table.schema, table.name) for table in metadata.tables.values())
-    options = comparison_options(Comparison([metadata], tables), connection, {})
+    comparison = Comparison([metadata], tables, names_altered=names_altered)
+    options = comparison_options(comparison, connection, {"alembic_module_prefix": "op."})
     install()
     migration = MigrationContext.configure(connection, opts=options)
     script = produce_migrations(migration, metadata)
-    complete(script, migration, tables)
+    complete(script, migration, comparison)
     return [
         render_python_code(op, migration_context=migration, render_as_batch=True, render_item=make_render_item(None))
         for op in (script.upgrade_ops, script.downgrade_ops)
@@ -88,8 +89,24 @@ def test_the_check_of_a_type_has_the_name_that_the_convention_gives_it(connectio
     convention = {"ck": "ck_%(table_name)s_%(constraint_name)s"}
     flag = sa.Column("f", sa.Boolean(create_constraint=True, name="flag"))
     up, _ = completed(connection, table(flag, naming_convention=convention))
-    assert "sa.Boolean(create_constraint=True, name='ck_t_flag')" in up
+    assert "sa.Boolean(create_constraint=True, name=op.f('ck_t_flag'))" in up
     assert flag.type.name == "flag"
+
+
+def test_the_names_of_models_are_final_where_the_convention_of_the_script_alters_names(connection):
+    positive = sa.CheckConstraint("a > 0", name="positive")
+    flag = sa.Column("f", sa.Boolean(create_constraint=True, name="flag"))
+    up, _ = completed(connection, table(sa.Column("a", sa.Integer), flag, positive), names_altered=True)
+    assert "sa.Boolean(create_constraint=True, name=op.f('flag'))" in up
+    assert "sa.CheckConstraint('a > 0', name=op.f('positive'))" in up
+    assert type(positive.name) is str, "the models stay as they are"
+
+
+def test_the_name_of_what_is_added_is_final_where_the_convention_of_the_script_alters_names(connection):
+    table(sa.Column("a", sa.Integer)).create_all(connection)
+    up, down = completed(connection, table(sa.Column("a", sa.Integer), sa.UniqueConstraint("a")), names_altered=True)
+    assert "create_unique_constraint(batch_op.f('uq_t_a'), ['a'])" in up
+    assert "drop_constraint(batch_op.f('uq_t_a'), type_='unique')" in down
 
 
 def test_an_index_over_an_expression_is_created_on_sqlite(connection):
@@ -135,7 +152,7 @@ def test_a_foreign_key_goes_before_the_index_that_it_needs(connection):
     modify = ops.ModifyTableOps("t", [ops.DropIndexOp("ix_t_b", "t"), drop_key])
     script = ops.MigrationScript(None, ops.UpgradeOps([modify]), ops.DowngradeOps([]))
     migration.dialect.name = "mysql"  # SQLite takes indexes out of the batch
-    complete(script, migration, ())
+    complete(script, migration, Comparison([], frozenset()))
     assert [type(op) for op in script.upgrade_ops.ops[0].ops] == [ops.DropConstraintOp, ops.DropIndexOp]
 
 
