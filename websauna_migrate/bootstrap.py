@@ -19,7 +19,7 @@ from websauna_migrate.packages.histories import import_paths, make_histories, or
 from websauna_migrate.packages.metadata import steps_metadata
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
-from websauna_migrate.packages.selection import select
+from websauna_migrate.packages.selection import Selected, histories_of, select
 from websauna_migrate.revisions.graph import Graph, Scripts
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.settings import ALEMBIC_SECTION
@@ -71,7 +71,7 @@ class Application:
 
     def selected(self, packages: Sequence[str]) -> tuple[str, ...]:
         """Return the packages whose histories hold the tables of ``packages``, in dependency order."""
-        return tuple(one.history.package for one in select(self.histories, packages))
+        return histories_of(select(self.histories, packages))
 
     def steps_metadata(self, history: History) -> MetaData:
         """Return the metadata whose naming convention holds for the scripts of ``history``."""
@@ -114,8 +114,21 @@ class Application:
         cascade: bool = False,
     ) -> Plan:
         """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``."""
-        selected = self.selected(packages)
-        return make_plan(self.graph(), rows, selected, target, direction=direction, ties=self.groups, cascade=cascade)
+        selected = select(self.histories, packages)
+        return self.plan_selected(rows, selected, target, direction=direction, cascade=cascade)
+
+    def plan_selected(
+        self,
+        rows: Mapping[str, Sequence[str]],
+        selected: Iterable[Selected],
+        target: str = "heads",
+        *,
+        direction: Direction = "up",
+        cascade: bool = False,
+    ) -> Plan:
+        """Return what :meth:`plan` returns, for histories that are selected already."""
+        names = histories_of(selected)
+        return make_plan(self.graph(), rows, names, target, direction=direction, ties=self.groups, cascade=cascade)
 
 
 def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complete: bool = True) -> Application:

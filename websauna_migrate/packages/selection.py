@@ -55,6 +55,11 @@ def select(histories: Sequence[History], packages: Collection[str]) -> tuple[Sel
     return tuple(s for s in selected if s.packages)
 
 
+def histories_of(selected: Iterable[Selected]) -> tuple[str, ...]:
+    """Return the names of the histories of ``selected``."""
+    return tuple(one.history.package for one in selected)
+
+
 def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
     """Return the options of websauna_migrate among ``x_arguments``, the values of all ``-x`` options.
 

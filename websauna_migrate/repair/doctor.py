@@ -17,9 +17,9 @@ from websauna_migrate.database.drop_order import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import row_count, table_names
 from websauna_migrate.exceptions import MigrateError
-from websauna_migrate.packages import selection
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
+from websauna_migrate.packages.selection import is_installed
 from websauna_migrate.repair.adoption import propose, read_version_table
 from websauna_migrate.repair.findings import (
     ManyHeads,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.selection import Selected
     from websauna_migrate.repair.adoption import Adoption
     from websauna_migrate.repair.findings import Finding
     from websauna_migrate.revisions.scripts import Revision
@@ -78,20 +79,19 @@ class _Case:
         return sorted((name for name in rest if not _is_history(name)), key=str)
 
 
-def examine(app: Application, packages: Collection[str], places: ScratchPlaces | None) -> tuple[Finding, ...]:
-    """Return what is wrong with the histories of ``packages``; changes nothing.
+def examine(app: Application, selected: Sequence[Selected], places: ScratchPlaces | None) -> tuple[Finding, ...]:
+    """Return what is wrong with the histories of ``selected``; changes nothing.
 
     What belongs to no registered package counts as the application's. Scripts are run in ``places``; without these,
     none is.
     """
-    selected = [one.history for one in selection.select(app.histories, packages)]
     with app.connected(writes=False) as connection:
         schemas = {None, *(name.schema for name in app.ownership.owners)}
         with reading(connection):
             tables = table_names(connection, schemas)
         rows = read_heads(connection, app.histories)
         case = _Case(app, connection, app.graph(), tables, rows, Replayer(app, places))
-        return tuple(_findings(case, selected))
+        return tuple(_findings(case, [one.history for one in selected]))
 
 
 def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
     if len(graph.heads) > 1:
         done = applied(graph, case.rows[history.package])
         heads = tuple(graph.revisions[head] for head in graph.heads)
-        installed = selection.is_installed(history.version_locations[0])
+        installed = is_installed(history.version_locations[0])
         yield ManyHeads(history.package, heads, frozenset(done.intersection(graph.heads)), installed)
 
 
@@ -257,10 +257,13 @@ def _is_history(name: TableName) -> bool:
     return name.schema is None and name.name.startswith(TABLE_PREFIX)
 
 
-def tables_to_lose(app: Application, packages: Sequence[str], *, cascade: bool = False) -> list[tuple[TableName, int]]:
-    """Return the tables that ``downgrade base`` of ``packages`` drops, and how many rows each has."""
+def tables_to_lose(
+    app: Application, selected: Sequence[Selected], *, cascade: bool = False
+) -> list[tuple[TableName, int]]:
+    """Return the tables that ``downgrade base`` of ``selected`` drops, and how many rows each has."""
     with app.connected(writes=False) as connection:
-        plan = app.plan(read_heads(connection, app.histories), packages, "base", direction="down", cascade=cascade)
+        rows = read_heads(connection, app.histories)
+        plan = app.plan_selected(rows, selected, "base", direction="down", cascade=cascade)
         revisions: dict[str, list[Revision]] = {}
         for step in plan.steps:
             revisions.setdefault(step.package, []).append(step.revision)
@@ -280,7 +283,7 @@ def _ownerless_tables(case: _Case) -> Iterator[Finding]:
 def _unmet_requirements(
     case: _Case, packages: Collection[str], unrecorded: Callable[[History], Sequence[Finding]]
 ) -> Iterator[Finding]:
-    for report in case.app.plan(case.rows, ()).reports:
+    for report in case.app.plan_selected(case.rows, ()).reports:
         if report.problem == "unmet-requirement" and report.package in packages:
             first: Sequence[Finding] = ()
             if report.missing is not None:

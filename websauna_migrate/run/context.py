@@ -6,7 +6,7 @@ anything else of the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from websauna_migrate.autogenerate.comparison import Comparison
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.package import History
+    from websauna_migrate.packages.selection import Selected
 
 
 ATTRIBUTE = "websauna_migrate"
@@ -51,11 +52,11 @@ def run_context(app: Application, history: History, connect: Callable[[], Connec
     return RunContext(history=history, url=app.url, metadata=metadata, connect=connect, **options)
 
 
-def comparison_of(app: Application, packages: Sequence[str], history: History) -> Comparison:
-    """Return what autogenerate may see for ``packages`` of ``history``.
+def comparison_of(app: Application, one: Selected) -> Comparison:
+    """Return what autogenerate may see for the packages of ``one``.
 
     :raises OwnershipError: the owner of a table is not known
     """
     from websauna_migrate.autogenerate.comparison import make_comparison  # most runs compare nothing
 
-    return make_comparison(packages, history, app.packages, app.ownership)
+    return make_comparison(one.packages, one.history, app.packages, app.ownership)

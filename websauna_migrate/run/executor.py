@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from websauna_migrate.database.connection import canceller
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.search_path import require_first_schema
+from websauna_migrate.packages.selection import select
 from websauna_migrate.run.observer import observer_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.observer import Callbacks, Observer
@@ -49,8 +51,31 @@ def migrate(
 
     :raises MigrateError: the plan cannot be made or run; the error says what was applied and what was not
     """
-    told = observer_of(callbacks, observer)
-    planned = partial(app.plan, packages=packages, target=target, direction=direction, cascade=cascade)
+    return migrate_selected(
+        app,
+        select(app.histories, packages),
+        target,
+        observer_of(callbacks, observer),
+        direction=direction,
+        cascade=cascade,
+        one_transaction=one_transaction,
+        cmd_opts=cmd_opts,
+    )
+
+
+def migrate_selected(
+    app: Application,
+    selected: Sequence[Selected],
+    target: str,
+    told: Observer,
+    *,
+    direction: Direction = "up",
+    cascade: bool = False,
+    one_transaction: bool = False,
+    cmd_opts: Namespace | None = None,
+) -> Plan:
+    """Do what :func:`migrate` does, for histories that are selected already."""
+    planned = partial(app.plan_selected, selected=selected, target=target, direction=direction, cascade=cascade)
     with app.connected(writes=False) as connection:
         require_first_schema(connection)
         plan = planned(read_heads(connection, app.histories))

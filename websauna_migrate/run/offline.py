@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import differing_rows, history_table, require_room_in_new
 from websauna_migrate.exceptions import MigrateError, Remedy, RunError, UsageError, cause_of, escaped
+from websauna_migrate.packages.selection import histories_of
 from websauna_migrate.private import begin_transaction
 from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.graph import Graph
     from websauna_migrate.revisions.plan import PlanStep
     from websauna_migrate.revisions.scripts import Direction
@@ -32,7 +34,7 @@ _NO_ANSWER = ("NoneType", "MockConnection")
 
 def write_sql(
     app: Application,
-    packages: Sequence[str],
+    selected: Sequence[Selected],
     target: str,
     output: TextIO,
     *,
@@ -41,7 +43,7 @@ def write_sql(
     one_transaction: bool = False,
     cmd_opts: Namespace | None = None,
 ) -> None:
-    """Write the SQL that takes the histories of ``packages`` to ``target``; needs no database.
+    """Write the SQL that takes the histories of ``selected`` to ``target``; needs no database.
 
     It starts from an empty database. ``target`` may be a range ``from:to`` of one history, for which all others count
     as up to date; a downgrade has to be one.
@@ -51,8 +53,8 @@ def write_sql(
     if direction == "down" and ":" not in target:
         raise UsageError("downgrade --sql needs to know where it starts", "write FROM:TO, as in head:base")
     graph = app.graph()
-    rows, target = _offline_rows(graph, app.selected(packages), target)
-    plan = app.plan(rows, packages, target, direction=direction, cascade=cascade)
+    rows, target = _offline_rows(graph, histories_of(selected), target)
+    plan = app.plan_selected(rows, selected, target, direction=direction, cascade=cascade)
     if one_transaction:
         refuse_own_transactions(plan, app.url.get_backend_name())
     environments = open_all(app, plan, None, output, cmd_opts)
@@ -67,26 +69,26 @@ def write_sql(
         environments[plan.steps[-1].package].migration.impl.emit_commit()
 
 
-def write_stamp_sql(app: Application, packages: Sequence[str], targets: Sequence[str], output: TextIO) -> None:
-    """Write the SQL that stamps the histories of ``packages`` with ``targets``; needs no database.
+def write_stamp_sql(app: Application, selected: Sequence[Selected], targets: Sequence[str], output: TextIO) -> None:
+    """Write the SQL that stamps the histories of ``selected`` with ``targets``; needs no database.
 
     The history tables count as missing, unless a target is a range ``from:to`` of one history.
 
     :raises UsageError: a range over several histories
     """
-    graph, selected = app.graph(), app.selected(packages)
+    graph, histories = app.graph(), histories_of(selected)
     rows: dict[str, tuple[str, ...]] = {}
     ends = []
     for target in targets:
-        before, end = _offline_rows(graph, selected, target)
+        before, end = _offline_rows(graph, histories, target)
         rows |= before
         ends.append(end)
-    _write_heads_sql(app, plan_stamp(graph, rows, selected, ends), rows, output)
+    _write_heads_sql(app, plan_stamp(graph, rows, histories, ends), rows, output)
 
 
-def write_ensure_version_sql(app: Application, packages: Sequence[str], output: TextIO) -> None:
-    """Write the SQL that makes the history tables of ``packages``; needs no database."""
-    _write_heads_sql(app, dict.fromkeys(app.selected(packages), ()), {}, output)
+def write_ensure_version_sql(app: Application, selected: Sequence[Selected], output: TextIO) -> None:
+    """Write the SQL that makes the history tables of ``selected``; needs no database."""
+    _write_heads_sql(app, dict.fromkeys(histories_of(selected), ()), {}, output)
 
 
 def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:

@@ -14,12 +14,12 @@ from websauna_migrate.autogenerate.requirements import Requirements
 from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import PREFIX, read_database
 from websauna_migrate.packages.package import History
-from websauna_migrate.packages.selection import package_names, parse_x_options
+from websauna_migrate.packages.selection import Selected, package_names, parse_x_options
 from websauna_migrate.run.context import RunContext, comparison_of, run_context
 from websauna_migrate.run.errors import names_other_package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from alembic.config import Config
     from sqlalchemy.engine import Connection
@@ -43,9 +43,9 @@ def run_of_plain_alembic(config: Config, package: str) -> Iterator[RunContext]:
         raise names_other_package(str(app.ini.path), package, ", ".join(h.package for h in app.histories))
     x = parse_x_options(getattr(config.cmd_opts, "x", None) or ())
     named = package_names(x.packages, app.packages, package)
-    considered = tuple(name for name in history.packages if name in named)
+    one = Selected(history, tuple(name for name in history.packages if name in named))
     with ExitStack() as stack:
-        comparison = _comparison(app, considered, history, config)
+        comparison = _comparison(app, one, config)
         given = config.attributes.get("connection")
         if given is not None:
             yield _on_given(app, history, given, stack, comparison)
@@ -85,19 +85,19 @@ def _in_file(config: Config) -> str | None:
     return FileConfig(config.config_file_name, ini_section=config.config_ini_section).get_main_option(URL)
 
 
-def _comparison(app: Application, packages: Sequence[str], history: History, config: Config) -> Comparison | None:
+def _comparison(app: Application, one: Selected, config: Config) -> Comparison | None:
     """Return the comparison that the command at hand makes, None when it makes none."""
     command = getattr(config.cmd_opts, "cmd", None)
     name = command[0].__name__ if command else "revision"
     if name != "check" and command and not getattr(config.cmd_opts, "autogenerate", False):
         return None
-    comparison = comparison_of(app, packages, history)
+    comparison = comparison_of(app, one)
     if name == "check":
         return comparison
     from websauna_migrate.autogenerate.renamed import Renames
 
-    requirements = Requirements(history, {h.package: h for h in app.histories}, app.ownership)
+    requirements = Requirements(one.history, {h.package: h for h in app.histories}, app.ownership)
     # A program that calls check() asks for the operations even where there are none.
-    say = partial(config.print_stdout, f"{history.package}: no changes, no revision was written")
+    say = partial(config.print_stdout, f"{one.history.package}: no changes, no revision was written")
     on_nothing = say if command else None
     return replace(comparison, writing=Writing(requirements, Renames(), on_nothing))

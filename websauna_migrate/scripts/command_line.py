@@ -28,7 +28,7 @@ from websauna_migrate.database.connection import shown
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import MigrateError, RunError, UsageError, command, listed
 from websauna_migrate.packages.package import History
-from websauna_migrate.packages.selection import Selected
+from websauna_migrate.packages.selection import Selected, histories_of
 from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.plan import known_rows, packages_meant
 from websauna_migrate.revisions.scripts import check_script_files
@@ -254,7 +254,7 @@ def _refuse_unknown_name(call: _Call, error: CommandError) -> None:
     """Raise the error that explains a name of a revision that Alembic did not find, where there is one."""
     graph = call.loaded.app.graph()
     name = str(getattr(error.__cause__, "argument", ""))
-    for package in packages_meant(graph, [one.history.package for one in call.loaded.selected], name):
+    for package in packages_meant(graph, histories_of(call.loaded.selected), name):
         resolve(graph.histories[package], name)
 
 

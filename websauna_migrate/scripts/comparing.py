@@ -45,7 +45,7 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
 def comparisons(loaded: Loaded) -> Iterator[tuple[Selected, Comparison]]:
     """Yield each history with the comparison of its packages."""
     for one in loaded.selected:
-        yield one, comparison_of(loaded.app, one.packages, one.history)
+        yield one, comparison_of(loaded.app, one)
 
 
 def new_comparisons(

@@ -43,11 +43,11 @@ def stamp(options: Namespace, loaded: Loaded) -> int:
 
     if options.sql and options.purge:
         raise UsageError("--sql does not read the rows that --purge deletes", "leave out one of them")
-    app, packages = loaded.app, loaded.packages
+    app, selected = loaded.app, loaded.selected
     if options.sql:
-        write_stamp_sql(app, packages, options.revisions, sys.stdout)
+        write_stamp_sql(app, selected, options.revisions, sys.stdout)
         return 0
-    heads = write_rows(app, packages, options.revisions, Waiting(options), purge=options.purge)
+    heads = write_rows(app, selected, options.revisions, Waiting(options), purge=options.purge)
     for package, rows in heads.items():
         say(options, f"{package}: stamped {', '.join(rows) or 'base'}")
     return 0
@@ -59,9 +59,9 @@ def ensure_version(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.run.stamp import ensure_version as create_history_tables
 
     if options.sql:
-        write_ensure_version_sql(loaded.app, loaded.packages, sys.stdout)
+        write_ensure_version_sql(loaded.app, loaded.selected, sys.stdout)
     else:
-        create_history_tables(loaded.app, loaded.packages, Waiting(options))
+        create_history_tables(loaded.app, loaded.selected, Waiting(options))
     return 0
 
 
@@ -88,7 +88,7 @@ def _print_sql(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) 
 
     output = Output()
     with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is not SQL
-        write_sql(loaded.app, loaded.packages, options.revision, output, **run_options)
+        write_sql(loaded.app, loaded.selected, options.revision, output, **run_options)
     print(output.getvalue(), end="")
 
 
@@ -114,12 +114,12 @@ class _Shown(Waiting):
 
 
 def _run(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> None:
-    from websauna_migrate.run.executor import migrate
+    from websauna_migrate.run.executor import migrate_selected
 
     # What a revision prints is not a result.
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
         shown = _Shown(options, loaded.app, show)
-        done = migrate(loaded.app, loaded.packages, options.revision, observer=shown, **run_options)
+        done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
     if not done.steps:
         say(options, "nothing to do")
     elif not options.quiet:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError, command, listed
+from websauna_migrate.packages.selection import histories_of
 from websauna_migrate.scripts.asking import can_answer, confirm
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.printing import program, say, show, show_json, tell
@@ -28,7 +29,7 @@ def doctor(options: Namespace, loaded: Loaded) -> int:
 
     # What a script prints while it is replayed is not a result.
     with redirect_stdout(sys.stderr), ended_by_signals(_nothing), _scratch_places(options) as places:
-        findings = examine(loaded.app, loaded.packages, places)
+        findings = examine(loaded.app, loaded.selected, places)
     if options.format == "json":
         show_json(findings_json(findings, program(options)))
     else:
@@ -42,7 +43,7 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.repair.replay import Replayer
 
     if len(loaded.selected) > 1:
-        names = tuple(one.history.package for one in loaded.selected)
+        names = histories_of(loaded.selected)
         raise UsageError(
             f"adopt takes over one history, not {listed(names)}", f"select one with -x packages={names[0]}"
         )
@@ -70,7 +71,7 @@ def rebase(options: Namespace, loaded: Loaded) -> int:
 
     app = loaded.app
     graph = app.graph()
-    package, *others = packages_meant(graph, [one.history.package for one in loaded.selected], options.revision)
+    package, *others = packages_meant(graph, histories_of(loaded.selected), options.revision)
     if others:
         raise UsageError(f"rebase {options.revision} is for one history", f"select one with -x packages={package}")
     with app.connected(writes=False) as connection:
@@ -87,7 +88,7 @@ def confirm_removal(options: Namespace, loaded: Loaded) -> None:
     """
     from websauna_migrate.repair.doctor import tables_to_lose
 
-    losses = tables_to_lose(loaded.app, loaded.packages, cascade=loaded.x.cascade)
+    losses = tables_to_lose(loaded.app, loaded.selected, cascade=loaded.x.cascade)
     for table, rows in losses:
         say(options, f"this drops table {table} with {rows} row(s)")
     if losses and can_answer():

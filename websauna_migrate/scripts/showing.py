@@ -96,8 +96,8 @@ def plan(options: Namespace, loaded: Loaded) -> int:
     with loaded.app.connected(writes=False) as connection:
         rows = read_heads(connection, loaded.app.histories)
     target = ("base" if options.down else "heads") if options.revision is None else options.revision
-    steps = loaded.app.plan(
-        rows, loaded.packages, target, direction="down" if options.down else "up", cascade=loaded.x.cascade
+    steps = loaded.app.plan_selected(
+        rows, loaded.selected, target, direction="down" if options.down else "up", cascade=loaded.x.cascade
     )
     warn_of_reports(options, steps)
     if options.format == "json":
