@@ -246,7 +246,8 @@ def test_an_imperative_mapping_counts_as_the_class():
     metadata = MetaData()
     thing = table(metadata, "thing")
     mappers = registry(metadata=metadata)
-    mappers.map_imperatively(type("Thing", (), {"__module__": "foo.models"}), thing)
+    mapped = type("Thing", (), {"__module__": "foo.models"})  # kept: a registry refers to its classes weakly
+    mappers.map_imperatively(mapped, thing)
     assert owners(("foo", metadata), ("bar", metadata)) == {"thing": "foo"}
     mappers.dispose()
 
