@@ -10,12 +10,12 @@ from sqlalchemy import MetaData, Table
 
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.metadata import alters_names, steps_metadata, target_metadata
-from websauna_migrate.packages.package import TableName, referred_name
+from websauna_migrate.packages.package import TableName, history_table_name, referred_name
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.scripts import read_revisions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from alembic.operations.ops import MigrateOperation
 
@@ -57,6 +57,9 @@ class Comparison:
     ``ownership`` and the selected ``packages`` tell whose an enum is; without them enums are not compared. ``writing``
     is None where nothing is written, as for ``check``. ``names_altered`` where the naming convention of the scripts
     makes another name of one that is given.
+
+    ``unclaimed`` are those of ``tables`` that no package owns. They are left alone while the database has a history
+    table other than ``history_tables``, because they may be those of the package that it belongs to.
     """
 
     metadata: list[MetaData]
@@ -65,6 +68,8 @@ class Comparison:
     packages: tuple[str, ...] = ()
     writing: Writing | Given | None = None
     names_altered: bool = False
+    unclaimed: frozenset[TableName] = frozenset()
+    history_tables: frozenset[str] = frozenset()
 
 
 def make_comparison(
@@ -72,23 +77,31 @@ def make_comparison(
     history: History,
     registered: Mapping[str, MigrationPackage],
     ownership: Ownership,
+    foreign: Collection[TableName] = (),
 ) -> Comparison:
     """Return what a comparison for ``packages`` of ``history`` may see.
 
     That is the tables that they own, and those that the revisions of the history created and no package claims any
     more, which count as those of the history's own package: its model was removed, so the table is to be dropped.
+    ``foreign`` are history tables of other applications.
 
     :raises OwnershipError: the owner of a table is not known, or a name cannot be written into a revision
     """
     ownership.require()
-    tables = ownership.of(packages)
+    tables, unclaimed = ownership.of(packages), frozenset[TableName]()
     _refuse_dotted_references([ownership.tables[name] for name in sorted(tables, key=str)])
     if history.package in packages:
         created = created_tables(read_revisions(history)).keys()
-        tables |= created - ownership.owners.keys()
-    metadata = target_metadata(registered.values(), ownership)
-    altered = alters_names(steps_metadata(history, registered).naming_convention)
-    return Comparison(metadata, tables, ownership, tuple(packages), names_altered=altered)
+        unclaimed = frozenset(created - ownership.owners.keys())
+    return Comparison(
+        target_metadata(registered.values(), ownership),
+        tables | unclaimed,
+        ownership,
+        tuple(packages),
+        names_altered=alters_names(steps_metadata(history, registered).naming_convention),
+        unclaimed=unclaimed,
+        history_tables=frozenset({*map(history_table_name, registered), *(name.name for name in foreign)}),
+    )
 
 
 def _refuse_dotted_references(tables: Iterable[Table]) -> None:

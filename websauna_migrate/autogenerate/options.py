@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table
 
 from websauna_migrate.autogenerate.comparators import plugins
+from websauna_migrate.autogenerate.orphans import without_orphans
 from websauna_migrate.autogenerate.passes import Draft, apply
 from websauna_migrate.autogenerate.rendering import make_render_item
 from websauna_migrate.autogenerate.unchanged import OPTION, PLUGIN, may_leave_out
@@ -32,6 +33,7 @@ def comparison_options(
     comparison: Comparison, connection: Connection | None, user: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the options for ``context.configure()``, composed with those of the ``user``."""
+    comparison = without_orphans(comparison, connection)
     default_schema = connection.dialect.default_schema_name if connection is not None else None
     tables = {table.shown(default_schema) for table in comparison.tables}
     schemas = {key.schema for key in tables} | {None}

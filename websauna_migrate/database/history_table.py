@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.errors import IdTooLong
-from websauna_migrate.database.reflection import quiet_reflection
 from websauna_migrate.exceptions import RunError
 
 if TYPE_CHECKING:
@@ -138,22 +136,6 @@ def _width(connection: Connection, name: str) -> int | None:
         if column["name"] == "version_num":
             return getattr(column["type"], "length", None)
     return ID_WIDTH
-
-
-def read_version_tables(connection: Connection, besides: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the rows of each table of Alembic's form, in the schema of the history tables, by its name.
-
-    Those ``besides`` are left out, and so are tables that this user may not read.
-    """
-    schema = connection.dialect.default_schema_name
-    with reading(connection), quiet_reflection():
-        columns = inspect(connection).get_multi_columns(schema)
-    names = [name for (_, name), found in columns.items() if any(one["name"] == "version_num" for one in found)]
-    found = {}
-    for name in sorted(set(names) - set(besides)):
-        with suppress(DBAPIError), reading(connection):
-            found[name] = frozenset(map(str, connection.scalars(select(history_table(name).c.version_num))))
-    return found
 
 
 def history_table(name: str) -> Table:

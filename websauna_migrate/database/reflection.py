@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, inspect, select, table
+from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.exc import SAWarning
 
 from websauna_migrate.database.connection import reading
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Dialect
 
+
+@dataclass(frozen=True, slots=True)
+class InvalidIndex:
+    """An index that PostgreSQL does not use; ``quoted`` is its name as SQL."""
+
+    table: TableName
+    name: str
+    quoted: str
+
+
+# Whoever builds an index at this moment will finish it. That of a partitioned table is valid with those of the parts.
+_INVALID = text(
+    "SELECT nullif(nspname, current_schema()), tables.relname, indexes.relname, indexrelid::regclass::text"
+    " FROM pg_index JOIN pg_class AS indexes ON indexes.oid = indexrelid"
+    " JOIN pg_class AS tables ON tables.oid = indrelid JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace"
+    " WHERE NOT indisvalid AND indexes.relkind = 'i' AND nspname !~ '^pg_'"
+    " AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = indexrelid)"
+    " ORDER BY 1, 2, 3"
+)
 
 _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
 
@@ -49,6 +69,23 @@ def table_names(connection: Connection, schemas: Iterable[str | None] = (None,))
     return frozenset(
         TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema or default)
     )
+
+
+def search_path(connection: Connection) -> tuple[str, ...]:
+    """Return the schemas that names are looked up in after the default one; only PostgreSQL has such."""
+    if connection.dialect.name != "postgresql":
+        return ()
+    found = connection.scalars(text("SELECT unnest(current_schemas(false))::text"))
+    return tuple(schema for schema in found if schema != connection.dialect.default_schema_name)
+
+
+def invalid_indexes(connection: Connection) -> tuple[InvalidIndex, ...]:
+    """Return the indexes that a failed ``CREATE INDEX CONCURRENTLY`` left; only PostgreSQL has such."""
+    if connection.dialect.name != "postgresql":
+        return ()
+    with reading(connection):
+        rows = connection.execute(_INVALID).all()
+    return tuple(InvalidIndex(TableName(schema, table_), name, quoted) for schema, table_, name, quoted in rows)
 
 
 def row_count(connection: Connection, name: TableName) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from websauna_migrate.exceptions import RegistrationError, SettingsError, listed
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.errors import InvalidScriptLocation, UnwritableHistory
-from websauna_migrate.packages.package import History, history_table_name
+from websauna_migrate.packages.package import History, history_table_name, named_table
 from websauna_migrate.packages.selection import closest, current_package, project_folder
 from websauna_migrate.packages.template import script_location_files
 from websauna_migrate.settings import ALEMBIC_SECTION
@@ -22,9 +22,10 @@ from websauna_migrate.settings import ALEMBIC_SECTION
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from websauna_migrate.packages.package import MigrationPackage
+    from websauna_migrate.packages.package import MigrationPackage, TableName
     from websauna_migrate.settings.app import AppSettings
 
+FOREIGN = "websauna_migrate.foreign_histories"
 SETTING = "websauna_migrate.script_location."
 DEFAULT_FOLDER = "alembic"
 _LEGACY_SEPARATOR = re.compile(r", *|(?: +)")
@@ -60,6 +61,11 @@ def make_histories(
             _require_folder(name, folder)
         histories[name] = History(name, held, location, versions, history_table_name(name), recursive, sourceless)
     return histories
+
+
+def foreign_histories(settings: Mapping[str, str]) -> frozenset[TableName]:
+    """Return the history tables that belong to other applications in the same database, as ``settings`` name them."""
+    return frozenset(map(named_table, settings.get(FOREIGN, "").replace(",", " ").split()))
 
 
 def order_histories(

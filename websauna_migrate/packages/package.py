@@ -43,6 +43,12 @@ def referred_name(foreign_key: ForeignKey) -> TableName:
     return TableName(".".join(path[:-2]) or None, path[-2])
 
 
+def named_table(text: str) -> TableName:
+    """Return the table that ``text`` names, with or without a schema."""
+    schema, _, name = text.rpartition(".")
+    return TableName(schema or None, name)
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationPackage:
     """A Python package registered with the metadata of its models.

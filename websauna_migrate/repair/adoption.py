@@ -6,17 +6,20 @@ writes it, all of it or nothing. Tables with data are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, Table, column, inspect, select, table
+from sqlalchemy import Table, inspect
 from sqlalchemy.schema import DropTable
 
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
+from websauna_migrate.database.reflection import table_names
+from websauna_migrate.database.version_tables import read_version_table
 from websauna_migrate.exceptions import RunError, command, listed, summed
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.packages.package import TableName, named_table
+from websauna_migrate.repair.ahead import created_ahead, match_ahead
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
@@ -26,23 +29,11 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.version_tables import VersionTable
     from websauna_migrate.packages.package import History
-    from websauna_migrate.repair.replay import Replay, Replayer
+    from websauna_migrate.repair.replay import Match, Replay, Replayer
+    from websauna_migrate.revisions.graph import Graph
     from websauna_migrate.run.observer import Observer
-
-_COLUMN = "version_num"
-
-
-@dataclass(frozen=True, slots=True)
-class VersionTable:
-    """The table of another tool that says where a database stands.
-
-    ``rows`` is None where it is not of Alembic's form; ``only_rows`` tells whether it holds nothing else.
-    """
-
-    name: TableName
-    rows: tuple[str, ...] | None
-    only_rows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +70,24 @@ def propose(
     """Return what to write so that the history table of ``history`` holds the revision of the database.
 
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
-    revision whose schema the database has, as ``replayer`` finds out.
+    revision whose schema the database has, as ``replayer`` finds out. A history whose table holds revisions already is
+    only taken on, to the later revision that the tables match.
 
     :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form; no revision has
         the schema of the database, or no script could be run to find out; the history table holds something else
     """
     graph = app.graph().histories[history.package]
     with app.connected(writes=False) as connection:
-        before = read_heads(connection, [history])[history.package]
-        old = read_version_table(connection, _named(source or PLAIN))
-        if old is None and source is not None:
-            raise RunError(f"adopt --from: the database has no table {source}", "check which table the other tool uses")
-        if drop_old and old is not None and not old.only_rows:
-            raise RunError(
-                f"adopt --drop-old: the table {old.name} holds more than the column version_num, and is not dropped",
-                "run without --drop-old",
-            )
+        heads = read_heads(connection, app.histories)
+        before, old = heads[history.package], _old_table(connection, source)
+        if drop_old and old is not None:
+            _require_droppable(app.graph(), heads, history, old, source)
+        ahead = None if source or revision or drop_old else _match_ahead(app, history, heads, connection, replayer)
+        if ahead is not None:
+            return Adoption(history, None, before, ahead.revisions, f"the tables in the database match {ahead}")
         stands = bool(before) and graph.revisions.keys() >= set(before)
-        known = _known(history, graph, old, revision, before if stands and not source else ())
+        share = share_of(app.graph(), history.package, (old.rows if old is not None else None) or ())
+        known = _known(history, graph, old, share, revision, before if stands and not source else ())
         rows, why = known or _matching(history, old, replayer.find_matches(history, connection))
     if stands and set(rows) != set(before):
         raise RunError(
@@ -121,35 +112,74 @@ def carry_out(app: Application, adoption: Adoption, observer: Observer) -> None:
                 connection.execute(DropTable(Table(adoption.drop.name, rows.metadata, schema=adoption.drop.schema)))
 
 
-def read_version_table(connection: Connection, name: TableName) -> VersionTable | None:
-    """Return what the version table ``name`` holds, None where there is none."""
-    schema = name.schema or connection.dialect.default_schema_name
-    with reading(connection):
-        inspector = inspect(connection)
-        if not inspector.has_table(name.name, schema):
-            return None
-        columns = [item["name"] for item in inspector.get_columns(name.name, schema)]
-        query: Select[tuple[str]] = select(column(_COLUMN)).select_from(table(name.name, schema=name.schema))
-        rows = tuple(sorted(map(str, connection.scalars(query)))) if _COLUMN in columns else None
-        return VersionTable(name, rows, columns == [_COLUMN])
+def share_of(graph: Graph, package: str, rows: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the ``rows`` of one version table that are revisions of ``package``.
+
+    Alembic keeps the rows of several bases in one table. Where no history has one of them, the table is of another
+    program, and nothing of it is of ``package``.
+    """
+    known = {id_ for history in graph.histories.values() for id_ in history.revisions}
+    return tuple(row for row in rows if row in graph.histories[package].revisions) if known >= set(rows) else ()
 
 
-def _named(text: str) -> TableName:
-    schema, _, name = text.rpartition(".")
-    return TableName(schema or None, name)
+def _old_table(connection: Connection, source: str | None) -> VersionTable | None:
+    """Return the version table to adopt; only that of plain Alembic, where none is named, may be missing."""
+    old = read_version_table(connection, named_table(source or PLAIN))
+    if old is None and source is not None:
+        raise RunError(f"adopt --from: the database has no table {source}", "check which table the other tool uses")
+    return old
+
+
+def _require_droppable(
+    graph: Graph, heads: Mapping[str, Sequence[str]], history: History, old: VersionTable, source: str | None
+) -> None:
+    """Refuse to drop a version table with more than revisions, or with those that another history has yet to adopt."""
+    if not old.only_rows:
+        raise RunError(
+            f"adopt --drop-old: the table {old.name} holds more than the column version_num, and is not dropped",
+            "run without --drop-old",
+        )
+    for package, other in graph.histories.items():
+        share = share_of(graph, package, old.rows or ())
+        if package != history.package and not applied(other, share) <= applied(other, heads[package]):
+            raise RunError(
+                f"adopt --drop-old: {old.name} also holds {listed(share)} of {package}, which has not adopted it",
+                command(package, "adopt", *(("--from", source) if source else ())),
+            )
 
 
 def _known(
-    history: History, graph: HistoryGraph, old: VersionTable | None, revision: str | None, stands: Sequence[str]
+    history: History,
+    graph: HistoryGraph,
+    old: VersionTable | None,
+    share: Sequence[str],
+    revision: str | None,
+    stands: Sequence[str],
 ) -> tuple[tuple[str, ...], str] | None:
-    """Return the rows to write, and why these, where nothing has to be compared."""
+    """Return the rows to write, and why these, where nothing has to be compared; ``share`` is of ``old``."""
     if revision is not None:
         return resolve(graph, revision), f"{revision} was named"
     if stands:
         return tuple(stands), f"{history.history_table} says so already"
-    if old is not None and old.rows and graph.revisions.keys() >= set(old.rows):
-        return heads_of(graph, applied(graph, old.rows)), f"{old.name} says so"
+    if old is not None and share:
+        return heads_of(graph, applied(graph, share)), f"{old.name} says so"
     return None
+
+
+def _match_ahead(
+    app: Application,
+    history: History,
+    heads: Mapping[str, Sequence[str]],
+    connection: Connection,
+    replayer: Replayer,
+) -> Match | None:
+    """Return the revision that the tables match where what is pending after ``heads`` is in the database already."""
+    with reading(connection):
+        tables = table_names(connection, {None, *(name.schema for name in app.ownership.of(history.packages))})
+    if not created_ahead(app.graph(), heads, history.package, tables):
+        return None
+    replay = replayer.find_matches(history, connection)
+    return match_ahead(app.graph().histories[history.package], heads[history.package], replay)
 
 
 def _matching(history: History, old: VersionTable | None, replay: Replay) -> tuple[tuple[str, ...], str]:

@@ -15,23 +15,27 @@ from typing import TYPE_CHECKING
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.drop_order import drop_statements
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.database.reflection import row_count, table_names
+from websauna_migrate.database.reflection import invalid_indexes, row_count, search_path, table_names
+from websauna_migrate.database.version_tables import find_version_tables, read_version_table
 from websauna_migrate.exceptions import MigrateError
-from websauna_migrate.packages.histories import DEFAULT_FOLDER, package_folders
+from websauna_migrate.packages.histories import DEFAULT_FOLDER, foreign_histories, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
 from websauna_migrate.packages.selection import is_installed
-from websauna_migrate.repair.adoption import propose, read_version_table
+from websauna_migrate.repair.adoption import propose, share_of
+from websauna_migrate.repair.ahead import created_ahead, match_ahead
 from websauna_migrate.repair.findings import (
+    AlreadyApplied,
+    BrokenIndex,
+    HalfApplied,
     ManyHeads,
-    Orphan,
+    NoRevisionFiles,
     Overlapping,
     Ownerless,
-    PlainTable,
-    PlainTableOfNobody,
     UnknownRevisions,
     Unmet,
     Unstamped,
 )
+from websauna_migrate.repair.left_tables import Orphan, PlainTable, PlainTableOfNobody
 from websauna_migrate.repair.replay import Replayer
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.errors import OverlappingRevisions
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.version_tables import VersionTable
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.repair.adoption import Adoption
     from websauna_migrate.repair.findings import Finding
@@ -65,6 +70,7 @@ class _Case:
     graph: Graph
     tables: frozenset[TableName]
     rows: Mapping[str, tuple[str, ...]]
+    version_tables: tuple[VersionTable, ...]
     replayer: Replayer
 
     def own_tables(self, history: History) -> frozenset[TableName]:
@@ -76,7 +82,8 @@ class _Case:
         """Return the tables in the database that no registered package has a model or a script for."""
         claimed = set().union(*map(self.own_tables, self.app.histories))
         rest = self.tables - claimed - self.app.ownership.owners.keys()
-        return sorted((name for name in rest if not _is_history(name)), key=str)
+        versions = {table.name for table in self.version_tables}
+        return sorted((name for name in rest - versions if not _is_history(name)), key=str)
 
 
 def examine(app: Application, selected: Sequence[Selected], places: ScratchPlaces | None) -> tuple[Finding, ...]:
@@ -87,10 +94,16 @@ def examine(app: Application, selected: Sequence[Selected], places: ScratchPlace
     """
     with app.connected(writes=False) as connection:
         schemas = {None, *(name.schema for name in app.ownership.owners)}
+        default = connection.dialect.default_schema_name
+        foreign = {name.shown(default) for name in foreign_histories(app.ini.settings)}
         with reading(connection):
-            tables = table_names(connection, schemas)
+            tables = table_names(connection, schemas) - foreign
+            elsewhere = search_path(connection)
+        registered = {TableName(None, history.history_table) for history in app.histories}
+        besides = {*foreign, *registered, *app.ownership.owners}
+        versions = find_version_tables(connection, besides, (*schemas, *elsewhere))
         rows = read_heads(connection, app.histories)
-        case = _Case(app, connection, app.graph(), tables, rows, Replayer(app, places))
+        case = _Case(app, connection, app.graph(), tables, rows, versions, Replayer(app, places))
         return tuple(_findings(case, [one.history for one in selected]))
 
 
@@ -101,7 +114,10 @@ def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
         yield from _unknown_revisions(case, history)
         yield from _overlapping(case, history)
         yield from unrecorded(history)
+        yield from _no_revision_files(case, history)
+        yield from _ahead(case, history)
         yield from _several_heads(case, history)
+        yield from _invalid_indexes(case, history)
     if is_app:
         yield from _plain_table_of_nobody(case)
         yield from _orphan_histories(case)
@@ -142,6 +158,34 @@ def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
         yield Unstamped(history.package, history.history_table, found, replay if revisions else None)
 
 
+def _ahead(case: _Case, history: History) -> Iterator[Finding]:
+    """Find tables that pending revisions are to create."""
+    package, rows = history.package, case.rows[history.package]
+    there = created_ahead(case.graph, case.rows, package, case.tables)
+    if not there:
+        return
+    replay = case.replayer.find_matches(history, case.connection)
+    match = match_ahead(case.graph.histories[package], rows, replay)
+    if match is not None:
+        yield AlreadyApplied(package, history.history_table, rows, tuple(sorted(there, key=str)), match)
+        return
+    for revision in {maker.id: maker for maker in there.values()}.values():
+        tables = sorted((name for name, maker in there.items() if maker.id == revision.id), key=str)
+        counted = tuple((name, row_count(case.connection, name)) for name in tables)
+        yield HalfApplied(package, revision, counted, _drop(case, *tables), replay)
+
+
+def _no_revision_files(case: _Case, history: History) -> Iterator[Finding]:
+    """Find a history that no upgrade makes the tables of. Where these are in the database, it is unstamped."""
+    nothing = not case.graph.histories[history.package].revisions and not case.rows[history.package]
+    tables = case.app.ownership.of(history.packages)
+    if nothing and tables and not case.own_tables(history):
+        installed = is_installed(history.version_locations[0])
+        yield NoRevisionFiles(
+            history.package, tuple(sorted(tables, key=str)), tuple(map(str, history.version_locations)), installed
+        )
+
+
 def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
     graph = case.graph.histories[history.package]
     if len(graph.heads) > 1:
@@ -151,27 +195,38 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
         yield ManyHeads(history.package, heads, frozenset(done.intersection(graph.heads)), installed)
 
 
+def _invalid_indexes(case: _Case, history: History) -> Iterator[Finding]:
+    own = case.own_tables(history)
+    for index in invalid_indexes(case.connection):
+        if index.table in own:
+            yield BrokenIndex(history.package, index.name, index.table, f"REINDEX INDEX CONCURRENTLY {index.quoted};")
+
+
 # --- tables of other tools and of packages that are gone ---------------------------------------------------------
 
 
 def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
-    """Find an ``alembic_version`` that this history has yet to take over."""
-    rows = _plain_rows(case)
-    graph = case.graph.histories[history.package]
-    known = bool(rows) and graph.revisions.keys() >= set(rows or ())
-    waits = history.package == case.app.app_package and not case.rows[history.package] and case.own_tables(history)
-    if rows is None or not (known or (waits and not _known_anywhere(case, rows))):
-        return
-    if known and applied(graph, rows) <= applied(graph, case.rows[history.package]):
-        return  # taken over
-    table, here = history.history_table, case.rows[history.package]
-    yield PlainTable(history.package, PLAIN, rows, table, here, _proposed(case, history))
+    """Find version tables of Alembic that this history has yet to take over.
+
+    One in another schema may be that of the same application there, as with a schema for each tenant.
+    """
+    graph, here = case.graph.histories[history.package], case.rows[history.package]
+    waits = not here and bool(case.own_tables(history))
+    for table in case.version_tables:
+        rows = table.rows or ()
+        share = share_of(case.graph, history.package, rows) if table.name.schema is None or waits else ()
+        is_app = history.package == case.app.app_package
+        claims = waits and is_app and str(table.name) == PLAIN and not _known_anywhere(case, rows)
+        if applied(graph, share) - applied(graph, here) or claims:
+            adoption = _proposed(case, history, table)
+            yield PlainTable(history.package, str(table.name), share or rows, history.history_table, here, adoption)
 
 
-def _proposed(case: _Case, history: History) -> Adoption | MigrateError:
+def _proposed(case: _Case, history: History, table: VersionTable) -> Adoption | MigrateError:
     """Return what adopting would write, or the error that says why it cannot be adopted."""
     try:
-        return propose(case.app, history, case.replayer)
+        source = None if str(table.name) == PLAIN else str(table.name)
+        return propose(case.app, history, case.replayer, source=source)
     except RunInterrupted:
         raise
     except MigrateError as error:
@@ -186,15 +241,13 @@ def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
         yield PlainTableOfNobody(None, PLAIN, rows, app.package)
 
 
-def _plain_rows(case: _Case) -> tuple[str, ...] | None:
-    if TableName(None, PLAIN) not in case.tables:
-        return None
-    found = read_version_table(case.connection, TableName(None, PLAIN))
-    return found.rows if found is not None else None
+def _plain_rows(case: _Case) -> tuple[str, ...]:
+    plain = TableName(None, PLAIN)
+    return next((table.rows or () for table in case.version_tables if table.name == plain), ())
 
 
 def _known_anywhere(case: _Case, rows: Sequence[str]) -> bool:
-    return bool(rows) and any(history.revisions.keys() >= set(rows) for history in case.graph.histories.values())
+    return bool(rows) and any(share_of(case.graph, package, rows) for package in case.graph.histories)
 
 
 def _orphan_histories(case: _Case) -> Iterator[Finding]:

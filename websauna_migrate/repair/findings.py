@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from websauna_migrate.exceptions import Command, Remedy, command, parts_of
 from websauna_migrate.packages.errors import BrokenModels
-from websauna_migrate.packages.package import TABLE_PREFIX, TableName
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
-    from websauna_migrate.repair.adoption import Adoption
     from websauna_migrate.repair.replay import Match, Replay
     from websauna_migrate.revisions.plan import Report
     from websauna_migrate.revisions.scripts import Revision
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
 Problem = Literal[
     "unknown-revision",
     "unstamped",
+    "already-applied",
+    "half-applied",
+    "no-revision-files",
+    "invalid-index",
     "several-heads",
     "overlapping-revisions",
     "plain-alembic-version",
@@ -149,6 +152,112 @@ class Unstamped(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyApplied(Finding):
+    """``found`` exist and are to be created by a pending revision; all tables are as those of ``match``."""
+
+    problem = "already-applied"
+    reason = "an upgrade would create the tables again, and fail"
+
+    package: str
+    table: str
+    rows: tuple[str, ...]
+    found: tuple[TableName, ...]
+    match: Match
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        tables = ", ".join(map(str, self.found))
+        return (
+            f"{self.table} is at {', '.join(self.rows)}, but there are the tables {tables}, which pending revisions "
+            f"create; the tables match revision {self.match}"
+        )
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return command(self.package, "stamp", *self.match.revisions)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfApplied(Finding):
+    """The tables ``found`` of a pending ``revision`` exist, with the numbers of rows; no later revision is matched."""
+
+    problem = "half-applied"
+    reason = AlreadyApplied.reason
+
+    package: str
+    revision: Revision
+    found: tuple[tuple[TableName, int], ...]
+    drop: tuple[str, ...]
+    replay: Replay
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        tables = ", ".join(f"{name} ({count} rows)" for name, count in self.found)
+        return f"revision {self.revision.id} is pending, but its tables exist: {tables}; {outcome(self.replay)}"
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        if not any(count for _, count in self.found):
+            return f"The tables are empty. Drop them, then upgrade; {by_sql(self.drop)}"
+        stamp = command(self.package, "stamp", self.revision.id)
+        return (f"Run by hand the statements of {self.revision.path} that are missing, then run ", stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class NoRevisionFiles(Finding):
+    """Packages own ``tables``, which the database lacks, and no script is in ``folders``."""
+
+    problem = "no-revision-files"
+    reason = "an upgrade succeeds and creates no tables"
+
+    package: str
+    tables: tuple[TableName, ...]
+    folders: tuple[str, ...]
+    is_installed: bool
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        tables = ", ".join(map(str, self.tables))
+        return f"{self.package} has models of the tables {tables}, but no revisions in {', '.join(self.folders)}"
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        if self.is_installed:
+            return f"Install a build of {self.package} that contains its revision scripts."
+        first = command(self.package, "revision", "--autogenerate", "-m", "Create the first tables")
+        return ("If the revisions were left out of a build, add them. If there are none yet, run ", first)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenIndex(Finding):
+    """PostgreSQL marked the index ``index`` of ``table`` as invalid; ``statement`` builds it again."""
+
+    problem = "invalid-index"
+    reason = "no query uses the index, and if it is unique, nothing prevents duplicate rows"
+
+    package: str
+    index: str
+    table: TableName
+    statement: str
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        return f"the index {self.index} of {self.table} is invalid: CREATE INDEX CONCURRENTLY failed or was interrupted"
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return f"If the index is unique, remove duplicate rows first. Then {by_sql([self.statement])}"
+
+
+@dataclass(frozen=True, slots=True)
 class ManyHeads(Finding):
     """A history has several ``heads``; ``applied`` are the ids of those that are applied."""
 
@@ -177,117 +286,6 @@ class ManyHeads(Finding):
         date = head.create_date or "a day that the script does not say"
         state = "applied" if head.id in self.applied else "not applied"
         return f"{head.id} {head.message!r} of {date}, after {', '.join(head.down) or 'base'}, {state} ({head.path})"
-
-
-@dataclass(frozen=True, slots=True)
-class PlainTable(Finding):
-    """The version table ``plain`` of plain Alembic is not taken over into ``table``, or was changed since.
-
-    ``adoption`` is what adopting it would write, or the error that says why it cannot be adopted.
-    """
-
-    problem = "plain-alembic-version"
-    reason = "this table is not read here, so what it says counts for nothing"
-
-    package: str
-    plain: str
-    plain_rows: tuple[str, ...]
-    table: str
-    rows: tuple[str, ...]
-    adoption: Adoption | MigrateError
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        found = f"the table {self.plain} of plain Alembic is at {', '.join(self.plain_rows) or 'nothing'}; "
-        found += f"{self.table} is at {', '.join(self.rows) or 'nothing'}"
-        if isinstance(self.adoption, Exception):
-            return f"{found}; {self.adoption.what}"
-        return f"{found}; {self.adoption.why}" if self.adoption.changes else found
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        if isinstance(self.adoption, Exception):
-            return _sentence(self.adoption.remedy)
-        if self.adoption.changes:
-            return command(self.package, "adopt", "--yes")
-        return (
-            f"Find out who still writes to {self.plain}. If {self.table} is right, drop it with ",
-            command(self.package, "adopt", "--drop-old"),
-            "; if not, write what it holds with ",
-            command(self.package, "stamp", "--purge", *self.plain_rows),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PlainTableOfNobody(Finding):
-    """The version table ``plain`` holds revisions that no registered package has; ``app`` is the application."""
-
-    problem = "plain-alembic-version"
-    reason = PlainTable.reason
-
-    plain: str
-    rows: tuple[str, ...]
-    app: str
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        return f"the table {self.plain} of plain Alembic is at {', '.join(self.rows)}, which no registered package has"
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        drop = command(self.app, "adopt", "--drop-old")
-        return ("Leave it to the other program that uses this database. If there is none, drop it with ", drop)
-
-
-@dataclass(frozen=True, slots=True)
-class Orphan(Finding):
-    """``table`` is the history table of a package without a history.
-
-    ``left`` are tables with their numbers of rows; ``is_certain`` tells that they are those of the package.
-    ``drop_left`` and ``drop_table`` are the statements that drop them, and ``table``.
-    """
-
-    problem = "orphan-history"
-    reason = "nothing upgrades or removes the tables of a package that is not registered"
-
-    table: TableName
-    rows: tuple[str, ...]
-    is_registered: bool
-    left: tuple[tuple[TableName, int], ...]
-    is_certain: bool
-    drop_all: tuple[str, ...]
-    drop_table: tuple[str, ...]
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        counted = ", ".join(f"{table} ({count} rows)" for table, count in self.left)
-        kind = "its tables" if self.is_certain else "tables of no registered package"
-        where = "registered without revisions of its own" if self.is_registered else "not registered"
-        here = ", ".join(self.rows) or "nothing"
-        return f"{self.table} is at {here}, the history of {self._whose}, which is {where}; {kind}: {counted or 'none'}"
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        if not self.rows and not (self.is_certain and self.left):
-            return f"Nothing is left but the table; {_by_sql(self.drop_table)}"
-        registered = self.is_registered
-        back = "say where its revisions are (script_location)" if registered else "install and register it again"
-        drop = f"drop those that were its own, then {_by_sql(self.drop_table)}"
-        return (
-            f"To keep {self._whose}, {back}. To remove it, do the same, and take it out after ",
-            command(self.package, "downgrade", "base") if self.package else "its 'downgrade base'",
-            f"; or, if its data is not needed, {_by_sql(self.drop_all) if self.is_certain else drop}",
-        )
-
-    @property
-    def _whose(self) -> str:
-        return self.package or f"a package like {self.table.name.removeprefix(TABLE_PREFIX).replace('_', '.')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +328,7 @@ class Unmet(Finding):
     @property
     def remedy(self) -> Remedy:
         """What to do."""
-        return self.first.remedy if self.first else _sentence(self.report.remedy)
-
-
-#: Why each problem matters.
-REASONS: Mapping[Problem, str] = {kind.problem: kind.reason for kind in Finding.__subclasses__()}
+        return self.first.remedy if self.first else sentence(self.report.remedy)
 
 
 def outcome(replay: Replay) -> str:
@@ -354,11 +348,12 @@ def _difference(match: Match) -> str:
     return f"{match} (the database has {', '.join(match.differences[:_SHOWN])}{more})"
 
 
-def _by_sql(statements: tuple[str, ...]) -> str:
+def by_sql(statements: Sequence[str]) -> str:
+    """Return the end of a remedy that is SQL."""
     return f"run this SQL: {' '.join(statements)}"
 
 
-def _sentence(remedy: Remedy) -> Remedy:
+def sentence(remedy: Remedy) -> Remedy:
     """Return the remedy of an error, which follows a semicolon there, as one that stands alone."""
     first, *more = parts_of(remedy)
     if isinstance(first, Command):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 
+from websauna_migrate.packages.histories import foreign_histories
+
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import URL, Connection
@@ -59,4 +61,5 @@ def comparison_of(app: Application, one: Selected) -> Comparison:
     """
     from websauna_migrate.autogenerate.comparison import make_comparison  # most runs compare nothing
 
-    return make_comparison(one.packages, one.history, app.packages, app.ownership)
+    foreign = foreign_histories(app.ini.settings)
+    return make_comparison(one.packages, one.history, app.packages, app.ownership, foreign)

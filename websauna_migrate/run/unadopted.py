@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import read_version_tables
+from websauna_migrate.database.version_tables import find_version_tables
+from websauna_migrate.packages.histories import foreign_histories
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.run.errors import NotAdopted
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ def refuse_unadopted(app: Application, plan: Plan, connection: Connection) -> No
     begun = [package for package, rows in plan.heads_before.items() if not rows]
     if plan.direction == "down" or not begun:
         return
-    tables = read_version_tables(connection, [history.history_table for history in app.histories])
+    own = (TableName(None, history.history_table) for history in app.histories)
+    tables = find_version_tables(connection, {*own, *foreign_histories(app.ini.settings), *app.ownership.owners})
     for package in begun:
         known = app.graph().histories[package].revisions.keys()
-        for name, rows in tables.items():
-            if known & rows:
-                raise NotAdopted(package, name, tuple(sorted(rows)))
+        for table in tables:
+            if known & set(table.rows or ()):
+                raise NotAdopted(package, str(table.name), table.rows or ())
