@@ -53,6 +53,7 @@ def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
     before = here.files()
     assert here.fails("rebase", "ccc3", "ddd4") == (
         "shop ccc3 was not rebased: this database has applied it; "
+        f"keep it and join the heads with: ws-alembic -c {here.ini} -x packages=shop merge -m 'Merge heads' heads; or "
         f"undo it there first: ws-alembic -c {here.ini} -x packages=shop downgrade ccc3@bbb2"
     )
     assert here.files() == before
@@ -120,3 +121,32 @@ def test_merge_works_package_by_package(lite):
     assert [found["package"] for found in findings(lite, "-x", "packages=all")] == ["shop"]
     lite.ok("-x", "packages=all", "merge", "heads", "-m", "one")
     assert findings(lite, "-x", "packages=all") == []
+
+
+def test_several_heads_and_a_late_branch_are_told_with_what_to_do(lite):
+    for command in ("plan", "upgrade"):
+        said = lite.run(command).err
+        assert f"shop has 2 heads: ccc3, ddd4; join them with: ws-alembic -c {lite.ini} " in said, said
+        assert "ddd4 does not follow ccc3, which is applied" in said
+        assert f"ws-alembic -c {lite.ini} -x packages=shop rebase ddd4 ccc3" in said
+    said = lite.fails("rebase", "ddd4", "ccc3")
+    lite.ok("merge", "-m", "Merge heads", "heads")
+    assert "merge -m 'Merge heads' heads" in said
+    assert "WARNING" not in lite.run("upgrade").err
+
+
+def test_the_rebase_that_a_plan_proposes_for_a_late_branch_can_be_run(lite):
+    said = lite.run("plan").err
+    lite.ok(*said.rpartition("-x packages=shop ")[2].split())
+    assert "WARNING" not in lite.run("upgrade").err
+
+
+@pytest.mark.parametrize("how", [(), ("--autogenerate",)])
+def test_a_revision_after_several_heads_is_refused_with_the_remedy(lite, how):
+    lite.ok("upgrade")
+    before = lite.files()
+    said = lite.fails("revision", *how, "-m", "more")
+    assert "shop has several heads: ccc3, ddd4" in said
+    assert "merge -m 'Merge heads' heads; or name one with --head" in said
+    assert lite.files() == before
+    lite.ok("revision", "-m", "more", "--head", "ccc3")

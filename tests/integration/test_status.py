@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import Workspace
+from projects import Workspace, revise
 from servers import Backend
 from troubles import NOTE, THING, findings, follow, shop
 
@@ -71,3 +71,31 @@ def test_a_package_without_tables_needs_no_revisions(lite):
     lite.ok("upgrade")
     rows = json.loads(lite.ok("-x", "packages=all", *STATUS))
     assert {row["package"]: row["state"] for row in rows} == {"notes": "no revisions", "shop": "up to date"}
+
+
+def test_what_is_pending_in_other_packages_is_told_unless_packages_were_chosen(tmp_path, sqlite):
+    notes = Workspace(tmp_path, sqlite.new_database())
+    for id, down in (("nnn1", None), ("nnn2", "nnn1")):
+        revise(notes.add("notes", history=True) / "alembic", id, down)
+    notes.add_app("main", "", ["notes"])
+    revise(notes.app / "alembic", "mmm1")
+    told = f"other packages have pending revisions: notes (2); run: ws-alembic -c {notes.ini} -x packages=all upgrade\n"
+    for command in ("plan", "status", "upgrade", "upgrade", "doctor"):
+        ran = notes.run(command)
+        assert ran.err.endswith(told), (command, ran)
+        assert "nnn" not in ran.out
+        assert "other packages" not in notes.run("-x", "packages=main", command).err
+    assert "other packages" not in notes.run("-q", "status").err
+    assert "other packages" not in notes.run("-x", "packages=all", "upgrade").err
+    assert "other packages" not in notes.run("status").err
+
+
+@pytest.mark.parametrize("name", ["package", "pakages", "Packages"])
+def test_an_x_option_that_resembles_one_of_ours_is_a_warning(lite, name):
+    said = lite.run("-x", f"{name}=all", "plan").err
+    assert f"WARNING: -x {name}= " in said
+    assert "write -x packages=" in said
+
+
+def test_an_x_option_of_the_users_own_is_no_warning(lite):
+    assert "WARNING" not in lite.run("-x", "tenant=blue", "-x", "action=1", "plan").err

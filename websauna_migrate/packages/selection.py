@@ -14,7 +14,7 @@ from websauna_migrate.exceptions import UsageError, listed
 from websauna_migrate.packages.errors import UnknownPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from websauna_migrate.packages.package import History
 
@@ -79,6 +79,14 @@ def parse_x_options(x_arguments: Iterable[str]) -> XOptions:
             cascade = _one_of(name, value, ("yes", "no"))
     given = None if packages is None else tuple(dict.fromkeys(packages))
     return XOptions(given, one_transaction=transaction == "all", cascade=cascade == "yes")
+
+
+def misspelled(x_arguments: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name among ``x_arguments`` that resembles an option of websauna_migrate and is none, with that."""
+    for name in dict.fromkeys(argument.partition("=")[0] for argument in x_arguments):
+        similar = difflib.get_close_matches(name.strip().lower(), OPTIONS, n=1, cutoff=0.8)
+        if similar and name not in OPTIONS:
+            yield name, similar[0]
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from websauna_migrate.packages.package import TableName
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.repair.replay import Match, Replay
-    from websauna_migrate.revisions.plan import Report
+    from websauna_migrate.revisions.reports import Report
     from websauna_migrate.revisions.scripts import Revision
 
 Problem = Literal[

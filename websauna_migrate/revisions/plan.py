@@ -6,13 +6,13 @@ every machine. Nothing here reads a file or a database; :mod:`websauna_migrate.r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from websauna_migrate.exceptions import PROGRAM, Remedy, RevisionError, UsageError, command, listed, message_text
+from websauna_migrate.exceptions import RevisionError, UsageError, command, listed
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import history_table_name
 from websauna_migrate.revisions.errors import (
@@ -24,12 +24,11 @@ from websauna_migrate.revisions.errors import (
 )
 from websauna_migrate.revisions.graph import Graph, Node, cycle_edges, order
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
+from websauna_migrate.revisions.reports import Report, late_branch, several_heads
 from websauna_migrate.revisions.symbols import find, parse_symbol, resolve, undone_by
 
 if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction, Revision
-
-Problem = Literal["unknown-revision", "unmet-requirement", "requirement-cycle", "run-before-too-late"]
 
 State = Literal["up to date", "pending", "unknown revision", "several heads", "no revisions"]
 
@@ -46,30 +45,11 @@ class PlanStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Something that is wrong and does not stop the run: ``detail`` says what, ``remedy`` what to do.
-
-    ``missing`` is the revision that would fix it if it were applied, where there is one.
-    """
-
-    problem: Problem
-    package: str
-    revision: str
-    detail: str
-    remedy: Remedy = ""
-    missing: Node | None = None
-
-    def text(self, program: Sequence[str] = PROGRAM) -> str:
-        """Return the report in one line, with ``program`` as the start of its commands."""
-        return message_text(self.detail, self.remedy, program)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run does, in order.
 
     ``heads_before`` are the rows of each history table touched, ``heads_after`` those that it must hold when all steps
-    are done.
+    are done. ``elsewhere`` is how many revisions are pending then in each history that is not selected.
     """
 
     direction: Direction
@@ -77,6 +57,7 @@ class Plan:
     reports: tuple[Report, ...]
     heads_before: Mapping[str, tuple[str, ...]]
     heads_after: Mapping[str, tuple[str, ...]]
+    elsewhere: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +98,14 @@ def make_plan(
     nodes = _to_run(now, packages, target) if direction == "up" else _to_undo(now, packages, target, cascade)
     _check_rows(now, sorted({node.package for node in nodes}))
     sequence = _sequence(graph, nodes, direction, tuple(chain.from_iterable(ties)))
+    heads_after = _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes)
     return Plan(
         direction,
         tuple(_steps(now, sequence, direction)),
-        (*_reports(now), *(_late(now, sequence) if direction == "up" else ())),
+        (*_reports(now), *(_reports_of_upgrade(now, packages, sequence) if direction == "up" else ())),
         {package: tuple(rows.get(package, ())) for package in sorted({node.package for node in nodes})},
-        _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes),
+        heads_after,
+        pending_elsewhere(graph, {**rows, **heads_after}, selected),
     )
 
 
@@ -163,6 +146,13 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
     elif not history.revisions:
         state = "no revisions"
     return HistoryState(history.package, current, history.heads, pending, state)
+
+
+def pending_elsewhere(graph: Graph, rows: Mapping[str, Sequence[str]], selected: Collection[str]) -> dict[str, int]:
+    """Return how many revisions are pending in each history that is not ``selected``, without those that have none."""
+    others = [history for package, history in graph.histories.items() if package not in selected]
+    states = [history_state(history, rows.get(history.package, ())) for history in others]
+    return {state.package: state.pending for state in states if state.pending and state.state != "unknown revision"}
 
 
 def packages_meant(graph: Graph, selected: Sequence[str], target: str) -> tuple[str, ...]:
@@ -346,6 +336,14 @@ def _unmet_requirements(now: _Database, unclear: AbstractSet[str]) -> Iterator[R
                 yield Report(
                     "unmet-requirement", *node, detail, command(other.package, "upgrade", other.revision), other
                 )
+
+
+def _reports_of_upgrade(now: _Database, packages: Iterable[str], sequence: Sequence[Node]) -> Iterator[Report]:
+    for package in sorted(packages):
+        yield from several_heads(now.graph.histories[package])
+    for package in dict.fromkeys(node.package for node in sequence):
+        yield from late_branch(*now.of(package), {id_ for owner, id_ in sequence if owner == package})
+    yield from _late(now, sequence)
 
 
 def _late(now: _Database, sequence: Iterable[Node]) -> Iterator[Report]:

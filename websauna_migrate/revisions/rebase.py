@@ -33,7 +33,9 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
     if script.id in applied(history, known_rows(history, rows)):
         # Without the branch it would undo what else follows the same revision.
         back = command(history.package, "downgrade", f"{script.id}@{script.down[0] if script.down else 'base'}")
-        raise _refused(history, script.id, "this database has applied it", ("undo it there first: ", back))
+        merge = command(history.package, "merge", "-m", "Merge heads", "heads")
+        keep = ("keep it and join the heads with: ", merge, "; or ") if len(history.heads) > 1 else ()
+        raise _refused(history, script.id, "this database has applied it", (*keep, "undo it there first: ", back))
     if len(script.down) > 1:
         anew = command(history.package, "merge", "heads")
         raise _refused(history, script.id, "it is a merge", ("write a new one with: ", anew))

@@ -40,7 +40,7 @@ from websauna_migrate.scripts.comparing import comparisons, for_second_revision,
 from websauna_migrate.scripts.hooks import hooks_checked
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
-from websauna_migrate.scripts.new_scripts import all_or_none, may_write
+from websauna_migrate.scripts.new_scripts import all_or_none, may_write, require_one_head
 from websauna_migrate.scripts.printing import show, show_json, tell
 from websauna_migrate.scripts.streams import Output
 from websauna_migrate.scripts.subcommands import TABLE, Subcommand, subcommand_of
@@ -146,6 +146,8 @@ class CommandLine(alembic_config.CommandLine):
         app, options = call.loaded.app, call.options
         if call.subcommand.writes_files and not may_write(one, options):
             return
+        if call.subcommand.name == "revision":
+            require_one_head(app.graph().histories[one.history.package], options.head)
         if call.subcommand.name == "merge" and options.revisions == ["heads"] and not _has_several_heads(call, one):
             return
         configured: list[MigrationContext] = []

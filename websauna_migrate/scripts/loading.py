@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.packages.histories import package_here
-from websauna_migrate.packages.selection import Selected, package_names, parse_x_options, select
+from websauna_migrate.packages.selection import Selected, misspelled, package_names, parse_x_options, select
 from websauna_migrate.scripts.printing import settings_files, show_warnings_as_lines, warn
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     with redirect_stdout(sys.stderr):  # what an application prints while it starts is not a result
         app = load_application(settings_file(options), options.name, complete=complete)
     _collect_garbage_again()
+    for name, meant in misspelled(options.x or ()):
+        warn(options, UsageError(f"-x {name}= is none of our options, so it has no effect here", f"write -x {meant}="))
     selected = select(
         app.histories, package_names(x.packages, app.packages, package_here(app.packages, app.app_package))
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.backup import back_up
+from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import say, tell
 from websauna_migrate.scripts.progress import Waiting, shown_progress
 from websauna_migrate.scripts.repairing import confirm_removal
@@ -126,3 +127,5 @@ def _run(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> Non
         from websauna_migrate.scripts.report import summary_text
 
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
+    if done.direction == "up":
+        say_elsewhere(options, loaded, done.elsewhere)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from websauna_migrate.autogenerate.script_check import check_script
-from websauna_migrate.exceptions import RevisionError, command
+from websauna_migrate.exceptions import RevisionError, command, listed
 from websauna_migrate.packages.errors import UnwritableHistory, installed_history
 from websauna_migrate.packages.selection import Selected, is_installed
+from websauna_migrate.revisions.history import HistoryGraph
 from websauna_migrate.scripts.printing import warn
 
 
@@ -42,6 +43,20 @@ def may_write(one: Selected, options: Namespace) -> bool:
             return True
     except OSError as error:
         raise UnwritableHistory(history.package, str(folder), error.strerror or str(error)) from error
+
+
+def require_one_head(history: HistoryGraph, head: str | None) -> None:
+    """Refuse a revision after ``head``, the value of ``--head``, where that is not one revision.
+
+    :raises RevisionError: there are several heads, and none of them is named
+    """
+    heads = tuple(sorted(history.branch_heads))
+    if head in (None, "head") and len(heads) > 1:
+        merge = command(history.package, "merge", "-m", "Merge heads", "heads")
+        raise RevisionError(
+            f"{history.package} has several heads: {listed(heads)}; no revision was written",
+            ("join them with: ", merge, "; or name one with --head"),
+        )
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from websauna_migrate.revisions.plan import Report
+    from websauna_migrate.revisions.reports import Report
 
 
 def show(text: str, *, coloured: bool = False) -> None:

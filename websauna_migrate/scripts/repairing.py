@@ -10,6 +10,7 @@ from websauna_migrate.exceptions import UsageError, command, listed
 from websauna_migrate.packages.selection import histories_of
 from websauna_migrate.scripts.asking import can_answer, confirm
 from websauna_migrate.scripts.border import FAILED
+from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import program, say, show, show_json, tell
 from websauna_migrate.scripts.progress import Waiting
 from websauna_migrate.scripts.signals import ended_by_signals
@@ -34,7 +35,22 @@ def doctor(options: Namespace, loaded: Loaded) -> int:
         show_json(findings_json(findings, program(options)))
     else:
         show(findings_text(findings, program(options)))
+    _say_elsewhere(options, loaded)
     return FAILED if findings else 0
+
+
+def _say_elsewhere(options: Namespace, loaded: Loaded) -> None:
+    from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.revisions.plan import pending_elsewhere
+
+    app = loaded.app
+    if loaded.x.packages is not None or len(app.histories) == len(loaded.selected):
+        return
+    with app.connected(writes=False) as connection:
+        rows = read_heads(connection, app.histories)
+    say_elsewhere(
+        options, loaded, pending_elsewhere(app.graph(), rows, [one.history.package for one in loaded.selected])
+    )
 
 
 def adopt(options: Namespace, loaded: Loaded) -> int:

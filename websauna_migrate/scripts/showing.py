@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import RevisionError, command, listed
 from websauna_migrate.scripts.border import FAILED
+from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from websauna_migrate.packages.package import History
     from websauna_migrate.packages.selection import Selected
-    from websauna_migrate.revisions.plan import Plan
+    from websauna_migrate.revisions.plan import HistoryState, Plan
     from websauna_migrate.scripts.loading import Loaded
 
 
@@ -54,13 +55,13 @@ def heads(options: Namespace, loaded: Loaded) -> int:
 def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
     from websauna_migrate.database.history_table import read_heads
-    from websauna_migrate.revisions.plan import history_state, wrong_rows
+    from websauna_migrate.revisions.plan import history_state, pending_elsewhere, wrong_rows
     from websauna_migrate.scripts.report import status_json, status_text
 
     histories = [one.history for one in loaded.selected]
     graph = loaded.app.graph()
     with loaded.app.connected(writes=False) as connection:
-        rows = read_heads(connection, histories)
+        rows = read_heads(connection, histories_to_read(loaded))
     for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
         warn(options, error)
     states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
@@ -68,10 +69,17 @@ def status(options: Namespace, loaded: Loaded) -> int:
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
-    if not options.check:
-        return 0
+    code = _checked(options, loaded, states) if options.check else 0
+    say_elsewhere(options, loaded, pending_elsewhere(graph, rows, list(states)))
+    return code
+
+
+def _checked(options: Namespace, loaded: Loaded, states: Mapping[str, HistoryState]) -> int:
+    """Return the exit code of ``status --check``."""
     missing = [
-        h for h in histories if states[h.package].state == "no revisions" and loaded.app.ownership.of(h.packages)
+        one.history
+        for one in loaded.selected
+        if states[one.history.package].state == "no revisions" and loaded.app.ownership.of(one.history.packages)
     ]
     for history in missing:
         warn(options, _without_revisions(history))
@@ -104,6 +112,8 @@ def plan(options: Namespace, loaded: Loaded) -> int:
         show_json(plan_json(steps))
     else:
         show(plan_text(steps, colour=sys.stdout.isatty()), coloured=True)
+    if not options.down:
+        say_elsewhere(options, loaded, steps.elsewhere)
     return 0
 
 

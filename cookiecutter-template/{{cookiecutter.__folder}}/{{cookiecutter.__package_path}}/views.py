@@ -79,7 +79,7 @@ def database_error(request: Request) -> Response:
     log.error("A database query failed", exc_info=request.exc_info)
     response = page(
         "<p>A database query failed; see the log. To upgrade the database, run:</p>"
-        "<pre>ws-alembic -c development.ini upgrade head</pre>"
+        "<pre>ws-alembic -c development.ini -x packages=all upgrade</pre>"
     )
     response.status_int = 503
     return response

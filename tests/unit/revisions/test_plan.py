@@ -150,6 +150,33 @@ def test_run_before_what_is_applied_already_is_reported() -> None:
     assert "a a1, which is already applied" in plan.reports[0].detail
 
 
+# a1 - a2 - a3, and besides a2 - b1 - b2; m1 joins a3 and b2; z1 is another base
+BRANCHED = [rev("a1"), rev("a2", "a1"), rev("a3", "a2"), rev("b1", "a2"), rev("b2", "b1"), rev("z1")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "late"),
+    [((), None), (("a2",), "z1"), (("a3",), "b1, b2, z1"), (("a3", "b1"), "z1"), (("a2", "z1"), None)],
+)
+def test_what_follows_nothing_of_what_is_applied_is_reported_as_a_late_branch(rows, late) -> None:
+    reports = make_plan(build_graph({"p": BRANCHED}), {"p": rows}, ["p"]).reports
+    assert reports[0].problem == "several-heads"
+    assert [report.detail.partition(" do")[0] for report in reports[1:]] == ([f"p: {late}"] if late else [])
+
+
+def test_a_branch_that_is_merged_is_no_late_one_when_it_is_applied() -> None:
+    graph = build_graph({"p": [*BRANCHED[:5], rev("m1", ("a3", "b2"))]})
+    assert problems(make_plan(graph, {"p": ("a3", "b2")}, ["p"])) == []
+    assert problems(make_plan(graph, {"p": ("a3",)}, ["p"])) == [("late-branch", "p", "b1")]
+    assert problems(make_plan(graph, {"p": ("m1",)}, ["p"], "base", direction="down")) == []
+
+
+def test_what_is_pending_in_others_is_counted_without_what_the_plan_takes_along(graph) -> None:
+    assert make_plan(graph, {}, ["blog"]).elsewhere == {"shop": 1}
+    assert make_plan(graph, {"user": ("u1",)}, ["blog"], "b1").elsewhere == {"shop": 1, "user": 2}
+    assert make_plan(graph, {"blog": ("gone",)}, ["user"]).elsewhere == {"shop": 1}
+
+
 def test_a_cycle_to_be_run_is_an_error_that_shows_the_path() -> None:
     graph = build_graph({"a": [rev("a1", requires=[("b", "b1")])], "b": [rev("b1", requires=[("a", "a1")])]})
     with pytest.raises(RequirementCycle, match="a a1 requires b b1, which requires a a1"):
@@ -441,7 +468,7 @@ def test_a_plan_may_stop_anywhere_and_the_next_one_goes_on(histories, data) -> N
     rows = {package: heads_of(graph.histories[package], ran[package]) for package in histories}
     rest = make_plan(graph, rows, list(histories))
     assert {step.revision.id for step in rest.steps} == {step.revision.id for step in plan.steps[len(done) :]}
-    assert [report for report in rest.reports if report.problem != "run-before-too-late"] == []
+    assert {report.problem for report in rest.reports} <= {"run-before-too-late", "several-heads", "late-branch"}
 
 
 @given(many_histories(), st.data())
