@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +57,7 @@ class Plan:
     reports: tuple[Report, ...]
     heads_before: Mapping[str, tuple[str, ...]]
     heads_after: Mapping[str, tuple[str, ...]]
-    elsewhere: Mapping[str, int]
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,11 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
 
 def pending_elsewhere(graph: Graph, rows: Mapping[str, Sequence[str]], selected: Collection[str]) -> dict[str, int]:
     """Return how many revisions are pending in each history that is not ``selected``, without those that have none."""
-    others = [history for package, history in graph.histories.items() if package not in selected]
+    others = [
+        history
+        for package, history in graph.histories.items()
+        if package not in selected and set(rows.get(package, ())) != set(history.heads)
+    ]
     states = [history_state(history, rows.get(history.package, ())) for history in others]
     return {state.package: state.pending for state in states if state.pending and state.state != "unknown revision"}
 
