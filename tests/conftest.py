@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sysconfig
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 
 from beside import Beside
+from distribution import built
+from forked import Process, Program
 from keeper import Keeper
 from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import URL, Engine
+
+    from distribution import Distributions
 
 CI = os.environ.get("CI") == "true"
 #: How many examples a property is tried with. ``HYPOTHESIS_PROFILE=large make unit`` looks much longer.
@@ -59,6 +64,12 @@ def _no_settings_of_the_machine(keeper: Keeper) -> Iterator[None]:
 def keeper(request: pytest.FixtureRequest) -> Keeper:
     """What ends the servers, and the folder that they live in."""
     return request.config.stash[KEEPER]
+
+
+@pytest.fixture(scope="session")
+def distributions(keeper: Keeper) -> Distributions:
+    """The sdist and the wheel of this checkout."""
+    return built(keeper.folder / "dist")
 
 
 @pytest.fixture(scope="session")
@@ -163,19 +174,40 @@ def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server
 # --- processes -------------------------------------------------------------------------------------------------
 
 
+#: What else than these a process is to have, only a real one has: also what an interpreter reads when it starts.
+OF_FORKS = {"stdin", "stdout", "stderr", "text", "cwd", "start_new_session"}
+READ_BY_FORKS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+
+
+def _process(
+    name: str, args: list[str], env: dict[str, str], *, forked: bool = True, **options: Any
+) -> subprocess.Popen[str] | Process:
+    """Start an installed script: as a fork where one has all that is asked for."""
+    read = {one for one in env if one.startswith(("PYTHON", "LC_", "LANG"))}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if not forked or not name.startswith("ws-") or options.keys() - OF_FORKS or read - READ_BY_FORKS:
+        argv = [str(Path(sysconfig.get_path("scripts"), name)), *args]
+        return subprocess.Popen(argv, env={**os.environ, **env}, **{"text": True, **streams, **options})
+    [function] = (script.value for script in entry_points(group="console_scripts") if script.name == name)
+    cwd = str(options.pop("cwd", Path.cwd()))
+    new_session = options.pop("start_new_session", False)
+    program = Program(function, [name, *args], {**os.environ, **env}, cwd, new_session=new_session)
+    return Process(program, **{**streams, **options})
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start() -> Iterator[Callable[..., subprocess.Popen[str] | Process]]:
     """Start an installed script and return its process: ``start("ws-alembic", "current", cwd=tmp_path)``.
 
-    Keyword arguments go on to :class:`subprocess.Popen`; ``env`` is added to the environment. A process that still
-    runs when the test ends is killed.
+    Keyword arguments are those of :class:`subprocess.Popen`; ``env`` is added to the environment. The process is a fork
+    where it can be, see ``forked``; never with ``forked=False``. One that still runs when the test ends is killed.
     """
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[subprocess.Popen[str] | Process] = []
 
-    def start(name: str, *args: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-        argv = [str(Path(sysconfig.get_path("scripts"), name)), *map(str, args)]
-        chosen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(argv, env={**os.environ, **(env or {})}, **{**chosen, **options}))
+    def start(
+        name: str, *args: object, env: dict[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str] | Process:
+        processes.append(_process(name, list(map(str, args)), env or {}, **options))
         return processes[-1]
 
     yield start
@@ -185,7 +217,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run(start: Callable[..., subprocess.Popen[str] | Process]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an installed script to its end: ``run("ws-alembic", "upgrade", "head", cwd=tmp_path).returncode``.
 
     As ``start``, and ``input`` is the text of its standard input, ``timeout`` its limit in seconds.

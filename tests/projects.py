@@ -1,44 +1,30 @@
 """Projects as developers have them: written into a folder, and the scripts run in them.
 
-A script runs in a process of its own, so the next run sees the models as they are then. The processes are forks of
-one that has imported what they need: a run costs a tenth of a started interpreter.
+A script runs in a process of its own, so the next run sees the models as they are then; see ``forked``.
 """
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
 import os
-import runpy
 import shutil
-import sys
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, create_engine, inspect
 
+from forked import Process, Program
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-PACKAGES = Path(__file__).parent / "packages"
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+PACKAGES = TESTS / "packages"
 WS_ALEMBIC = "websauna_migrate.scripts.ws_alembic:main"
 ALEMBIC = "alembic.config:main"
-
-_IMPORTED = [
-    "projects",
-    "psycopg2",
-    "pymysql",
-    "pyramid.config",
-    "sqlalchemy.orm",
-    "websauna_migrate.scripts.command_line",
-]
-_SLOW = ["inflect"]  # of pyramid_basemodel: takes longer than all the rest
-
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload([*_IMPORTED, *_SLOW])
 
 INITIALIZER = """\
 import websauna_migrate
@@ -198,18 +184,16 @@ class Workspace:
         self, script: str, argv: Iterable[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Ran:
         """Run the function ``script``, ``module:name``, as the program of a process with ``argv``."""
-        out, err = self.folder / ".out", self.folder / ".err"
         address = {"DATABASE_URL": self.url.render_as_string(hide_password=False)}
-        variables = {**address, **self.environment, **(env or {})}
-        arguments = (script, list(argv), cwd or self.app, [*map(str, self.path)], variables, out, err)
-        process = _SERVER.Process(target=_program, args=arguments)
-        process.start()
-        process.join(60)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        assert process.exitcode is not None
-        return Ran(process.exitcode, out.read_text(), err.read_text())
+        variables = {**os.environ, **address, **self.environment, **(env or {})}
+        path = [*map(str, self.path), str(TESTS)]
+        program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
+        with Process(program, DEVNULL, PIPE, PIPE) as process:
+            try:
+                out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        return Ran(process.wait(), str(out), str(err))
 
     def ok(self, *argv: object, **how: object) -> str:
         """Run ``ws-alembic`` and return what it says on stdout; it has to succeed."""
@@ -302,20 +286,3 @@ def revise(
     """Write a revision script into the script location ``folder``."""
     parts = {"down": down, "upgrade": upgrade, "downgrade": downgrade, "header": header, "message": message}
     return write(folder / "versions" / f"{id}.py", REVISION.format(id=id, **parts))
-
-
-def _program(
-    script: str, argv: list[str], cwd: Path, path: list[str], env: dict[str, str], out: Path, err: Path
-) -> None:
-    for stream, file in ((1, out), (2, err)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    os.chdir(cwd)
-    os.environ.update(env)
-    sys.path[:0] = path
-    sys.dont_write_bytecode = True
-    warnings.simplefilter("error")
-    module, _, name = script.partition(":")
-    if not name:
-        sys.argv = [script, *argv]
-        runpy.run_module(script, run_name="__main__")
-    sys.exit(getattr(importlib.import_module(module), name)(argv))

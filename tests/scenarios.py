@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, text
 
+from forked import Process, Program
 from websauna_migrate.packages.histories import write_scaffold
 from websauna_migrate.packages.package import history_table_name
 
@@ -116,24 +117,32 @@ def chain(package: str, length: int, statements: int = 1) -> list[Revision]:
     ]
 
 
-def run_command(folder: str, argv: list[str], killed_at: int = 0) -> None:
-    """Be a process that runs ``ws-alembic`` and says nothing, for :mod:`multiprocessing`.
+def run_killed_at(moment: int, project: Project, *argv: object) -> int:
+    """Run ``ws-alembic`` and return its exit code; it is killed at that ``moment`` from 1, if it comes so far.
 
-    With ``killed_at`` it is killed at that moment, of those before and after each statement and before each commit.
+    Moments are before and after each statement, and before each commit.
     """
+    environment = {**os.environ, **project.options["env"], "KILLED_AT": str(moment)}
+    words = list(map(str, project.argv(*argv)))
+    program = Program("scenarios:killed", words, environment, str(project.folder), [str(Path(__file__).parent)])
+    with Process(program, DEVNULL, DEVNULL, DEVNULL) as process:
+        return process.wait(60)
+
+
+def killed(argv: list[str]) -> int:
+    """Run ``ws-alembic``, in a process that is killed at the moment ``$KILLED_AT``."""
     from websauna_migrate.scripts.ws_alembic import run
 
     moments = count(1)
+    last = int(os.environ["KILLED_AT"])
 
     def kill(*_: object) -> None:
-        if next(moments) == killed_at:
+        if next(moments) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
     for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
         event.listen(Engine, name, kill)
-    sys.path.insert(0, folder)
-    with Path(os.devnull).open("w") as sys.stderr:
-        sys.exit(run(argv))
+    return run(argv)
 
 
 def _tables(package: str, number: int, count: int) -> list[str]:

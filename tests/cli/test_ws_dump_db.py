@@ -201,7 +201,7 @@ def test_200_000_rows_are_dumped_with_flat_memory_and_restore(backend, start, tm
         fill(url, many)
         ini = write_ini(tmp_path, url)
         with (tmp_path / "dump.sql").open("wb") as output:
-            process = start("ws-dump-db", ini, stdout=output, env=with_programs_of(backend.server))
+            process = start("ws-dump-db", ini, stdout=output, env=with_programs_of(backend.server), forked=False)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import signal
 import time
 
 import pytest
 
-from scenarios import Revision, chain, run_command, write_project
+from scenarios import Revision, chain, run_killed_at, write_project
 from websauna_migrate.scripts.signals import ENDING
 
 PACKAGES = ("red", "green", "blue")
@@ -48,32 +47,20 @@ def atomic_backend(request):
 def test_a_run_killed_at_any_statement_never_leaves_a_revision_half_done(atomic_backend, tmp_path):
     url = atomic_backend.new_database()
     project = write_project(tmp_path, url, {name: chain(name, 6, 2) for name in PACKAGES})
-    # A server for forks has all imported, so that the kills hit the run and not its start.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["websauna_migrate.scripts.command_line", "websauna_migrate.run.executor", "psycopg2"]
-    )
     moment = random.Random(1)
     aims = {"upgrade": "heads", "downgrade": "base"}
     kills = seen_between = 0
     while kills < 12:
         command = "downgrade" if tables_of(project.heads()) == everything() else "upgrade"
-        argv = [str(word) for word in project.argv(command, aims[command])[1:]]
-        process = context.Process(target=run_command, args=(str(tmp_path), argv, moment.randrange(1, 120)))
-        process.start()
-        process.join()
-        assert process.exitcode in (0, -signal.SIGKILL)
-        kills += process.exitcode != 0
+        code = run_killed_at(moment.randrange(1, 120), project, command, aims[command])
+        assert code in (0, -signal.SIGKILL)
+        kills += code != 0
         settled(project)
         assert project.tables() == tables_of(project.heads())
         seen_between += project.tables() not in (set(), everything())
     assert seen_between > 3
 
-    process = context.Process(target=run_command, args=(str(tmp_path), [str(w) for w in project.argv("upgrade")[1:]]))
-    process.start()
-    process.join()
-
-    assert process.exitcode == 0
+    assert run_killed_at(0, project, "upgrade") == 0
     assert project.tables() == everything()
 
 

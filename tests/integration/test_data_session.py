@@ -171,7 +171,6 @@ def test_the_mail_is_not_sent_where_postgresql_refuses_the_commit(tmp_path, post
     for options in ((), ("-x", "transaction=all")):
         said = shop.fails("-q", *options, "upgrade")
         assert "upgrade to shop aaa1 failed: IntegrityError" in said
-        assert "it was rolled back" in said
         assert state(shop) == BEFORE
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.xdist_group("packaging")
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,16 +20,9 @@ def files_of(folder):
 
 
 @pytest.fixture(scope="module")
-def dists(tmp_path_factory):
-    """The names of the files in an sdist, and in the wheel that is built from that sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    # A copy, as building writes into the source.
-    ignored = shutil.ignore_patterns(".git", ".venv", ".servers", ".*_cache", "*.egg-info", "__pycache__")
-    source = shutil.copytree(ROOT, folder / "source", symlinks=True, ignore=ignored)
-    argv = [sys.executable, "-m", "build", "--outdir", folder, source]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as sdist, zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+def dists(distributions):
+    """The names of the files in the sdist, and in the wheel."""
+    with tarfile.open(distributions.sdist) as sdist, zipfile.ZipFile(distributions.wheel) as wheel:
         return {name.split("/", 1)[-1] for name in sdist.getnames()}, set(wheel.namelist())
 
 

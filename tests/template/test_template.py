@@ -245,7 +245,7 @@ class Fresh:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
+def fresh(tmp_path_factory, distributions):
     folder = tmp_path_factory.mktemp("fresh")
     projects = {
         "app": bake(folder, project_name="Red App", repo_name="red", package_name="red.app"),
@@ -254,15 +254,13 @@ def fresh(tmp_path_factory):
         "mysql": bake(folder, kind="addon", database="mysql", repo_name="grey", package_name="grey"),
     }
     venv.create(folder / "env", with_pip=True)
-    build = [sys.executable, "-m", "build", "--outdir", folder / "dist", ROOT]
-    subprocess.run(build, check=True, capture_output=True)
     pip = [folder / "env" / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "setuptools>=77,<82"], check=True, capture_output=True)
     # Without isolation, because an environment of its own for each of the builds takes most of the time.
     editables = [option for project in projects.values() for option in ("-e", f"{project}[test]")]
-    [wheel] = (folder / "dist").glob("*.whl")
     subprocess.run(
-        [*pip, "--no-build-isolation", f"websauna_migrate[scaffold] @ {wheel.as_uri()}", *editables], check=True
+        [*pip, "--no-build-isolation", f"websauna_migrate[scaffold] @ {distributions.wheel.as_uri()}", *editables],
+        check=True,
     )
     return Fresh(folder / "env" / "bin", projects)
 

@@ -1,0 +1,315 @@
+"""Programs as forks of a process that has imported what they need: one costs a tenth of a started interpreter.
+
+A fork is a process of its own in all else: with its streams, environment, folder, signals and exit code, and it ends as
+an interpreter ends. This file is also run as the process that is forked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+PRELOADED = [
+    "alembic.command",
+    "filelock",
+    "inflect",  # of pyramid_basemodel: takes longer than all the rest
+    "plaster_pastedeploy",
+    "psycopg2",
+    "pymysql",
+    "pyramid.config",
+    "rich.console",
+    "rich.progress",
+    "rich.table",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "sqlalchemy.orm",
+    "zope.sqlalchemy",
+]
+STREAMS = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a fork is to run: ``function``, as ``module:name``, or the module if it has no name, as ``argv`` says.
+
+    ``path`` are folders that it imports from first. With ``strict`` each warning is an error.
+    """
+
+    function: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: str
+    path: Sequence[str] = ()
+    strict: bool = False
+    new_session: bool = False
+
+
+# --- the process that asks -------------------------------------------------------------------------------------
+
+
+class Process:
+    """A running fork: the part of :class:`subprocess.Popen` that tests use."""
+
+    def __init__(self, program: Program, stdin: object, stdout: object, stderr: object, *, text: bool = True) -> None:
+        self.args = list(program.argv)
+        self.returncode: int | None = None
+        self._mode = "" if text else "b"
+        theirs: list[int] = []
+        self.stdin = self._stream(stdin, theirs, writes=True)
+        self.stdout = self._stream(stdout, theirs)
+        self.stderr = self._stream(theirs[1] if stderr == subprocess.STDOUT else stderr, theirs)
+        self._status, status = os.pipe()
+        try:
+            self.pid = _forked().fork(program, [*theirs, status])
+        finally:
+            for descriptor in (*theirs, status):
+                os.close(descriptor)
+
+    def _stream(self, wanted: object, theirs: list[int], *, writes: bool = False) -> IO[str] | IO[bytes] | None:
+        """Add the fork's end of a stream to ``theirs`` and return ours, if there is one."""
+        if wanted == subprocess.PIPE:
+            read, write = os.pipe()
+            theirs.append(read if writes else write)
+            return os.fdopen(write if writes else read, ("w" if writes else "r") + self._mode)
+        if wanted == subprocess.DEVNULL:
+            theirs.append(os.open(os.devnull, os.O_RDWR))
+        else:
+            number = len(theirs) if wanted is None else wanted if isinstance(wanted, int) else wanted.fileno()  # type: ignore[attr-defined]
+            theirs.append(os.dup(number))
+        return None
+
+    def poll(self) -> int | None:
+        """Return the exit code if it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return the exit code."""
+        if self.returncode is None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._status, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            said = os.read(self._status, 16)
+            os.close(self._status)
+            assert said, "the process that is forked has died"
+            self.returncode = int(said)
+        return self.returncode
+
+    def communicate(self, input: str | bytes | None = None, timeout: float | None = None) -> tuple[object, object]:
+        """Write ``input``, and return what it prints until its end on the streams that are pipes."""
+        read: dict[int, object] = {}
+
+        def read_all(number: int, stream: IO[str] | IO[bytes]) -> None:
+            read[number] = stream.read()
+
+        readers = [
+            threading.Thread(target=read_all, args=(number, stream), daemon=True)
+            for number, stream in enumerate((self.stdout, self.stderr))
+            if stream is not None
+        ]
+        for reader in readers:
+            reader.start()
+        if self.stdin is not None:
+            with suppress(BrokenPipeError), self.stdin as stdin:
+                if input is not None:
+                    stdin.write(input)  # type: ignore[arg-type]
+        self.wait(timeout)
+        for reader in readers:
+            reader.join(timeout)
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return read.get(0), read.get(1)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM to it."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to it."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        self.wait()
+
+
+class _Forked:
+    """The process that is forked, seen from the one that started it: it ends with that."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        argv = [sys.executable, "-B", __file__, str(theirs.fileno())]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "pass_fds": [theirs.fileno()]}
+        self._process = subprocess.Popen(argv, env=environment, start_new_session=True, **streams)
+        theirs.close()
+
+    def fork(self, program: Program, descriptors: Sequence[int]) -> int:
+        """Start a fork that has the first three of ``descriptors`` as its streams and return its process number."""
+        body = json.dumps(asdict(program)).encode()
+        socket.send_fds(self._socket, [len(body).to_bytes(4, "big")], list(descriptors))
+        self._socket.sendall(body)
+        return int.from_bytes(_received(self._socket, 4), "big")
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+_started: dict[int, _Forked] = {}
+
+
+def _forked() -> _Forked:
+    """Return the one of this process; it is started with the first fork."""
+    if os.getpid() not in _started:
+        _started[os.getpid()] = started = _Forked()
+        atexit.register(started.close)
+    return _started[os.getpid()]
+
+
+def _received(stream: socket.socket, length: int) -> bytes:
+    parts = b""
+    while len(parts) < length:
+        part = stream.recv(length - len(parts))
+        if not part:
+            raise EOFError
+        parts += part
+    return parts
+
+
+# --- the process that is forked --------------------------------------------------------------------------------
+
+
+class _Job(NamedTuple):
+    program: Program
+    descriptors: list[int]
+
+
+def _serve(asking: socket.socket) -> _Job | None:
+    """Fork for each program that is asked for, and tell its end. Return the program in a fork, else None."""
+    ours = {asking.fileno()}
+    running: dict[int, int] = {}
+    ended, wakes = socket.socketpair()
+    ended.setblocking(False)
+    wakes.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes.fileno())
+    with selectors.DefaultSelector() as selector:
+        selector.register(asking, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if ended in ready:
+                with suppress(BlockingIOError):
+                    ended.recv(4096)
+                _tell_ends(running)
+            if asking in ready:
+                try:
+                    job = _asked(asking)
+                except EOFError:
+                    return None
+                if pid := os.fork():
+                    running[pid] = job.descriptors.pop()
+                    for descriptor in job.descriptors:
+                        os.close(descriptor)
+                    asking.sendall(pid.to_bytes(4, "big"))
+                else:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    ours.update((ended.fileno(), wakes.fileno(), selector.fileno(), *running.values()))  # type: ignore[attr-defined]
+                    for descriptor in (*ours, job.descriptors.pop()):
+                        os.close(descriptor)
+                    return job
+
+
+def _asked(asking: socket.socket) -> _Job:
+    length, descriptors, _, _ = socket.recv_fds(asking, 4, STREAMS + 1)
+    if not length:
+        raise EOFError
+    body = _received(asking, int.from_bytes(length, "big"))
+    return _Job(Program(**json.loads(body)), list(descriptors))
+
+
+def _tell_ends(running: dict[int, int]) -> None:
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            descriptor = running.pop(ended[0])
+            os.write(descriptor, str(os.waitstatus_to_exitcode(ended[1])).encode())
+            os.close(descriptor)
+
+
+def _become(job: _Job) -> None:
+    """Be the process that the program was asked to run in."""
+    program = job.program
+    for number, descriptor in enumerate(job.descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    if program.new_session:
+        os.setsid()
+    os.chdir(program.cwd)
+    os.environ.clear()
+    os.environ.update(program.environment)
+    # The objects stay: Alembic has them as default values.
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+    own = program.environment.get("PYTHONPATH", "")
+    sys.path[:1] = [*program.path, *filter(None, own.split(os.pathsep))]
+    sys.argv = list(program.argv)
+    if program.strict:
+        warnings.simplefilter("error")
+
+
+def _main() -> None:
+    import websauna_migrate
+
+    ours = (module.name for module in pkgutil.walk_packages(websauna_migrate.__path__, "websauna_migrate."))
+    for name in (*PRELOADED, *ours):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()
+    if job := _serve(socket.socket(fileno=int(sys.argv[1]))):
+        _become(job)
+        module, _, name = job.program.function.partition(":")
+        if name:
+            sys.exit(getattr(importlib.import_module(module), name)(sys.argv[1:]))
+        runpy.run_module(module, run_name="__main__")
+
+
+if __name__ == "__main__":
+    _main()
