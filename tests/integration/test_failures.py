@@ -7,7 +7,6 @@ import re
 import shlex
 import stat
 from itertools import product
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
