@@ -79,6 +79,21 @@ def has_loose_comparators() -> bool:
     return any(comparators._registry.values())
 
 
+def autogenerating_function() -> str | None:
+    """Return the name of the function that has Alembic compare now, None where nothing is compared.
+
+    That is ``revision`` or ``check`` for Alembic's own commands. Alembic tells an ``env.py`` nothing of the command,
+    and there is no command line where a program calls it.
+    """
+    from alembic import context
+
+    options = vars(context)["_proxy"].context_opts
+    revision = options.get("revision_context")
+    if revision is None or not revision.command_args.get("autogenerate"):
+        return None
+    return str(options["fn"].__qualname__).partition(".")[0]
+
+
 def use_inspector(context: AutogenContext, inspector: Inspector) -> None:
     """Let ``context`` read the database through ``inspector``. Alembic makes one when it is first asked, and keeps it.
 

@@ -360,6 +360,30 @@ def test_the_database_that_a_program_hands_to_alembic_is_used(here, called, how)
     assert here.ok("current")
 
 
+def test_a_program_that_asks_for_a_revision_gets_none_when_nothing_changed(lite):
+    make_app(lite)
+    scripts = set(lite.autogenerate())
+    write(lite.app / "caller.py", CALLER)
+    url = lite.url.render_as_string(hide_password=False)
+    for name, arguments in (("check", ()), ("revision", ("nothing", True))):
+        ran = lite.call("caller:main", [str(lite.ini), url, "engine", name, *map(str, arguments)])
+        assert ran.code == 0, ran
+    assert lite.scripts() == scripts
+    assert "no changes" in ran.out
+
+
+def test_a_program_may_upgrade_while_a_table_has_no_owner(lite):
+    package = make_app(lite)
+    lite.autogenerate()
+    lite.models(
+        package, THING + NOTE + "Table('lost', Base.metadata, Column('id', Integer), info={'package': 'nobody'})\n"
+    )
+    write(lite.app / "caller.py", CALLER)
+    url = lite.url.render_as_string(hide_password=False)
+    assert lite.call("caller:main", [str(lite.ini), url, "engine", "upgrade", "head"]).code == 0
+    assert lite.call("caller:main", [str(lite.ini), url, "engine", "check"]).code != 0
+
+
 def test_a_transaction_that_a_program_began_is_its_own_to_end(here, called, backend):
     called("rollback", "upgrade", "head")
     # The driver of SQLite begins no transaction before DDL, and MariaDB ends it.

@@ -17,6 +17,7 @@ import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from urllib.error import URLError
 
 import docutils.core
@@ -259,7 +260,13 @@ def fresh(tmp_path_factory, distributions):
     # Without isolation, because an environment of its own for each of the builds takes most of the time.
     editables = [option for project in projects.values() for option in ("-e", f"{project}[test]")]
     subprocess.run(
-        [*pip, "--no-build-isolation", f"websauna_migrate[scaffold] @ {distributions.wheel.as_uri()}", *editables],
+        [
+            *pip,
+            "--no-build-isolation",
+            f"websauna_migrate[scaffold] @ {distributions.wheel.as_uri()}",
+            "pytest-alembic",
+            *editables,
+        ],
         check=True,
     )
     return Fresh(folder / "env" / "bin", projects)
@@ -363,6 +370,23 @@ def test_nothing_is_written_when_nothing_changed(fresh, run, migrated):
 def test_plain_alembic_works_too(fresh, run, migrated):
     done = run(fresh.script("alembic"), "-c", "development.ini", "current", cwd=migrated)
     assert "(head)" in done.stdout, done.stderr
+
+
+CAPTIONED = re.compile(r"   :caption: (\S+)\n((?:   .*\n|\n)+)")
+
+
+@pytest.mark.parametrize("migrated", ["app"], indirect=True)
+def test_pytest_alembic_tests_the_database_that_it_is_given(fresh, run, migrated, tmp_path):
+    page = (ROOT / "docs" / "how-to" / "call-alembic.rst").read_text()
+    files = {name: dedent(text) for name, text in CAPTIONED.findall(page) if name.startswith("tests/alembic/")}
+    for name, text in files.items():
+        (tmp_path / Path(name).name).write_text(text)
+    database, scripts = migrated / "red.sqlite", revisions(migrated)
+    before = database.read_bytes()
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    done = run(fresh.script("pytest"), *options, tmp_path, cwd=migrated)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert (database.read_bytes(), revisions(migrated)) == (before, scripts)
 
 
 @pytest.mark.parametrize("migrated", ["app"], indirect=True)

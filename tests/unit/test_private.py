@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory, write_hooks
 from sqlalchemy.dialects import mysql, postgresql
@@ -123,6 +125,38 @@ def test_alembic_reads_through_the_inspector_that_it_is_given(migration):
     inspector = sa.inspect(migration.connection)
     private.use_inspector(context, inspector)
     assert context.inspector is inspector
+
+
+ENV_PY = """
+from alembic import context
+from websauna_migrate import private
+
+given = context.config.attributes
+context.configure(connection=given["connection"], target_metadata=given["metadata"])
+given["seen"].append(private.autogenerating_function())
+with context.begin_transaction():
+    context.run_migrations()
+"""
+
+
+def test_the_command_that_compares_is_told_where_a_program_calls_it(migration, tmp_path):
+    for name, text in {
+        "env.py": ENV_PY,
+        "script.py.mako": "revision = ${repr(up_revision)}\ndown_revision = None\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "versions").mkdir()
+    seen = []
+    config = Config(attributes={"connection": migration.connection, "metadata": sa.MetaData(), "seen": seen})
+    config.set_main_option("script_location", str(tmp_path))
+    config.set_main_option("revision_environment", "true")
+    config.set_main_option("path_separator", "os")
+    command.check(config)
+    command.revision(config, autogenerate=True, rev_id="aaa1")
+    command.revision(config, rev_id="bbb2", head="base", splice=True)
+    command.stamp(config, "aaa1")
+    command.current(config)
+    assert seen == ["check", "revision", None, None, None]
 
 
 def test_a_transaction_of_a_step_is_one_that_an_autocommit_block_can_leave(migration):

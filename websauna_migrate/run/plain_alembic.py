@@ -15,6 +15,7 @@ from websauna_migrate.bootstrap import load_application
 from websauna_migrate.database.connection import PREFIX, read_database
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import Selected, package_names, parse_x_options
+from websauna_migrate.private import autogenerating_function
 from websauna_migrate.run.context import RunContext, comparison_of, run_context
 from websauna_migrate.run.errors import names_other_package
 
@@ -87,17 +88,14 @@ def _in_file(config: Config) -> str | None:
 
 def _comparison(app: Application, one: Selected, config: Config) -> Comparison | None:
     """Return the comparison that the command at hand makes, None when it makes none."""
-    command = getattr(config.cmd_opts, "cmd", None)
-    name = command[0].__name__ if command else "revision"
-    if name != "check" and command and not getattr(config.cmd_opts, "autogenerate", False):
+    caller = autogenerating_function()
+    if caller is None:
         return None
     comparison = comparison_of(app, one)
-    if name == "check":
+    if caller == "check":  # it asks for the operations even where there are none
         return comparison
     from websauna_migrate.autogenerate.renamed import Renames
 
     requirements = Requirements(one.history, {h.package: h for h in app.histories}, app.ownership)
-    # A program that calls check() asks for the operations even where there are none.
     say = partial(config.print_stdout, f"{one.history.package}: no changes, no revision was written")
-    on_nothing = say if command else None
-    return replace(comparison, writing=Writing(requirements, Renames(), on_nothing))
+    return replace(comparison, writing=Writing(requirements, Renames(), on_nothing=say))
