@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from projects import Workspace
+from projects import Workspace, revise
 from servers import Backend
 
+ALL = ("-x", "packages=all")
 USER = """
 class User(Base):
     __tablename__ = "users"
@@ -106,6 +107,44 @@ def test_a_table_that_no_revision_creates_is_refused_with_the_remedy(workspace):
     assert workspace.files() == before
 
 
+OLD = """
+class Old(Base):
+    __tablename__ = "old"
+    id = Column(Integer, primary_key=True)
+"""
+NEW = """
+class New(Base):
+    __tablename__ = "new"
+    id = Column(Integer, primary_key=True)
+    old_id = Column({})
+"""
+OLD_TABLE = "CREATE TABLE old (id INTEGER PRIMARY KEY NOT NULL)"
+
+
+@pytest.mark.parametrize("argv", [(), ALL], ids=["own", "all"])
+def test_a_key_may_refer_to_a_table_of_its_package_that_no_revision_made(tmp_path, sqlite, argv):
+    workspace = Workspace(tmp_path, sqlite.new_database())
+    workspace.add_app("shop", OLD + NEW.format("ForeignKey('old.id')"), history=True)
+    workspace.execute(OLD_TABLE)
+    workspace.autogenerate(*argv)
+    workspace.ok("check")
+
+
+def test_a_key_requires_the_revision_that_makes_the_table_in_sql(tmp_path, sqlite):
+    workspace = Workspace(tmp_path, sqlite.new_database())
+    addon = workspace.add("stock", OLD, history=True)
+    revise(addon / "alembic", "aaa1", upgrade=f"op.execute({OLD_TABLE!r})", downgrade="op.drop_table('old')")
+    workspace.add_app(
+        "shop",
+        "from stock.models import Base\nfrom sqlalchemy import *\n" + NEW.format("ForeignKey('old.id')"),
+        ["stock"],
+        history=True,
+    )
+    workspace.ok(*ALL, "upgrade")
+    (script,) = workspace.autogenerate("-x", "packages=shop")
+    assert "{'stock': 'aaa1'}" in script.read_text()
+
+
 def test_a_template_that_would_lose_what_a_revision_requires_is_an_error_with_the_line_to_add(workspace):
     circle(workspace)
     workspace.ok("-x", "packages=three.blog", "init")
@@ -140,7 +179,6 @@ class Store(Base):
     __tablename__ = "store"
     id = Column(Integer, primary_key=True)
 """
-ALL = ("-x", "packages=all")
 
 
 @pytest.fixture

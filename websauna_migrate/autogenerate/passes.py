@@ -153,7 +153,7 @@ def _write_requirements(draft: Draft) -> None:
     required: dict[str, str | tuple[str, ...]] = {}
     before: dict[str, str] = {}
     for script in draft.scripts:
-        of_script = requirements.of(script, _types_of_others(script, draft), migration.bind)
+        of_script = requirements.of(script, draft.comparison.tables, _types_of_others(script, draft), migration.bind)
         required |= of_script
         before |= requirements.run_before(script, of_script)
     for name, value in (("requires", required), ("run_before", before)):

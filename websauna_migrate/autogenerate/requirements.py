@@ -81,17 +81,22 @@ class Requirements:
                 upgrade.reverse_into(downgrade)
 
     def of(
-        self, script: ops.MigrationScript, types: Iterable[UsedType] = (), connection: Connection | None = None
+        self,
+        script: ops.MigrationScript,
+        compared: Collection[TableName],
+        types: Iterable[UsedType] = (),
+        connection: Connection | None = None,
     ) -> dict[str, str | tuple[str, ...]]:
         """Return the revisions of other packages that ``script`` requires, by package.
 
-        ``types`` are those that columns of the script have and other packages own. ``connection`` tells which foreign
-        keys still refer to the tables that the script drops.
+        A table that was ``compared`` is in the database unless the script creates it, whatever made it. ``types`` are
+        those that columns of the script have and other packages own. ``connection`` tells which foreign keys still
+        refer to the tables that the script drops.
 
         :raises RevisionError: no revision creates a type, or a table that a foreign key refers to
         """
         required = (
-            *self._creators_of_tables(script),
+            *self._creators_of_tables(script, compared),
             *self._creators_of_types(types),
             *self._last_that_let_go(script, connection),
         )
@@ -100,7 +105,9 @@ class Requirements:
             wanted.setdefault(package, {})[id_] = None
         return {package: _latest(self._revisions(self.histories[package]), ids) for package, ids in wanted.items()}
 
-    def _creators_of_tables(self, script: ops.MigrationScript) -> Iterator[tuple[str, str]]:
+    def _creators_of_tables(
+        self, script: ops.MigrationScript, compared: Collection[TableName]
+    ) -> Iterator[tuple[str, str]]:
         """Yield package and revision that create the tables of others that foreign keys of ``script`` refer to."""
         operations = list(_all_ops(script.upgrade_ops_list))
         created = {table_of(op) for op in operations if isinstance(op, ops.CreateTableOp)}
@@ -109,14 +116,15 @@ class Requirements:
             if target in created or target not in self.ownership.owners:
                 continue
             home = self._home(target)
-            if target not in self._created(home):
+            revision = self._created(home).get(target) or _first_with(target.name, self._revisions(home))
+            if revision is None and target not in compared:
                 owner = self.ownership.owners[target]
                 raise RevisionError(
                     f"a foreign key of {source} refers to {target} of {owner}, which no revision creates yet",
                     "create the revisions of both, with -x packages=all",
                 )
-            if home.package != self.history.package:
-                yield home.package, self._created(home)[target].id
+            if revision is not None and home.package != self.history.package:
+                yield home.package, revision.id
 
     def _creators_of_types(self, types: Iterable[UsedType]) -> Iterator[tuple[str, str]]:
         for used in types:
@@ -240,6 +248,12 @@ def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
         if used.statement in _text(revision):
             return revision
     return created_tables(revisions).get(used.table)
+
+
+def _first_with(name: str, revisions: Sequence[Revision]) -> Revision | None:
+    """Return the first of ``revisions`` whose text has ``name``, as that of SQL which creates it does."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return next((revision for revision in revisions if word.search(_text(revision))), None)
 
 
 def _latest(revisions: Sequence[Revision], ids: Iterable[str]) -> str | tuple[str, ...]:
