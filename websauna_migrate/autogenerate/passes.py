@@ -14,6 +14,7 @@ from websauna_migrate.autogenerate.enums import change_enums, types_of_others
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
+from websauna_migrate.autogenerate.serials import change_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,15 @@ def _change_enums(draft: Draft) -> None:
             change_enums(script, draft.migration, models)
 
 
+def _change_sequences(draft: Draft) -> None:
+    ownership, connection = draft.comparison.ownership, draft.migration.bind
+    if ownership is None or connection is None or connection.dialect.name != "postgresql" or draft.given is not None:
+        return
+    tables = _visible(ownership, draft).tables
+    for script in draft.scripts:
+        change_sequences(script, connection, [tables[key] for key in draft.comparison.tables if key in tables])
+
+
 def _visible(ownership: Ownership, draft: Draft) -> Ownership:
     """Return ``ownership`` without those of our tables that the user's ``include_object`` hides."""
     include_object = draft.user.get("include_object")
@@ -177,6 +187,8 @@ PASSES: tuple[Pass, ...] = (
     _split_foreign_keys,
     _order_drops,
     _change_enums,
+    # After the columns that have their numbers from them, on the way back before them.
+    _change_sequences,
     # After the enums: what they commit by itself stays before the renames, the rest of it uses the new names.
     _put_renames_first,
     # The last of ours before the hook: a comment stands right before the operation that it is about.

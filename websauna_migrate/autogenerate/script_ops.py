@@ -101,7 +101,7 @@ Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
 
 
 class EnumOp(ops.MigrateOperation):
-    """A change of an enum: the statements of this direction, and those of the other.
+    """A change that is written in SQL, as one of an enum: the statements of this direction, and those of the other.
 
     ``diff`` is what ``check`` reports.
     """
