@@ -52,3 +52,40 @@ def test_a_sequence_that_stayed_narrow_is_found(work):
     assert (ran.code, ran.out) == (1, "shop:\n  modify sequence Thing: id from integer to bigint\n")
     changed(work, NUMBERED.format("BigInteger"))
     assert width(work) == "bigint"
+
+
+# --- enums -----------------------------------------------------------------------------------------------------
+
+COLOURED = """
+class Paint(Base):
+    __tablename__ = "paint"
+    hue = Column(Enum({0}, name="hue"), primary_key=True)
+
+class Wall(Base):
+    __tablename__ = "wall"
+    id = Column(Integer, primary_key=True)
+    hue = Column(Enum({0}, name="hue"), ForeignKey("paint.hue", name="fk_wall_paint", ondelete="CASCADE"))
+    __table_args__ = (
+        CheckConstraint("hue <> 'red' OR id > 0", name="ck_wall_red"),
+        Index("ix_wall_red", "id", postgresql_where=text("hue = 'red'")),
+    )
+"""
+DEPENDENTS = """
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('fk_wall_paint', 'ck_wall_red')
+UNION ALL SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_wall_red' ORDER BY 1
+"""
+
+
+def test_what_compares_an_enum_is_there_again_after_the_enum_was_made_anew(work):
+    changed(work, COLOURED.format("'red', 'blue', 'green'"))
+    work.execute("INSERT INTO paint VALUES ('red')", "INSERT INTO wall (hue) VALUES ('red')")
+    before = work.execute(DEPENDENTS)
+    assert len(before) == 3
+    changed(work, COLOURED.format("'blue', 'red'"))
+    changed(work, COLOURED.format("'blue', 'white', 'red'"))
+    assert work.execute(DEPENDENTS) == before
+    work.ok("downgrade", "-2")
+    assert work.execute(DEPENDENTS) == before
+    work.ok("upgrade")
+    work.ok("check")
+    assert work.execute("SELECT hue::text FROM wall") == [("red",)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from websauna_migrate.autogenerate.enum_dependents import Dependent, read_dependents
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.database.sql import adapted, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
@@ -45,12 +46,14 @@ class StoredEnum:
     """An enum as the database has it.
 
     ``users`` are columns of the tables that are compared, ``others`` names what else uses it: columns of other tables
-    by ``schema.table.column``, functions and the like as PostgreSQL describes them.
+    by ``schema.table.column``, functions and the like as PostgreSQL describes them. ``dependents`` have to be dropped
+    before it can be made anew.
     """
 
     values: tuple[str, ...]
     users: tuple[User, ...] = ()
     others: tuple[str, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def read_enums(
         TypeName(schema, name).shown(dialect.default_schema_name): StoredEnum(tuple(values))
         for schema, name, values in connection.execute(sa.text(labels))
     }
+    for name, dependents in read_dependents(connection).items() if found else ():
+        found[name] = replace(found[name], dependents=dependents)
     compared = {table.shown(dialect.default_schema_name) for table in tables}
     for name, user, other in _users(connection) if found else ():
         enum = found[name]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.autogenerate.enum_changes import Add, Convert, Create, Drop, Remake, Rename, shown
 from websauna_migrate.autogenerate.enum_columns import refuse_rows
+from websauna_migrate.autogenerate.enum_dependents import around
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note
 from websauna_migrate.database.sql import quoted_table, quoted_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
     from websauna_migrate.autogenerate.enum_changes import TypeChange
+    from websauna_migrate.autogenerate.enum_dependents import Dependent
     from websauna_migrate.autogenerate.script_ops import Statement
 
 
@@ -64,7 +66,7 @@ def _written_add(change: Add, dialect: Dialect) -> EnumOp:
     name, before, after = change.name, change.before, change.after
     undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: tables of other packages use it.")]
     if not change.shared:
-        undo = remade(name, after, before, change.users, (), dialect)
+        undo = remade(name, after, before, change.users, (), change.dependents, dialect)
     return EnumOp(("modify_enum", str(name), before, after), added(change, dialect), undo)
 
 
@@ -92,8 +94,8 @@ def _add_values(change: Add, dialect: Dialect) -> Iterator[str]:
 
 def _written_remake(change: Remake, dialect: Dialect) -> EnumOp:
     name, before, after = change.name, change.before, change.after
-    there = remade(name, before, after, change.staying, change.leaving, dialect)
-    back = remade(name, after, before, change.users, (), dialect)
+    there = remade(name, before, after, change.staying, change.leaving, change.dependents, dialect)
+    back = remade(name, after, before, change.users, (), change.dependents, dialect)
     return EnumOp(("modify_enum", str(name), before, after), there, back)
 
 
@@ -103,29 +105,33 @@ def remade(
     new: tuple[str, ...],
     users: Sequence[User],
     going: Sequence[User],
+    dependents: tuple[Dependent, ...],
     dialect: Dialect,
 ) -> list[Statement]:
-    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text."""
+    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text.
+
+    The ``dependents`` are dropped before and made again.
+    """
     lost = tuple(value for value in old if value not in new)
     refusals: list[Statement] = [refuse_rows(user, lost, new, dialect) for user in users if lost]
     # The old type keeps another name until no column is left in it.
     aside = TypeName(name.schema, f"{name.name.encode()[:55].decode(errors='ignore')}_old")
-    return [
-        *refusals,
-        *_move(name, aside, dialect),
-        Do(_create_type(name, new, dialect)),
+    statements = [
+        *(do.sql for do in _move(name, aside, dialect)),
+        _create_type(name, new, dialect),
         *_converted(name, users, going, dialect),
-        Do(f"DROP TYPE {quoted_table(aside, dialect)}"),
+        f"DROP TYPE {quoted_table(aside, dialect)}",
     ]
+    return [*refusals, *map(Do, around(statements, dependents, dialect))]
 
 
-def _converted(name: TypeName, users: Sequence[User], going: Sequence[User], dialect: Dialect) -> Iterator[Do]:
+def _converted(name: TypeName, users: Sequence[User], going: Sequence[User], dialect: Dialect) -> Iterator[str]:
     """Yield a statement for each table: ``users`` get the type ``name``, ``going`` become text."""
     type_ = quoted_table(name, dialect)
     types = {user: type_ + "[]" * user.is_array for user in users} | dict.fromkeys(going, "text")
     for table in dict.fromkeys(user.column.table for user in types):
         clauses = [c for u, t in types.items() if u.column.table == table for c in _retyped(u, t, dialect)]
-        yield _alter_table(table, clauses, dialect)
+        yield _alter_table(table, clauses, dialect).sql
 
 
 def _retyped(user: User, type_: str, dialect: Dialect) -> Iterator[str]:
