@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
@@ -215,7 +215,7 @@ def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
 
 def _names_missing_table(error: DBAPIError) -> bool:
     """Return whether ``error`` says that a table is missing, in the way of each database."""
-    original: Any = error.orig
+    original: object = error.orig
     if getattr(original, "pgcode", None) == "42P01" or getattr(original, "sqlstate", None) == "42P01":
         return True
     return "no such table" in str(original) or (getattr(original, "args", None) or (None,))[0] == 1146

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 OURS = frozenset({"connection", "dialect_name", "target_metadata", "url", "version_table", "version_table_schema"})
 
 
-def run_alembic(package: str, **options: Any) -> None:
+def run_alembic(package: str, **options: object) -> None:
     """Run the Alembic command for the history of ``package``; the last line of an ``env.py``.
 
     ``options`` are passed to :meth:`alembic.runtime.environment.EnvironmentContext.configure`. The hooks
@@ -62,7 +62,7 @@ def run_alembic(package: str, **options: Any) -> None:
         _run(run, package, options)
 
 
-def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
+def _run(run: RunContext, package: str, options: dict[str, object]) -> None:
     if package != run.history.package:
         raise names_other_package(str(run.history.script_location / "env.py"), package, run.history.package)
     connection = None if context.is_offline_mode() else run.connect()
@@ -92,7 +92,7 @@ def _run(run: RunContext, package: str, options: dict[str, Any]) -> None:
             connection.rollback()
 
 
-def _options(run: RunContext, connection: Connection | None, user: dict[str, Any]) -> dict[str, Any]:
+def _options(run: RunContext, connection: Connection | None, user: dict[str, object]) -> dict[str, Any]:
     options = {"transaction_per_migration": True, **user, "version_table": run.history.history_table}
     options["target_metadata"] = run.metadata
     if run.only_configures:
@@ -114,7 +114,7 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, Any
     return options | {"connection": connection}
 
 
-def _revision_ended(options: Mapping[str, Any]) -> Callable[..., None]:
+def _revision_ended(options: Mapping[str, object]) -> Callable[..., None]:
     """Return the function that Alembic's own loop calls at the end of each revision, inside its transaction."""
 
     def revision_ended(ctx: MigrationContext, **_: object) -> None:

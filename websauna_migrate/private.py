@@ -102,7 +102,7 @@ def use_inspector(context: AutogenContext, inspector: Inspector) -> None:
     vars(context)["inspector"] = inspector
 
 
-def begin_transaction(migration: MigrationContext) -> AbstractContextManager[Any]:
+def begin_transaction(migration: MigrationContext) -> AbstractContextManager[object]:
     """Begin the transaction of one step as Alembic does for itself, so that ``autocommit_block()`` can leave it.
 
     The public call begins no transaction where DDL commits by itself.

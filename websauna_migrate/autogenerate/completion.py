@@ -122,14 +122,14 @@ def _used_sequences(operations: ops.OpContainer) -> Iterator[sa.Sequence]:
         yield from _sequences_in(op.modify_server_default)
 
 
-def _sequences_in(default: Any) -> Iterator[sa.Sequence]:
+def _sequences_in(default: object) -> Iterator[sa.Sequence]:
     if isinstance(default, sa.DefaultClause) and isinstance(default.arg, sa.ClauseElement):
         parts = visitors.iterate(default.arg)
         yield from (part.sequence for part in parts if isinstance(part, next_value))
 
 
-def _named(places: list[_Place], connection: Connection) -> dict[TableName, Any]:
-    named: dict[TableName, Any] = {}
+def _named(places: list[_Place], connection: Connection) -> dict[TableName, object]:
+    named: dict[TableName, object] = {}
     for place in places:
         for type_ in named_types(place.type, connection.dialect):
             if isinstance(type_, sa.Enum):  # change_enums() makes and drops it
@@ -160,14 +160,14 @@ def _users_left(type_: TableName, gone: set[tuple[TableName, str]], connection: 
     return not users <= gone
 
 
-def _type_sql(type_: Any, connection: Connection) -> tuple[str, str]:
+def _type_sql(type_: object, connection: Connection) -> tuple[str, str]:
     """Return the SQL that creates a domain of PostgreSQL, and the SQL that drops it."""
     from sqlalchemy.dialects.postgresql import CreateDomainType, DropDomainType
 
     return _sql(CreateDomainType(type_), connection), _sql(DropDomainType(type_), connection)
 
 
-def _sql(statement: Any, connection: Connection) -> str:
+def _sql(statement: sa.ClauseElement, connection: Connection) -> str:
     return escape_colons(" ".join(str(statement.compile(dialect=plain_dialect(connection.dialect))).split()))
 
 

@@ -51,7 +51,7 @@ def refuse_lost_values(upgrade: ops.OpContainer, downgrade: ops.OpContainer, dia
             _refuse_both_ways(upgrade, downgrade, column_of(op, dialect), (old, new), dialect)
 
 
-def _unescaped(type_: Any) -> Any:
+def _unescaped(type_: object) -> Any:
     """Return a reflected ``ENUM`` with its true values: SQLAlchemy leaves the backslashes in that MariaDB shows."""
     from sqlalchemy.dialects.mysql import ENUM
 
@@ -105,7 +105,7 @@ def _check_change(table: TableName, name: str, old: str, new: str) -> ops.Modify
     before, after = (sa.CheckConstraint(sa.text(escape_colons(sql)), name=name) for sql in (old, new))
     for constraint in (before, after):
         sa.Table(table.name, sa.MetaData(), constraint, schema=table.schema)
-    changes: list[Any] = [ops.DropConstraintOp.from_constraint(before)]
+    changes: list[ops.MigrateOperation] = [ops.DropConstraintOp.from_constraint(before)]
     changes.append(ops.CreateCheckConstraintOp.from_constraint(after))
     return ops.ModifyTableOps(table.name, changes, schema=table.schema)
 

@@ -123,7 +123,7 @@ def _values_in_definitions(models: Models, enum: ModelEnum, dialect: Dialect) ->
     return frozenset(value for value in enum.values if any(in_quotes(value) in text for text in texts))
 
 
-def _clauses(table: sa.Table) -> Iterator[Any]:
+def _clauses(table: sa.Table) -> Iterator[object]:
     """Yield the conditions and expressions in the definition of ``table``."""
     yield from (check.sqltext for check in check_constraints(table))
     yield from (column.computed.sqltext for column in table.columns if column.computed is not None)
@@ -132,7 +132,7 @@ def _clauses(table: sa.Table) -> Iterator[Any]:
         yield index.dialect_options["postgresql"]["where"]
 
 
-def _clause_text(clause: Any, dialect: Dialect) -> str:
+def _clause_text(clause: object, dialect: Dialect) -> str:
     return literal_sql(clause, dialect) if isinstance(clause, sa.ClauseElement) else str(clause)
 
 
@@ -190,7 +190,7 @@ def _default_of(type_: Any, default: Any, dialect: Dialect) -> str | None:
     return default_text(sa.Column("c", type_, server_default=default), dialect)
 
 
-def _enum_of(type_: Any, dialect: Dialect) -> tuple[TypeName, bool] | None:
+def _enum_of(type_: object, dialect: Dialect) -> tuple[TypeName, bool] | None:
     """Return the name of the enum that a column of ``type_`` uses, and whether as an array."""
     enum = stored_as_type(type_, dialect) if type_ is not None else None
     return (stored_type_name(enum, dialect), is_array(type_, dialect)) if enum is not None else None
@@ -217,7 +217,7 @@ def _leave_out(
         container.ops = [op for op in container.ops if not isinstance(op, ops.ModifyTableOps) or op.ops]
 
 
-def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[ColumnName, Any]]:
+def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[ColumnName, object]]:
     """Yield the columns that ``upgrade`` makes or converts, with their types."""
     for table, column in made_columns(upgrade):
         yield ColumnName(table.shown(dialect.default_schema_name), column.name), column.type

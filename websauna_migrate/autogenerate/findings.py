@@ -34,7 +34,7 @@ class Difference:
 
 
 def differences(
-    diffs: Iterable[Any], package: str, owners: Mapping[TableName, str], dialect: Dialect
+    diffs: Iterable[Sequence[object]], package: str, owners: Mapping[TableName, str], dialect: Dialect
 ) -> Iterator[Difference]:
     """Yield what ``alembic check`` found, each under the owner of its table, or under ``package`` where it has none.
 
@@ -46,7 +46,7 @@ def differences(
             yield Difference(_owner(table, owners, dialect) or package, str(one[0]), table, detail)
 
 
-def differences_json(found: Iterable[Difference]) -> list[dict[str, Any]]:
+def differences_json(found: Iterable[Difference]) -> list[dict[str, object]]:
     """Return differences as plain values."""
     return [
         {
@@ -96,7 +96,7 @@ def _table_and_detail(diff: Sequence[Any], dialect: Dialect) -> tuple[TableName 
     return None, " ".join(_shown(part, dialect) for part in diff[1:])
 
 
-def _shown(value: Any, dialect: Dialect) -> str:
+def _shown(value: object, dialect: Dialect) -> str:
     """Return a part of a difference on one line, a type as its SQL."""
     if isinstance(value, Column):
         return str(value.name)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def comparison_options(
     comparison: Comparison, connection: Connection | None, user: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the options for ``context.configure()``, composed with those of the ``user``."""
     comparison = without_orphans(comparison, connection)
     default_schema = connection.dialect.default_schema_name if connection is not None else None
@@ -55,7 +55,7 @@ def comparison_options(
     }
 
 
-def _process(comparison: Comparison, user: Mapping[str, Any]) -> Callable[..., None]:
+def _process(comparison: Comparison, user: Mapping[str, object]) -> Callable[..., None]:
     def process(migration: MigrationContext, heads: object, scripts: list[MigrationScript]) -> None:
         apply(Draft(scripts, migration, heads, comparison, user))
 

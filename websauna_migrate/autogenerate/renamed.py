@@ -113,25 +113,25 @@ class _RenamedInspector:
             return found
         return self._of_many(found, fact) if name.startswith("get_multi_") else self._of_one(found, fact)
 
-    def get_table_names(self, schema: str | None = None, **options: Any) -> list[str]:
+    def get_table_names(self, schema: str | None = None, **options: object) -> list[str]:
         found = self._inspector.get_table_names(schema, **options)
         return [self._renames.table(TableName(schema, name)).name for name in found]
 
-    def has_table(self, table_name: str, schema: str | None = None, **options: Any) -> bool:
+    def has_table(self, table_name: str, schema: str | None = None, **options: object) -> bool:
         stored = self._renames.stored(TableName(schema, table_name))
         return self._inspector.has_table(stored.name, schema, **options)
 
-    def _of_one(self, method: Callable[..., Any], fact: str) -> Callable[..., Any]:
+    def _of_one(self, method: Callable[..., object], fact: str) -> Callable[..., object]:
         @functools.wraps(method)
-        def one(table_name: str, schema: str | None = None, **options: Any) -> Any:
+        def one(table_name: str, schema: str | None = None, **options: object) -> Any:
             stored = self._renames.stored(TableName(schema, table_name))
             return self._renamed(fact, stored, method(stored.name, schema, **options))
 
         return one
 
-    def _of_many(self, method: Callable[..., Any], fact: str) -> Callable[..., Any]:
+    def _of_many(self, method: Callable[..., Any], fact: str) -> Callable[..., object]:
         @functools.wraps(method)
-        def many(schema: str | None = None, filter_names: Iterable[str] | None = None, **options: Any) -> Any:
+        def many(schema: str | None = None, filter_names: Iterable[str] | None = None, **options: object) -> Any:
             if filter_names is not None:
                 filter_names = [self._renames.stored(TableName(schema, name)).name for name in filter_names]
             found = method(schema=schema, filter_names=filter_names, **options)
@@ -149,7 +149,7 @@ class _RenamedInspector:
             return self._renamed_item(fact, table, found)
         return [self._renamed_item(fact, table, item) for item in found]
 
-    def _renamed_item(self, fact: str, table: TableName, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed_item(self, fact: str, table: TableName, item: Mapping[str, Any]) -> dict[str, object]:
         renamed = dict(item)
         if self._renames.touch(self._renames.table(table)):
             if fact == "columns":

@@ -222,7 +222,7 @@ def _stored_columns(columns: Iterable[sa.Column[Any]], dialect: Dialect) -> dict
 
 
 def _model_columns(
-    items: Iterable[Any], known: Columns, context: AutogenContext
+    items: Iterable[object], known: Columns, context: AutogenContext
 ) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the columns among ``items``, with their types.
 
@@ -327,7 +327,7 @@ def _sql(there: str, back: str) -> Sql:
     return Sql(escape_colons(there), escape_colons(back))
 
 
-def _table(op: Any, dialect: Dialect) -> TableName:
+def _table(op: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps, dialect: Dialect) -> TableName:
     return _key(op.schema, op.table_name, dialect)
 
 

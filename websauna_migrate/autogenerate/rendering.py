@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Dialect
 
-    RenderItem = Callable[[str, Any, AutogenContext], Any]
+    RenderItem = Callable[[str, object, AutogenContext], object]
 
 # Attributes that say where a type came from, not what it is.
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
@@ -108,7 +108,7 @@ def render_sql_as_meant(migration: MigrationContext) -> None:
     impl.dialect = plain_dialect(impl.dialect)
     compiled = impl.render_ddl_sql_expr
 
-    def render_ddl_sql_expr(expression: Any, is_server_default: bool = False, **options: Any) -> str:
+    def render_ddl_sql_expr(expression: Any, is_server_default: bool = False, **options: object) -> str:
         if isinstance(expression, sa.TextClause) and None in expression.compile().params.values():
             # It was read from the database, where a colon begins no parameter: that would be written as NULL.
             expression = sa.text(escape_colons(expression.text))
@@ -213,7 +213,7 @@ def _is_default(value: object, default: object) -> bool:
         return False
 
 
-def _value(value: Any, scope: _Scope) -> Code:
+def _value(value: object, scope: _Scope) -> Code:
     """Write an argument of a type."""
     match value:
         case enum.Enum():
@@ -261,7 +261,7 @@ def _joined(separator: str, parts: Sequence[Code], path: Code = Code(""), openin
     return Code(text, path.imports.union(*(part.imports for part in parts)))
 
 
-def _path(thing: Any, scope: _Scope) -> Code:
+def _path(thing: type | Callable[..., object], scope: _Scope) -> Code:
     """Return the name of a class or function as a script refers to it."""
     module, name = thing.__module__, thing.__qualname__
     if module == "builtins":
@@ -276,7 +276,7 @@ def _path(thing: Any, scope: _Scope) -> Code:
         return Code(scope.prefix + name)
     if module.startswith("sqlalchemy.") and getattr(sa.types, name, None) is thing:
         return Code(f"sqlalchemy.types.{name}", frozenset({"import sqlalchemy.types"}))
-    found: Any = sys.modules.get(module)
+    found: object = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is not thing:
@@ -285,7 +285,7 @@ def _path(thing: Any, scope: _Scope) -> Code:
 
 
 def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
-    namespace: dict[str, Any] = {scope.prefix.removesuffix("."): sa} if scope.prefix else dict(vars(sa))
+    namespace: dict[str, object] = {scope.prefix.removesuffix("."): sa} if scope.prefix else dict(vars(sa))
     namespace |= {scope.op.removesuffix("."): OPERATIONS} if scope.op else vars(OPERATIONS)
     try:
         for statement in code.imports:
@@ -300,7 +300,7 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
         )
 
 
-def _of_enum(type_: Any) -> list[Any]:
+def _of_enum(type_: object) -> list[object]:
     """Return what an enum is besides its values: not all of it shows in the DDL of a column."""
     name = getattr(type_, "name", None)
     return [isinstance(name, conv), *(getattr(type_, name, None) for name in (*_OF_ENUM, "create_type"))]

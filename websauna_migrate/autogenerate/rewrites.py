@@ -83,7 +83,7 @@ def _table(op: ops.CreateTableOp, direction: _Direction) -> ops.CreateTableOp:
     return op
 
 
-def _with_final_name(item: Any, direction: _Direction) -> Any:
+def _with_final_name(item: sa.schema.SchemaItem, direction: _Direction) -> sa.schema.SchemaItem:
     """Return ``item`` with a name that no naming convention alters when the script runs."""
     if not direction.names_altered or not isinstance(item, sa.Constraint) or not isinstance(item.name, str):
         return item
@@ -180,7 +180,7 @@ def _identity_apart(op: MigrateOperation, migration: MigrationContext) -> Operat
 
 
 def _change_of_identity(op: ops.AlterColumnOp, default: sa.Identity | None, migration: MigrationContext) -> Sql:
-    before: Any = op.existing_server_default
+    before: object = op.existing_server_default
     names = (op.table_name, op.column_name)
     change = IdentityColumnDefault(*names, default, migration.impl, schema=op.schema, existing_server_default=before)
     return Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")

@@ -48,7 +48,7 @@ def check_script(path: Path) -> None:
 
 
 def _imported(tree: ast.Module, path: Path) -> dict[str, Any]:
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, object] = {}
     for statement in tree.body:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             try:

@@ -38,7 +38,7 @@ class RenameTable(ops.RenameTableOp):
         """Return the operation of the other direction."""
         return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
 
-    def to_diff_tuple(self) -> tuple[Any, ...]:
+    def to_diff_tuple(self) -> tuple[object, ...]:
         """Return the change as Alembic's commands show it."""
         return ("rename_table", self.schema, self.table_name, self.new_table_name)
 
@@ -120,7 +120,7 @@ class EnumOp(ops.MigrateOperation):
         """Return the operation of the other direction."""
         return EnumOp(("undo", *self.diff), self.undo, self.statements)
 
-    def to_diff_tuple(self) -> tuple[Any, ...]:
+    def to_diff_tuple(self) -> tuple[object, ...]:
         """Return the change as Alembic's commands show it."""
         return self.diff
 

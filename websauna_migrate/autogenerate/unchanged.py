@@ -58,7 +58,7 @@ class Shown:
     comment: str | None
 
 
-def may_leave_out(user: Mapping[str, Any]) -> bool:
+def may_leave_out(user: Mapping[str, object]) -> bool:
     """Tell whether only known comparators are at work, with the ``user`` of the options."""
     return (
         not has_loose_comparators()
@@ -195,7 +195,7 @@ def _same_foreign_keys(table: Table, shown: Sequence[ReflectedForeignKeyConstrai
     return wanted == Counter(_of_database(key, default) for key in shown)
 
 
-def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
+def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tuple[object, ...]:
     return (
         tuple(key["constrained_columns"]),
         TableName(key["referred_schema"], key["referred_table"]).shown(default),

@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import engine_from_config, text
 from sqlalchemy.engine import URL, make_url
@@ -50,14 +50,14 @@ class Database:
 
     url: URL
     origin: str
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def shown(self) -> str:
         """The URL without secrets."""
         return shown(self.url)
 
-    def engine(self, **options: Any) -> Engine:
+    def engine(self, **options: object) -> Engine:
         """Return a new engine with the options of the settings and ``options``; nothing connects yet.
 
         :raises SettingsError: the URL or an option cannot be used, or the driver is not installed
@@ -112,7 +112,7 @@ class Database:
             yield connection
 
 
-def read_database(settings: Mapping[str, Any], origin: str) -> Database:
+def read_database(settings: Mapping[str, str], origin: str) -> Database:
     """Return the database of ``sqlalchemy.*`` in ``settings``; ``origin`` names the file in errors.
 
     :raises SettingsError: there is no URL, or it cannot be parsed

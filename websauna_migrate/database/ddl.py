@@ -6,7 +6,7 @@ a whole metadata, so what only tables that are not asked for need is left out he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import ClauseElement, Sequence, create_mock_engine
 from sqlalchemy.exc import CompileError, NoSuchModuleError
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
     from sqlalchemy.engine import URL
     from sqlalchemy.engine.mock import MockConnection
+    from sqlalchemy.sql.ddl import ExecutableDDLElement
 
     from websauna_migrate.packages.ownership import Ownership
 
-    Emit: TypeAlias = Callable[..., list[Any]]
+    Emit: TypeAlias = Callable[..., list[ExecutableDDLElement]]
 
 
 def find_tables(ownership: Ownership, packages: Collection[str], names: Collection[str]) -> list[Table]:
@@ -72,9 +73,9 @@ def create_statements(ownership: Ownership, tables: Collection[Table], url: URL,
 
 def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:
     """Return an engine that connects to nothing, and a function that returns the DDL that a function emits on it."""
-    ddl: list[Any] = []
+    ddl: list[ExecutableDDLElement] = []
 
-    def emit(create: Callable[..., None], **options: Any) -> list[Any]:
+    def emit(create: Callable[..., None], **options: object) -> list[ExecutableDDLElement]:
         ddl.clear()
         create(engine, checkfirst=False, **options)
         return list(ddl)
@@ -90,7 +91,9 @@ def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:
     return engine, emit
 
 
-def _in_order(ownership: Ownership, tables: Collection[Table], emit: Emit, *, sequences: bool) -> list[Any]:
+def _in_order(
+    ownership: Ownership, tables: Collection[Table], emit: Emit, *, sequences: bool
+) -> list[ExecutableDDLElement]:
     metadata = _one_metadata(ownership, tables)
     chosen = [metadata.tables[table.key] for table in tables]
     first = [*_sequences(tables, emit)] if sequences else []
@@ -100,7 +103,7 @@ def _in_order(ownership: Ownership, tables: Collection[Table], emit: Emit, *, se
     return first + [ddl for ddl in everything if not isinstance(_created(ddl), shared) or _key(ddl) in needed]
 
 
-def _sequences(tables: Collection[Table], emit: Emit) -> Iterator[Any]:
+def _sequences(tables: Collection[Table], emit: Emit) -> Iterator[ExecutableDDLElement]:
     """Yield what creates the sequences that server defaults of ``tables`` call, and those that no table owns.
 
     The latter only for a metadata all of whose tables are asked for: they cannot be told apart from those of others.
@@ -115,17 +118,17 @@ def _sequences(tables: Collection[Table], emit: Emit) -> Iterator[Any]:
             yield from (ddl for ddl in emit(metadata.create_all, tables=[]) if isinstance(ddl, CreateSequence))
 
 
-def _schemas(ddl: Iterable[Any]) -> list[CreateSchema]:
+def _schemas(ddl: Iterable[object]) -> list[CreateSchema]:
     names = dict.fromkeys(getattr(_created(one), "schema", None) for one in ddl)
     return [CreateSchema(name, if_not_exists=True) for name in names if name]
 
 
-def _created(ddl: Any) -> Any:
+def _created(ddl: object) -> object:
     """Return the table, type, sequence or the like that ``ddl`` creates; an event's own SQL creates none."""
     return getattr(ddl, "element", None)
 
 
-def _key(ddl: Any) -> tuple[object, ...]:
+def _key(ddl: object) -> tuple[object, ...]:
     created = _created(ddl)
     return type(ddl), getattr(created, "schema", None), getattr(created, "name", None)
 

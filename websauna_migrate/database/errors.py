@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 from websauna_migrate.exceptions import ClientError, LockError, RevisionError, RunError
+
+
+class Holder(Protocol):
+    """Who holds a lock."""
+
+    @property
+    def how_to_end(self) -> str:
+        """The statement or command that ends a holder that hangs."""
 
 
 class LockTimeout(LockError, TimeoutError):
     """Another run held the lock all the time; ``holder`` says which, or is None where nobody can tell."""
 
-    def __init__(self, database: str, seconds: float, holder: Any) -> None:
+    def __init__(self, database: str, seconds: float, holder: Holder | None) -> None:
         self.database = database
         self.seconds = seconds
         self.holder = holder

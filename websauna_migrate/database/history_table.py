@@ -62,7 +62,7 @@ class NoId(str):
         return made
 
 
-def _rows(connection: Connection, histories: Sequence[History], existing: Collection[str]) -> Iterable[Any]:
+def _rows(connection: Connection, histories: Sequence[History], existing: Collection[str]) -> Iterable[Sequence[Any]]:
     """Return each row of the history tables that exist, after the number of its history."""
     quote = connection.dialect.identifier_preparer.quote
     queries = [

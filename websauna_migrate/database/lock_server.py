@@ -64,7 +64,7 @@ class _PostgresqlLock(_ServerLock):
 
     def __init__(self, engine: Engine, schema: str | None) -> None:
         super().__init__(engine, schema)
-        driver: Any = self.connection.connection.dbapi_connection  # a detached one has no driver_connection
+        driver: object = self.connection.connection.dbapi_connection  # a detached one has no driver_connection
         if hasattr(driver, "prepare_threshold"):
             # psycopg 3 prepares what is repeated, and CREATE INDEX CONCURRENTLY waits for the snapshot of its portal.
             driver.prepare_threshold = None

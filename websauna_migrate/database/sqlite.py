@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from websauna_migrate.exceptions import RunError
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import URL, Connection, Engine
@@ -39,7 +40,7 @@ def begin_for_real(engine: Engine, *, writes: bool) -> None:
     """
 
     @event.listens_for(engine, "connect")
-    def no_implicit_begin(dbapi_connection: Any, _record: object) -> None:
+    def no_implicit_begin(dbapi_connection: sqlite3.Connection, _record: object) -> None:
         dbapi_connection.isolation_level = None
         dbapi_connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
 
@@ -115,7 +116,7 @@ def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     try:
-        broken: set[Any] | None = set(_rows(connection, "PRAGMA foreign_key_check"))
+        broken: set[object] | None = set(_rows(connection, "PRAGMA foreign_key_check"))
     except connection.dialect.loaded_dbapi.Error:  # a key refers to columns that are not unique
         broken = None
     _rows(connection, "PRAGMA foreign_keys = OFF")
@@ -141,5 +142,5 @@ def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
 
 def _rows(connection: Connection, statement: str) -> list[Any]:
     """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
-    rows: list[Any] = connection.connection.cursor().execute(statement).fetchall()
+    rows: list[object] = connection.connection.cursor().execute(statement).fetchall()
     return [] if rows == [(0,)] else rows

@@ -89,7 +89,7 @@ def _is_plain(index: Index) -> bool:
     return not has_options and all(isinstance(part, sa.Column) for part in index.expressions)
 
 
-def _sorted(part: Any) -> Any:
+def _sorted(part: object) -> object:
     while isinstance(part, UnaryExpression):
         part = part.element
     return part
@@ -103,7 +103,7 @@ def _created(index: Index, dialect: Dialect) -> str:
     return str(CreateIndex(index).compile(dialect=plain_dialect(dialect)))
 
 
-def _made_of(index: Index, table: Table, connection: Connection) -> list[Any]:
+def _made_of(index: Index, table: Table, connection: Connection) -> list[object]:
     """Return what the database makes of ``index`` on an empty copy of ``table``."""
     assert index.table is not None
     dialect = connection.dialect
@@ -117,7 +117,7 @@ def _made_of(index: Index, table: Table, connection: Connection) -> list[Any]:
     return _parts(sa.table(TEMPORARY), name, connection)
 
 
-def _parts(table: Any, name: str, connection: Connection) -> list[Any]:
+def _parts(table: object, name: str, connection: Connection) -> list[object]:
     """Return what the database shows of the index ``name`` of ``table``."""
     formatted = plain_dialect(connection.dialect).identifier_preparer.format_table(table)
     if connection.dialect.name == "postgresql":

@@ -36,7 +36,7 @@ def check_constraints(table: Table) -> list[CheckConstraint]:
     return [constraint for constraint in everywhere if isinstance(constraint, CheckConstraint)]
 
 
-def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[Any, ...]:
+def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[object, ...]:
     """Return what ``key`` does, with None for the schema ``default``."""
     return (
         tuple(column.name for column in key.columns),
@@ -46,7 +46,7 @@ def foreign_key_spec(key: ForeignKeyConstraint, default: str | None) -> tuple[An
     )
 
 
-def key_rules(options: Mapping[str, Any]) -> tuple[str, str, bool, bool]:
+def key_rules(options: Mapping[str, object]) -> tuple[str, str, bool, bool]:
     """Return the rules of a foreign key; one that is not given is the default of the database."""
     update, delete = (str(options.get(rule) or "no action").lower() for rule in ("onupdate", "ondelete"))
     deferred = str(options.get("initially") or "").lower() == "deferred"

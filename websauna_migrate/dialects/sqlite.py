@@ -147,7 +147,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
             if constraint.name is None:
                 constraint.name = _unique_name(constraint, constraint.table)
 
-    def create_index(self, index: Index, **options: Any) -> None:
+    def create_index(self, index: Index, **options: object) -> None:
         """Create an index; one that a batch found is created from its own SQL."""
         if index.table is self._new_table and str(index.name) in self._as_they_were:
             self._run(self._as_they_were[str(index.name)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData
 
@@ -103,7 +103,7 @@ def _metadata(config: Configurator, name: str, value: object) -> list[MetaData]:
     raise _invalid_metadata(name, f"{value!r} is not one")
 
 
-def _resolve(config: Configurator, name: str, value: object) -> Any:
+def _resolve(config: Configurator, name: str, value: object) -> object:
     if not isinstance(value, str):
         return value
     try:

@@ -7,7 +7,7 @@ its views, templates and queries.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from websauna_migrate.packages.directives import DISCRIMINATOR
 
@@ -38,7 +38,7 @@ class Initializer:
     ``global_config`` is PasteDeploy's, ``settings`` are those of the application's section.
     """
 
-    def __init__(self, global_config: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    def __init__(self, global_config: Mapping[str, str], settings: Mapping[str, object]) -> None:
         self.global_config = global_config
         self.settings = dict(settings)
         self.config = self.create_configurator()
@@ -80,6 +80,6 @@ class Initializer:
         return self.config.make_wsgi_app()
 
 
-def _registers_a_package(action: Mapping[str, Any]) -> bool:
+def _registers_a_package(action: Mapping[str, object]) -> bool:
     discriminator = action["discriminator"]
     return isinstance(discriminator, tuple) and discriminator[:1] == (DISCRIMINATOR,)

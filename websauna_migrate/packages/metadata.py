@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.packages.errors import UnresolvedForeignKey
@@ -34,7 +34,7 @@ def steps_metadata(history: History, registered: Mapping[str, MigrationPackage])
     return MetaData(naming_convention=first if all(m.naming_convention == first for m in metadata) else None)
 
 
-def alters_names(convention: Mapping[Any, Any]) -> bool:
+def alters_names(convention: Mapping[str, object]) -> bool:
     """Tell whether ``convention`` makes another name of one that is given, unless that is marked as final."""
     return any(isinstance(template, str) and "constraint_name" in template for template in convention.values())
 
@@ -64,7 +64,9 @@ def merged_metadata(ownership: Ownership) -> MetaData:
     """
     merged = MetaData()
 
-    def referred_schema(table: Table, _to_schema: str | None, constraint: Any, schema: str | None) -> str | None:
+    def referred_schema(
+        table: Table, _to_schema: str | None, constraint: ForeignKeyConstraint, schema: str | None
+    ) -> str | None:
         target = referred_table(ownership.tables, table, constraint.elements[0])
         if target is None:
             raise UnresolvedForeignKey(table.fullname, constraint.elements[0].target_fullname)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint, ReflectedIndex
+    from sqlalchemy.types import TypeEngine
 
 Facts = frozenset[str]
 
@@ -163,7 +165,7 @@ def _facts(connection: Connection, schema: str | None, names: list[str]) -> Iter
         yield str(name), (f"check {one_line(check['sqltext'])}" for check in checks)
 
 
-def _column(column: Any, dialect: Dialect) -> str:
+def _column(column: ReflectedColumn, dialect: Dialect) -> str:
     parts = [f"column {column['name']} {_type(column['type'], dialect)}"]
     if not column["nullable"]:
         parts.append("NOT NULL")
@@ -175,7 +177,7 @@ def _column(column: Any, dialect: Dialect) -> str:
     return " ".join(parts)
 
 
-def _type(type_: Any, dialect: Dialect) -> str:
+def _type(type_: TypeEngine[Any], dialect: Dialect) -> str:
     try:
         spelled = str(type_.compile(dialect=dialect))
     except CompileError:  # a type of an extension that SQLAlchemy does not know
@@ -184,14 +186,14 @@ def _type(type_: Any, dialect: Dialect) -> str:
     return f"{spelled} of {', '.join(values)}" if values and dialect.name == "postgresql" else spelled
 
 
-def _foreign_key(key: Any) -> str:
+def _foreign_key(key: ReflectedForeignKeyConstraint) -> str:
     target = TableName(key["referred_schema"], key["referred_table"])
     rules = "".join(f" {name} {rule}" for name, rule in sorted(key["options"].items()) if rule)
     here, there = (", ".join(key[columns]) for columns in ("constrained_columns", "referred_columns"))
     return f"foreign key ({here}) to {target} ({there}){rules}"
 
 
-def _index(index: Any) -> str:
+def _index(index: ReflectedIndex) -> str:
     columns = index.get("expressions") or index["column_names"]
     given = sorted(index.get("dialect_options", {}).items())
     # On SQLite a condition is SQL, which has no truth value.

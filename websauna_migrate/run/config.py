@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from websauna_migrate.packages.package import History
 from websauna_migrate.settings import ALEMBIC_SECTION
@@ -35,7 +35,7 @@ def make_config(
     section: str = ALEMBIC_SECTION,
     cmd_opts: Namespace | None = None,
     stdout: TextIO | None = None,
-    attributes: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, object] | None = None,
 ) -> Config:
     """Return Alembic's ``Config`` for ``history``: the options of the INI, includes and all, with its own folders.
 

@@ -99,10 +99,10 @@ class Keeper:
         self._process.wait()
         self._pipe(self._process.stdout).close()
 
-    def _start(self, what: str, argv: Sequence[str | Path], *more: Any) -> Any:
+    def _start(self, what: str, argv: Sequence[str | Path], *more: object) -> Any:
         return self._ask(what, [str(part) for part in argv], self._account, *more)
 
-    def _ask(self, what: str, *arguments: Any) -> Any:
+    def _ask(self, what: str, *arguments: object) -> Any:
         pipe = self._pipe(self._process.stdin)
         try:
             pipe.write(json.dumps([what, *arguments]) + "\n")
@@ -163,7 +163,7 @@ class _Servers:
 
 
 def _options(account: list[int] | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"cwd": "/", "env": ENVIRONMENT, "stdin": subprocess.DEVNULL}
+    options: dict[str, object] = {"cwd": "/", "env": ENVIRONMENT, "stdin": subprocess.DEVNULL}
     if account is not None:
         options |= {"user": account[0], "group": account[1], "extra_groups": []}
     return options
@@ -180,7 +180,7 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _answer(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:
+def _answer(function: Callable[..., object], arguments: Sequence[object]) -> tuple[object, object]:
     try:
         return function(*arguments), None
     except OSError as error:

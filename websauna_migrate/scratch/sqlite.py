@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
@@ -23,7 +23,7 @@ def keep_inside(folder: Path) -> Callable[[Connection], None]:
 
     def guard(connection: Connection) -> None:
         @event.listens_for(connection.engine, "connect")
-        def authorize(driver_connection: Any, _record: object) -> None:
+        def authorize(driver_connection: sqlite3.Connection, _record: object) -> None:
             driver_connection.set_authorizer(authorized)
 
         authorize(connection.connection.driver_connection, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from websauna_migrate.settings import ALEMBIC_SECTION
 
@@ -19,7 +18,7 @@ def add_global_options(parser: ArgumentParser) -> None:
     add_output_options(parser, default=False)
 
 
-def add_output_options(parser: ArgumentParser, default: Any) -> None:
+def add_output_options(parser: ArgumentParser, default: object) -> None:
     """Add the options that may come before and after the subcommand."""
     parser.add_argument("--raiseerr", action="store_true", default=default, help="show the stack trace of an error")
     parser.add_argument("-q", "--quiet", action="store_true", default=default, help="print no progress on stderr")

@@ -22,7 +22,7 @@ def hooks_checked() -> Iterator[None]:
     """
     failed: list[str] = []
 
-    def run(argv: Sequence[str], **options: Any) -> None:
+    def run(argv: Sequence[str], **options: object) -> None:
         if reason := _failure(argv, options):
             failed.append(f"{shlex.join(argv)}: {reason}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.backup import back_up
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.observer import Progress
     from websauna_migrate.scripts.loading import Loaded
+
+
+class _RunOptions(TypedDict):
+    """The options that a run and its ``--sql`` share."""
+
+    direction: Direction
+    cascade: bool
+    one_transaction: bool
+    cmd_opts: Namespace
 
 
 def upgrade(options: Namespace, loaded: Loaded) -> int:
@@ -69,7 +78,7 @@ def ensure_version(options: Namespace, loaded: Loaded) -> int:
 def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
     if options.sql and options.backup:
         raise UsageError("--sql changes no database, so there is nothing to back up", "leave out --backup")
-    run_options: dict[str, Any] = {
+    run_options: _RunOptions = {
         "direction": direction,
         "cascade": loaded.x.cascade,
         "one_transaction": loaded.x.one_transaction,
@@ -84,7 +93,7 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
     return 0
 
 
-def _print_sql(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> None:
+def _print_sql(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
     from websauna_migrate.run.offline import write_sql
 
     output = Output()
@@ -114,7 +123,7 @@ class _Shown(Waiting):
         return ended_by_signals(cancel)
 
 
-def _run(options: Namespace, loaded: Loaded, run_options: dict[str, Any]) -> None:
+def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
     from websauna_migrate.run.executor import migrate_selected
 
     # What a revision prints is not a result.

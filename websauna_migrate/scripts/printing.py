@@ -8,7 +8,7 @@ import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from websauna_migrate.database.remedies import remedy_for
 from websauna_migrate.exceptions import (
@@ -104,7 +104,7 @@ def show_warnings_as_lines() -> None:
 
 
 def _shown_warning(
-    usual: Callable[..., str], message: Warning | str, category: type[Warning], filename: str, *place: Any
+    usual: Callable[..., str], message: Warning | str, category: type[Warning], filename: str, *place: object
 ) -> str:
     """Return a warning as Python shows it, or without the place where that is not the user's code."""
     libraries = [sys.modules.get(name) for name in ("websauna_migrate", "alembic", "sqlalchemy")]

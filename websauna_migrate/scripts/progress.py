@@ -15,7 +15,9 @@ from websauna_migrate.scripts.printing import say, tell
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator
-    from typing import Any
+
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
     from websauna_migrate.database.lock_base import LockHolder
     from websauna_migrate.run.observer import Progress
@@ -52,7 +54,7 @@ def _progress_bar(stack: ExitStack) -> Callable[[Progress], None]:
     """Return a function that moves a progress bar, shown from the first step until ``stack`` is closed."""
 
     @cache
-    def line(total: int) -> tuple[Any, Any]:
+    def line(total: int) -> tuple[Bar, TaskID]:
         bar = stack.enter_context(_bar())
         return bar, bar.add_task("", total=total)
 
@@ -63,10 +65,9 @@ def _progress_bar(stack: ExitStack) -> Callable[[Progress], None]:
     return show
 
 
-def _bar() -> Any:
+def _bar() -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
     from rich.table import Column
 
     what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))

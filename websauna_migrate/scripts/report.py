@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import PROGRAM, escaped, remedy_text
 from websauna_migrate.ordering import closure
@@ -34,7 +34,7 @@ def as_json(value: object, *, ascii: bool = False) -> str:
     return _JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def plan_json(plan: Plan) -> list[dict[str, Any]]:
+def plan_json(plan: Plan) -> list[dict[str, object]]:
     """Return the steps of ``plan`` as plain values."""
     return [
         {
@@ -58,7 +58,7 @@ def plan_text(plan: Plan, *, colour: bool) -> str:
     return table(("", "", "package", "revision", "message"), rows, colour=colour)
 
 
-def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]) -> list[dict[str, Any]]:
+def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]) -> list[dict[str, object]]:
     """Return the state of each history as plain values."""
     return [
         {
@@ -105,7 +105,7 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
     return table(("package", "from", "to", "revisions", "seconds"), rows, colour=colour)
 
 
-def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM) -> list[dict[str, Any]]:
+def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM) -> list[dict[str, object]]:
     """Return the findings of ``doctor`` as plain values, with ``program`` as the start of commands."""
     return [
         {

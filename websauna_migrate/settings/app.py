@@ -128,7 +128,7 @@ def load_app(config_uri: str) -> Any:
 def _read_app_context(uri: ConfigUri) -> tuple[PasteReader, Any]:
     global_conf = {**places(uri.path), **uri.options}
     reader = PasteReader(uri.path, global_conf)
-    context = reader.get_context(APP, uri.name, global_conf)
+    context: Any = reader.get_context(APP, uri.name, global_conf)
     while not isinstance(context.object, Factory):
         context = context.app_context if hasattr(context, "app_context") else context.next_context
     if context.protocol in COMPOSITES:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from websauna_migrate.exceptions import SettingsError
@@ -35,6 +35,9 @@ from websauna_migrate.settings.errors import (
     SettingsFileMissing,
     SettingsFileUnreadable,
 )
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 T = TypeVar("T")
 
@@ -53,7 +56,7 @@ _File: TypeAlias = "Path | zipfile.Path"
 
 
 def merged_parser(
-    path: Path, given: Mapping[str, Any], *, named_in: str | None = None, given_wins: bool = False
+    path: Path, given: Mapping[str, object], *, named_in: str | None = None, given_wins: bool = False
 ) -> ResolvingParser:
     """Read the file at ``path`` and all that it includes.
 
@@ -133,7 +136,12 @@ class ResolvingParser(_IniParser):
     """
 
     def __init__(
-        self, path: str, own: Mapping[str, Mapping[str, _Value]], given: Mapping[str, Any], *, given_wins: bool = False
+        self,
+        path: str,
+        own: Mapping[str, Mapping[str, _Value]],
+        given: Mapping[str, object],
+        *,
+        given_wins: bool = False,
     ) -> None:
         raw = {section: {key: value.raw for key, value in values.items()} for section, values in own.items()}
         literal = {key: str(value).replace("%", "%%") for key, value in given.items()}
@@ -157,7 +165,12 @@ class _Interpolation(BasicInterpolation):
         self._own = own
 
     def before_get(
-        self, parser: MutableMapping[str, Any], section: str, option: str, value: str, defaults: Mapping[str, str]
+        self,
+        parser: MutableMapping[str, Mapping[str, str]],
+        section: str,
+        option: str,
+        value: str,
+        defaults: Mapping[str, str],
     ) -> str:
         """Return the value that a reader of the settings gets."""
         try:
@@ -167,7 +180,7 @@ class _Interpolation(BasicInterpolation):
             raise self._error(section, option, error) from None
         return _ENVIRONMENT.sub(lambda found: os.environ.get(found[1], found[0]), text)
 
-    def before_set(self, parser: MutableMapping[str, Any], section: str, option: str, value: str) -> str:
+    def before_set(self, parser: MutableMapping[str, Mapping[str, str]], section: str, option: str, value: str) -> str:
         """Return the value as it is; the formats of logging would not pass Python's check."""
         return value
 
@@ -194,7 +207,7 @@ def _interpolation_reason(error: InterpolationError) -> tuple[str, str]:
 # Files and includes
 
 
-def _merged(path: Path, given: Mapping[str, Any], named_in: str | None) -> dict[str, dict[str, _Value]]:
+def _merged(path: Path, given: Mapping[str, object], named_in: str | None) -> dict[str, dict[str, _Value]]:
     """Read a file and its includes into one mapping of sections; the first file that has a key wins."""
     merged: dict[str, dict[str, _Value]] = {}
     for file, sections in _read(path, named_in, {}, set(), given):
@@ -206,7 +219,7 @@ def _merged(path: Path, given: Mapping[str, Any], named_in: str | None) -> dict[
 
 
 def _read(
-    file: _File, named_in: str | None, trail: dict[str, str], seen: set[str], given: Mapping[str, Any]
+    file: _File, named_in: str | None, trail: dict[str, str], seen: set[str], given: Mapping[str, object]
 ) -> Iterator[tuple[_File, dict[str, dict[str, _Value]]]]:
     """Yield a file, then all that it includes, depth first. A file that comes a second time adds nothing.
 
@@ -226,7 +239,7 @@ def _read(
         yield from _read(_locate(reference, file), str(file), trail | {identity: str(file)}, seen, given)
 
 
-def _includes(file: _File, sections: dict[str, dict[str, _Value]], given: Mapping[str, Any]) -> list[str]:
+def _includes(file: _File, sections: dict[str, dict[str, _Value]], given: Mapping[str, object]) -> list[str]:
     """Return what the file includes; the names in its own ``[includes]`` come from this file only."""
     if INCLUDE_KEY not in sections.get(INCLUDES, {}):
         return []
@@ -310,7 +323,7 @@ def _beside(file: _File, reference: str) -> _File:
 
 def _resource(reference: str, named_in: str) -> _File:
     package, _, path = reference.partition("://")[2].partition("/")
-    place: Any = _package_folder(package)
+    place = _package_folder(package)
     if place is None:
         raise SettingsError(
             f"{named_in}: the package {package!r} of the include {reference!r} is not installed",
@@ -323,7 +336,7 @@ def _resource(reference: str, named_in: str) -> _File:
     return absolute(place) if isinstance(place, Path) else place
 
 
-def _package_folder(package: str) -> Any:
+def _package_folder(package: str) -> Traversable | None:
     """Return the folder of an installed package, None where there is none. The package itself is not imported."""
     try:
         spec = find_spec(package)

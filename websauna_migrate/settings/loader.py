@@ -13,7 +13,7 @@ from plaster.protocols import IWSGIProtocol
 
 from websauna_migrate.settings.errors import InvalidPasteSection
 from websauna_migrate.settings.ini import ResolvingParser, absolute, merged_parser, places
-from websauna_migrate.settings.paste import MAIN, PasteReader, load_context, paste_reason
+from websauna_migrate.settings.paste import MAIN, Context, ObjectType, PasteReader, load_context, paste_reason
 
 
 class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
@@ -34,7 +34,7 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
         """Return the names of all sections, ``[DEFAULT]`` excepted."""
         return self._parser({}).sections()
 
-    def get_settings(self, section: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
+    def get_settings(self, section: str | None = None, defaults: Mapping[str, object] | None = None) -> dict[str, str]:
         """Return the settings of a section as a dictionary, empty where there is no such section.
 
         ``set`` and ``get`` work as PasteDeploy does them, and the keys of ``[DEFAULT]`` are left out.
@@ -52,25 +52,27 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
                 str(self._path), f"{section or self.uri.fragment!r}: {paste_reason(error)}"
             ) from None
 
-    def get_wsgi_app_settings(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
+    def get_wsgi_app_settings(
+        self, name: str | None = None, defaults: Mapping[str, object] | None = None
+    ) -> dict[str, str]:
         """Return the settings of the application ``name`` without loading it."""
         globals_ = self._globals(defaults)
         context = PasteReader(self._path, globals_).get_context(APP, self._name(name), globals_)
         return self._config_dict(context.local_conf, context.global_conf)
 
-    def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
+    def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, object] | None = None) -> Any:
         """Load the WSGI application ``name``."""
         return self._context(APP, name, defaults).create()
 
-    def get_wsgi_server(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
+    def get_wsgi_server(self, name: str | None = None, defaults: Mapping[str, object] | None = None) -> Any:
         """Load the runner of the WSGI server ``name``."""
         return self._context(SERVER, name, defaults).create()
 
-    def get_wsgi_filter(self, name: str | None = None, defaults: Mapping[str, Any] | None = None) -> Any:
+    def get_wsgi_filter(self, name: str | None = None, defaults: Mapping[str, object] | None = None) -> Any:
         """Load the WSGI filter ``name``."""
         return self._context(FILTER, name, defaults).create()
 
-    def setup_logging(self, defaults: Mapping[str, Any] | None = None) -> None:
+    def setup_logging(self, defaults: Mapping[str, object] | None = None) -> None:
         """Set up logging from the merged file, or in Python's basic way where it has no ``[loggers]``."""
         parser = self._parser(defaults)
         if parser.has_section("loggers"):
@@ -82,22 +84,23 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
 
             logging.basicConfig()
 
-    def _parser(self, defaults: Mapping[str, Any] | None, *, given_wins: bool = False) -> ResolvingParser:
+    def _parser(self, defaults: Mapping[str, object] | None, *, given_wins: bool = False) -> ResolvingParser:
         return merged_parser(self._path, self._globals(defaults), given_wins=given_wins)
 
-    def _globals(self, defaults: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _globals(self, defaults: Mapping[str, object] | None) -> dict[str, object]:
         return {**places(self._path), **self.uri.options, **(defaults or {})}
 
     def _name(self, name: str | None) -> str:
         return name or self.uri.fragment or MAIN
 
-    def _context(self, object_type: Any, name: str | None, defaults: Mapping[str, Any] | None) -> Any:
+    def _context(self, object_type: ObjectType, name: str | None, defaults: Mapping[str, object] | None) -> Context:
         return load_context(self._path, object_type, self._name(name), self._globals(defaults))
 
-    def _config_dict(self, local: Mapping[str, Any], globals_: Mapping[str, Any]) -> Any:
+    def _config_dict(self, local: Mapping[str, object], globals_: Mapping[str, object]) -> dict[str, str]:
         from plaster_pastedeploy import ConfigDict
 
-        return ConfigDict(local, globals_, self)
+        settings: dict[str, str] = ConfigDict(local, globals_, self)
+        return settings
 
 
 def _local_settings(items: list[tuple[str, str]], globals_: dict[str, str]) -> dict[str, str]:
