@@ -1,0 +1,61 @@
+"""Operations as databases accept them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import ops
+from sqlalchemy.sql.elements import conv
+
+from websauna_migrate.autogenerate.rewrites import rewritten
+
+
+def of(dialect, *operations, names_altered=False):
+    migration = MigrationContext.configure(dialect_name=dialect)
+    return rewritten(list(operations), migration, names_altered=names_altered)
+
+
+def test_foreign_keys_are_dropped_first():
+    inner = [ops.DropIndexOp("ix", "note"), ops.DropConstraintOp("fk", "note", type_="foreignkey")]
+    (modify,) = of("postgresql", ops.ModifyTableOps("note", inner))
+    assert modify.ops == inner[::-1]
+
+
+def test_the_indexes_of_a_table_that_goes_need_no_drop():
+    modify = ops.ModifyTableOps("note", [ops.DropIndexOp("ix", "note")])
+    drop = ops.DropTableOp("note")
+    assert of("postgresql", modify, drop) == [drop]
+
+
+def test_indexes_stand_outside_of_a_batch():
+    column = ops.DropColumnOp("note", "a")
+    index, gone = ops.CreateIndexOp("ix", "note", ["b"]), ops.DropIndexOp("old", "note")
+    first, batch, last = of("sqlite", ops.ModifyTableOps("note", [index, column, gone]))
+    assert (first, batch.ops, last) == (gone, [column], index)
+
+
+def test_a_name_is_final_where_the_naming_convention_would_alter_it():
+    table = sa.Table("note", sa.MetaData(), sa.Column("a", sa.Integer), sa.UniqueConstraint("a", name="mine"))
+    for names_altered in (True, False):
+        (create,) = of("postgresql", ops.CreateTableOp.from_table(table), names_altered=names_altered)
+        (unique,) = (item for item in create.columns if isinstance(item, sa.UniqueConstraint) and item.name)
+        assert isinstance(unique.name, conv) is names_altered
+
+
+def test_the_check_of_a_column_is_written_with_its_table():
+    table = sa.Table("note", sa.MetaData(), sa.Column("a", sa.Integer, sa.CheckConstraint("a > 1", name="ck")))
+    (create,) = of("sqlite", ops.CreateTableOp.from_table(table))
+    assert [item.name for item in create.columns if isinstance(item, sa.CheckConstraint)] == ["ck"]
+
+
+def test_an_identity_that_comes_or_goes_changes_whether_null_is_allowed():
+    op = ops.AlterColumnOp(
+        "note",
+        "a",
+        existing_type=sa.Integer(),
+        existing_nullable=True,
+        existing_server_default=None,
+        modify_server_default=sa.Identity(),
+    )
+    of("postgresql", ops.ModifyTableOps("note", [op]))
+    assert op.modify_nullable is False

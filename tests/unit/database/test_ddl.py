@@ -1,0 +1,58 @@
+"""CREATE statements of models, without a database."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import make_url
+
+from websauna_migrate.database.ddl import create_statements, find_tables
+from websauna_migrate.exceptions import OwnershipError, UsageError
+from websauna_migrate.packages.ownership import find_owners
+from websauna_migrate.packages.package import MigrationPackage
+from websauna_migrate.settings.errors import InvalidDatabaseUrl
+
+
+@pytest.fixture
+def ownership():
+    metadata = sa.MetaData()
+    hue = sa.Enum("red", "blue", name="hue")
+    columns = (sa.Column("id", sa.Integer, primary_key=True), sa.Column("hue", hue))
+    client = sa.Table("client", metadata, *columns, schema="crm")
+    sa.Table("note", metadata, sa.Column("client_id", sa.ForeignKey(client.c.id), index=True))
+    sa.Table("odd", metadata, sa.Column("tags", postgresql.ARRAY(sa.Text)))
+    return find_owners([MigrationPackage("shop", (metadata,))])
+
+
+def create(ownership, dialect, *names):
+    tables = find_tables(ownership, ["shop"], names)
+    return create_statements(ownership, tables, make_url(f"{dialect}://"), "app.ini")
+
+
+def test_schema_type_table_and_index_come_in_an_order_that_runs(ownership):
+    statements = create(ownership, "postgresql", "crm.client", "note")
+    begin = [" ".join(statement.split()[:3]) for statement in statements]
+    assert begin[0] == "CREATE SCHEMA IF"
+    assert begin.index("CREATE TYPE hue") < begin.index("CREATE TABLE crm.client")
+    assert begin.index("CREATE TABLE note") < begin.index("CREATE INDEX ix_note_client_id")
+    assert all(statement.endswith(";") for statement in statements)
+
+
+def test_only_the_tables_that_are_asked_for_are_created(ownership):
+    assert create(ownership, "sqlite", "note")[0].startswith("CREATE TABLE note")
+
+
+def test_a_table_of_nobody_is_an_error_with_the_closest_name(ownership):
+    with pytest.raises(UsageError, match="did you mean note"):
+        find_tables(ownership, ["shop"], ["notes"])
+
+
+def test_a_type_that_the_dialect_lacks_is_an_error_that_names_the_dialect(ownership):
+    with pytest.raises(OwnershipError, match="sqlite"):
+        create(ownership, "sqlite", "odd")
+
+
+def test_an_unknown_dialect_is_an_error(ownership):
+    with pytest.raises(InvalidDatabaseUrl):
+        create(ownership, "nosuch", "note")

@@ -1,0 +1,52 @@
+"""What the text of a script tells of its operations: tables that it creates, transactions that it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from websauna_migrate.packages.package import TableName
+from websauna_migrate.revisions.contents import commits_by_itself, created_tables, uses_autocommit_block
+from websauna_migrate.revisions.scripts import Revision
+
+
+def revision(id_="a1", up="pass", down="pass", *, after=(), rest=""):
+    source = f"{rest}\ndef upgrade():\n    {up}\ndef downgrade():\n    {down}\n".encode()
+    return Revision(id_, after, (), (), (), (), "", None, Path(f"{id_}.py"), source)
+
+
+def test_a_table_belongs_to_the_revision_that_gave_it_its_name():
+    first = revision("a1", "op.create_table('a'); op.create_table('b', schema='crm'); op.create_table('c')")
+    second = revision("a2", "op.rename_table('a', 'z'); op.drop_table('c')", after=("a1",))
+    assert created_tables([second, first]) == {TableName("crm", "b"): first, TableName(None, "z"): second}
+
+
+def test_functions_and_constants_of_the_script_are_followed():
+    one = revision(up="make()", rest="NAME = 'a'\ndef make():\n    op.create_table(NAME)\ndef unused():\n    make()")
+    assert created_tables([one]) == {TableName(None, "a"): one}
+
+
+def test_a_name_that_only_a_run_knows_is_passed_over():
+    assert created_tables([revision(up="op.create_table(name())")]) == {}
+
+
+def test_only_the_way_that_is_asked_for_counts():
+    one = revision(down="op.get_context().autocommit_block()")
+    assert [uses_autocommit_block(one, way) for way in ("up", "down", None)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "commits"),
+    [
+        ("op.get_bind().commit()", True),
+        ("bind = op.get_bind(); bind.commit()", True),
+        ("op.execute('COMMIT')", True),
+        ("op.execute(sa.text(' commit; '))", True),
+        ("session.commit()", False),
+        ("op.execute('COMMIT PREPARED 1')", False),
+        ("note = 'commit'", False),
+    ],
+)
+def test_a_commit_is_one_on_the_connection_of_the_run(text, commits):
+    assert commits_by_itself(revision(up=text), "up") is commits
