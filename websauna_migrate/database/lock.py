@@ -16,7 +16,6 @@ raises them.
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from websauna_migrate.database.errors import LockTimeout, LockUnreachable
 from websauna_migrate.database.lock_base import no_lock
 from websauna_migrate.database.lock_file import file_lock
 from websauna_migrate.database.lock_server import server_lock
+from websauna_migrate.database.waiting import pauses
 from websauna_migrate.exceptions import reason_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from websauna_migrate.database.lock_base import LockHolder, RunLock
 
 DEFAULT_TIMEOUT = 300.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 log = logging.getLogger(__name__)
 
@@ -77,16 +76,13 @@ def run_lock(
 
 
 def _wait(lock: RunLock, timeout: float, on_wait: Callable[[LockHolder | None, float], None] | None) -> None:
-    start = time.monotonic()
-    pause = FIRST_PAUSE
-    while not lock.try_to_take():
-        waited = time.monotonic() - start
-        if waited >= timeout:
-            raise LockTimeout(lock.database, timeout, lock.holder())
+    for waited in pauses(timeout):
+        if lock.try_to_take():
+            return
         if on_wait is not None:
             on_wait(lock.holder(), waited)
-        time.sleep(min(pause, timeout - waited))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+    if not lock.try_to_take():
+        raise LockTimeout(lock.database, timeout, lock.holder())
 
 
 def _open(engine: Engine, schema: str | None, lock_url: URL | None) -> RunLock:

@@ -63,14 +63,19 @@ _OF_FILES: Mapping[int | None, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT)
 
 def remedy_for(error: BaseException) -> str | None:
     """Return what to do about an error of the database that no script can fix, None for others."""
+    if isinstance(error, OSError):
+        return _OF_FILES.get(error.errno)
+    return next((_REMEDIES[code] for code in codes_of(error) if code in _REMEDIES), None)
+
+
+def codes_of(error: BaseException) -> Iterator[object]:
+    """Yield what identifies an error of the database: the code of the server, where it has one, or its text.
+
+    Other errors have none.
+    """
     said = getattr(error, "orig", None)
     if said is None:
-        return _OF_FILES.get(error.errno) if isinstance(error, OSError) else None
-    return next((_REMEDIES[code] for code in _codes(said) if code in _REMEDIES), None)
-
-
-def _codes(said: BaseException) -> Iterator[object]:
-    """Yield what identifies an error of a driver: the code of the server, where it has one, or its text."""
+        return
     for name in ("sqlstate", "pgcode", "errno"):
         yield getattr(said, name, None)
     for value in said.args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def add_upgrade_arguments(parser: ArgumentParser) -> None:
         help="dump the database to FILE first, and upgrade only when the dump is complete; FILE is written only when "
         "there is something to upgrade",
     )
+    _add_wait(parser)
 
 
 def add_downgrade_arguments(parser: ArgumentParser) -> None:
@@ -76,6 +78,7 @@ def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``status``."""
     parser.add_argument("--check", action="store_true", help="exit with 1 unless all histories are up to date")
     add_format(parser)
+    _add_wait(parser)
 
 
 def add_plan_arguments(parser: ArgumentParser) -> None:
@@ -134,6 +137,24 @@ def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
     parser.add_argument("revision", nargs=nargs, default=default, help="a revision identifier, heads or base")
     _add_sql(parser)
     _add_tag(parser)
+
+
+def _add_wait(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long for a database server that does not answer yet",
+    )
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that ``text`` says; 0 or more."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError
+    return value
 
 
 def _add_sql(parser: ArgumentParser) -> None:
