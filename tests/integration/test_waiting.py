@@ -30,10 +30,13 @@ def test_a_server_that_answers_later_is_waited_for(own_postgresql):
 
 
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
-@pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"database": "nowhere"}])
-def test_a_server_that_refuses_is_not_asked_again(request, name, wrong):
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"password": "wrong"}, "check the user and the password"), ({"database": "nowhere"}, "create the database")],
+)
+def test_a_server_that_refuses_is_not_asked_again(request, name, wrong, told):
     url = request.getfixturevalue(name).new_database(password=True).set(**wrong)
-    with pytest.raises(DatabaseUnreachable):
+    with pytest.raises(DatabaseUnreachable, match=told):
         wait_for_server(Database(url, "app.ini"), 60, lambda error, _seconds: pytest.fail(str(error)))
 
 

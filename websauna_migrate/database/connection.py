@@ -16,12 +16,14 @@ from sqlalchemy.pool import NullPool
 
 from websauna_migrate.database.drivers import how_to_install, is_asynchronous, other_name, synchronous
 from websauna_migrate.database.errors import DatabaseUnreachable
+from websauna_migrate.database.refusals import refusal_of
 from websauna_migrate.database.sqlite import begin_for_real, sqlite_path
 from websauna_migrate.exceptions import SettingsError, reason_of
 from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from typing import Protocol
 
     from sqlalchemy.engine import Connection, Engine
@@ -102,7 +104,7 @@ class Database:
         try:
             connection = engine.connect()
         except DBAPIError as error:
-            raise DatabaseUnreachable(self.shown, reason_of(error), **_missing_folder(self.url)) from error
+            raise _unreachable(self, error) from error
         except UnicodeError:
             reason = "its driver cannot encode the user name or the password"
             raise InvalidDatabaseUrl(self.origin, reason, remedy="use other characters") from None  # shows one of them
@@ -171,14 +173,22 @@ def _unusable_options(database: Database, error: Exception) -> SettingsError:
     return SettingsError(f"{database.origin}: {named} cannot be used: {reason}", "correct it, or remove it")
 
 
-def _missing_folder(url: URL) -> dict[str, str]:
-    """Return the remedy where the folder of a SQLite file is missing, which SQLite does not tell."""
-    path = sqlite_path(url) if url.get_backend_name() == "sqlite" else None
-    if path is None:
-        return {}
+def _unreachable(database: Database, error: DBAPIError) -> DatabaseUnreachable:
+    where = (database.shown, reason_of(error))
+    path = sqlite_path(database.url) if database.url.get_backend_name() == "sqlite" else None
+    if path is not None:
+        return DatabaseUnreachable(*where, _missing_folder(path))
+    refusal = refusal_of(error)
+    if refusal is None:
+        return DatabaseUnreachable(*where)
+    return DatabaseUnreachable(*where, refusal.remedy, is_refused=refusal.final)
+
+
+def _missing_folder(path: Path) -> str:
+    """Return what to do about a SQLite file that cannot be opened; SQLite does not tell that its folder is missing."""
     if not path.parent.is_dir():
-        return {"remedy": f"the folder {path.parent} does not exist: create it, or correct sqlalchemy.url"}
-    return {"remedy": "check sqlalchemy.url, and that this user may write to the file and its folder"}
+        return f"the folder {path.parent} does not exist: create it, or correct sqlalchemy.url"
+    return "check sqlalchemy.url, and that this user may write to the file and its folder"
 
 
 def shown(url: URL) -> str:

@@ -70,11 +70,22 @@ class LockUnreachable(LockError, ConnectionError):
 
 
 class DatabaseUnreachable(RunError, ConnectionError):
-    """The connection to the database fails. ``url`` is without its password."""
+    """The connection to the database fails. ``url`` is without its password.
 
-    def __init__(self, url: str, reason: str, remedy: str = "check that the server runs, and sqlalchemy.url") -> None:
+    ``is_refused`` where the server answers, and will not let this user in or has no such database.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        remedy: str = "check that the server runs, and sqlalchemy.url",
+        *,
+        is_refused: bool = False,
+    ) -> None:
         self.url = url
         self.reason = reason
+        self.is_refused = is_refused
         super().__init__(f"cannot connect to {url}: {reason}", remedy)
 
 

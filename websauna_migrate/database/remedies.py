@@ -10,7 +10,6 @@ _SCHEMA = "create the schema, or correct its name in the script or in the search
 _PRIMARY = "connect to the primary server, or let it write again"
 _DISK = "free disk space on the database server"
 _MEMORY = "give the database server more memory, or reduce what its sessions use"
-_CONNECTIONS = "close connections that nothing uses, or raise the limit of the server"
 
 _SEE_POSTGRESQL = (
     "SELECT pid, usename, application_name, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL "
@@ -35,7 +34,6 @@ _POSTGRESQL: Mapping[object, str] = {
     "42501": _RIGHT,
     "53100": _DISK,
     "53200": _MEMORY,
-    "53300": _CONNECTIONS,
     "55P03": _LOCKED_IN_POSTGRESQL,
     "57014": f"raise statement_timeout for this user if that ended it, or {_LOCKED_IN_POSTGRESQL}",
 }
@@ -46,7 +44,6 @@ _MYSQL: Mapping[object, str] = {
     **dict.fromkeys((1290, 1792, 1836), f"{_PRIMARY}; if the message names another option, change that"),
     **dict.fromkeys((3, 1021, 1026, 1114), _DISK),
     **dict.fromkeys((1037, 1038, 1041), _MEMORY),
-    1040: _CONNECTIONS,
     1317: "find out who killed the statement",
 }
 _SQLITE: Mapping[object, str] = {

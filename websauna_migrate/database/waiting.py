@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import DatabaseUnreachable
-from websauna_migrate.database.remedies import codes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
     from websauna_migrate.database.connection import Database
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
-
-# Answers of a server that will not change by themselves: no such user, wrong password, no such database.
-_REFUSALS = {"28000", "28P01", "3D000", "42501", 1044, 1045, 1049, 1698}
-# psycopg2 has no code for an error of the connection.
-_REFUSALS_IN_WORDS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
 
 
 def pauses(timeout: float) -> Iterator[float]:
@@ -45,7 +39,7 @@ def wait_for_server(
         try:
             _connect(database)
         except DatabaseUnreachable as error:
-            if _is_refusal(error):
+            if error.is_refused:
                 raise
             on_wait(error, waited)
         else:
@@ -56,9 +50,3 @@ def wait_for_server(
 def _connect(database: Database) -> None:
     with database.connected(writes=False):
         pass
-
-
-def _is_refusal(error: DatabaseUnreachable) -> bool:
-    said = error.__cause__
-    refused = said is not None and not _REFUSALS.isdisjoint(codes_of(said))
-    return refused or any(words in error.reason for words in _REFUSALS_IN_WORDS)
