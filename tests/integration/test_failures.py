@@ -337,6 +337,37 @@ def test_a_revision_that_reads_cannot_be_written_as_sql_unless_it_is_guarded(sho
     shop.ok("upgrade")
 
 
+def test_the_parameters_of_a_statement_are_written_as_sql(shop):
+    work = """thing = sa.table('thing', sa.column('id', sa.Integer), sa.column('name', sa.String))
+    execute = op.get_bind().execute
+    execute(sa.text('UPDATE thing SET name = :name WHERE id = :id'), {'name': "it's", 'id': 1})
+    execute(thing.insert(), [{'id': 2, 'name': 'two'}, {'id': 3, 'name': 'three'}])
+    execute(thing.update().where(thing.c.id == 2), {'name': 'deux'})"""
+    revise(shop.app / "alembic", "aaa1", upgrade=work)
+    written = shop.ok("upgrade", "--sql")
+    for statement in (
+        "UPDATE thing SET name = 'it''s' WHERE id = 1;",
+        "INSERT INTO thing (id, name) VALUES (2, 'two');",
+        "INSERT INTO thing (id, name) VALUES (3, 'three');",
+        "UPDATE thing SET name='deux' WHERE thing.id = 2;",
+    ):
+        assert statement in written
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "op.get_bind().execute(thing.delete().where(thing.c.id == sa.bindparam('which')), {'which': 1})",
+        "op.execute(sa.text('UPDATE thing SET id = :which'))",
+        "op.execute('UPDATE thing SET id = :which')",
+        "op.get_bind().execute(sa.text('UPDATE thing SET id = :which'))",
+    ],
+)
+def test_a_parameter_that_cannot_be_written_as_sql_is_named(shop, work):
+    revise(shop.app / "alembic", "aaa1", upgrade=f"thing = sa.table('thing', sa.column('id'))\n    {work}")
+    assert "which" in shop.fails("upgrade", "--sql")
+
+
 def test_an_error_of_the_database_that_has_no_remedy_of_ours_is_one_line(shop):
     revise(shop.app / "alembic", "aaa1")
     shop.execute("CREATE TABLE alembic_history_shop (version_num TEXT, more TEXT NOT NULL)")

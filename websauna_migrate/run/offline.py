@@ -13,6 +13,7 @@ from websauna_migrate.revisions.plan import packages_meant, plan_stamp
 from websauna_migrate.revisions.symbols import parse_symbol, resolve
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.failures import UNDOES_DDL, refuse_own_transactions
+from websauna_migrate.run.parameters import keep_parameters
 from websauna_migrate.run.steps import run_script
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def write_sql(
         refuse_own_transactions(plan, app.url.get_backend_name())
     environments = open_all(app, plan, None, output, cmd_opts)
     for environment in environments.values():
+        keep_parameters(environment.migration)
         if not environment.rows:  # the table is made here; of one that exists nobody can look at the width
             require_room_in_new(environment.table, [id_ for step in environment.steps for id_ in step.new_rows])
     if one_transaction and plan.steps:
