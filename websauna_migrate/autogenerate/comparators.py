@@ -19,6 +19,7 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
@@ -331,3 +332,4 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
+    plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.autogenerate.invalid_indexes import tables_with_invalid_indexes
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.spelling import check_constraints, default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
@@ -84,7 +85,7 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
         for schema, tables in wanted.items():
             shown = read_tables(context.inspector, schema, tables)
             same = (name for name in shown if is_same(tables[name], shown[name], dialect))
-            unchanged.update(TableName(schema, name) for name in same)
+            unchanged.update({TableName(schema, name) for name in same} - tables_with_invalid_indexes(context).keys())
             there = context.inspector.get_table_names(schema)
             if not any(context.run_name_filters(name, "table", {"schema_name": schema}) for name in there):
                 schemas.discard(schema)

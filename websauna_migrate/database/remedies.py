@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator, Mapping
 
 _RIGHT = "grant that right to the user of sqlalchemy.url"
@@ -54,6 +55,8 @@ _SQLITE: Mapping[object, str] = {
     "disk I/O error": "check the disk that the file is on, and its free space",
     "unable to open database file": "make the file and its folder writable for this user",
 }
+_EXISTS = ("42P06", "42P07", "42701", "42710", 1050, 1060, 1061)  # PostgreSQL; MySQL and MariaDB
+_SQLITE_EXISTS = re.compile(r"(table|view|index) .* already exists$|there is already |duplicate column name: ")
 _REMEDIES: Mapping[object, str] = {**_POSTGRESQL, **_MYSQL, **_SQLITE}
 _OF_FILES: Mapping[int | None, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space on this machine")
 
@@ -63,6 +66,11 @@ def remedy_for(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return _OF_FILES.get(error.errno)
     return next((_REMEDIES[code] for code in codes_of(error) if code in _REMEDIES), None)
+
+
+def is_there_already(error: BaseException) -> bool:
+    """Tell whether the database refused a statement because what it creates exists."""
+    return any(code in _EXISTS or _SQLITE_EXISTS.match(str(code)) for code in codes_of(error))
 
 
 def codes_of(error: BaseException) -> Iterator[object]:

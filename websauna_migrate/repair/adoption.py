@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Table, inspect
 from sqlalchemy.schema import DropTable
 
-from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
-from websauna_migrate.database.reflection import table_names
 from websauna_migrate.database.version_tables import read_version_table
 from websauna_migrate.exceptions import RunError, command, listed, summed
 from websauna_migrate.packages.package import TableName, named_table
-from websauna_migrate.repair.ahead import created_ahead, match_ahead
+from websauna_migrate.repair.traces import is_behind, match_ahead
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
@@ -174,12 +172,10 @@ def _match_ahead(
     replayer: Replayer,
 ) -> Match | None:
     """Return the revision that the tables match where what is pending after ``heads`` is in the database already."""
-    with reading(connection):
-        tables = table_names(connection, {None, *(name.schema for name in app.ownership.of(history.packages))})
-    if not created_ahead(app.graph(), heads, history.package, tables):
+    graph, rows = app.graph().histories[history.package], heads[history.package]
+    if not is_behind(graph, rows):
         return None
-    replay = replayer.find_matches(history, connection)
-    return match_ahead(app.graph().histories[history.package], heads[history.package], replay)
+    return match_ahead(graph, rows, replayer.find_matches(history, connection))
 
 
 def _matching(history: History, old: VersionTable | None, replay: Replay) -> tuple[tuple[str, ...], str]:

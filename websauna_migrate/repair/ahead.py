@@ -1,43 +1,69 @@
-"""What pending revisions create and is in the database already, so that an upgrade would fail."""
+"""Finds revisions that the database is ahead of, or has nothing of, though the history table says otherwise."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.database.reflection import row_count
+from websauna_migrate.repair.findings import outcome
+from websauna_migrate.repair.misrecorded import AlreadyApplied, HalfApplied, Inserted
+from websauna_migrate.repair.traces import is_behind, match_ahead, tables_ahead, traces_ahead, traces_lost
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from websauna_migrate.packages.package import TableName
-    from websauna_migrate.repair.replay import Match, Replay
-    from websauna_migrate.revisions.graph import Graph
-    from websauna_migrate.revisions.history import HistoryGraph
-    from websauna_migrate.revisions.scripts import Revision
-
-
-def created_ahead(
-    graph: Graph, rows: Mapping[str, Sequence[str]], package: str, tables: Collection[TableName]
-) -> dict[TableName, Revision]:
-    """Return those of ``tables`` that a pending revision of ``package`` creates and no applied one, of any package.
-
-    Nothing where it cannot be told what is applied, or nothing is.
-    """
-    history = graph.histories[package]
-    if not rows[package] or wrong_rows(history, rows[package]):
-        return {}
-    done = applied(history, rows[package])
-    pending = [revision for id_, revision in history.revisions.items() if id_ not in done]
-    there = {name: revision for name, revision in created_tables(pending).items() if name in tables}
-    for other in graph.histories.values() if there else ():
-        for name in created_tables([other.revisions[id_] for id_ in applied(other, rows[other.package])]):
-            there.pop(name, None)
-    return there
+    from websauna_migrate.packages.package import History
+    from websauna_migrate.repair.case import Case
+    from websauna_migrate.repair.findings import Finding
+    from websauna_migrate.repair.replay import Replay
+    from websauna_migrate.repair.traces import Trace
 
 
-def match_ahead(history: HistoryGraph, rows: Sequence[str], replay: Replay) -> Match | None:
-    """Return the first revision after ``rows`` that the tables match; revisions that change no table come after it."""
-    done = applied(history, rows)
-    return next((match for match in reversed(replay.exact) if applied(history, match.revisions) > done), None)
+def find_misrecorded(case: Case, history: History) -> Iterator[Finding]:
+    """Compare the database with the revisions before and after the one that the history table says it is at."""
+    graph, rows = case.graph.histories[history.package], case.rows[history.package]
+    behind = is_behind(graph, rows)
+    if not rows or wrong_rows(graph, rows) or not (behind or case.lacks_something(history)):
+        return
+    replay = case.replayer.find_matches(history, case.connection)
+    match = match_ahead(graph, rows, replay) if behind else None
+    traces = _traces(case, history, replay) if behind else ()
+    if match is not None:
+        parts = frozenset(part for trace in traces for part in trace.there)
+        why = f"the tables match revision {match}{replay.limits}"
+        yield AlreadyApplied(history.package, history.history_table, rows, parts, match.revisions, (), why)
+        return
+    yield from _ahead(case, history, traces, replay)
+    for trace in traces_lost(graph, rows, replay):
+        revision = graph.revisions[trace.revision]
+        yield Inserted(history.package, history.history_table, rows, revision, trace.missing or frozenset())
+
+
+def _traces(case: Case, history: History, replay: Replay) -> Sequence[Trace]:
+    graph, rows = case.graph.histories[history.package], case.rows[history.package]
+    traces = traces_ahead(graph, rows, replay)
+    return tables_ahead(case.graph, case.rows, history.package, case.tables) if traces is None else traces
+
+
+def _ahead(case: Case, history: History, traces: Iterable[Trace], replay: Replay) -> Iterator[Finding]:
+    graph, rows = case.graph.histories[history.package], case.rows[history.package]
+    done = applied(graph, rows)
+    for trace in traces:
+        if trace.missing != frozenset():
+            yield _half_applied(case, history, trace, replay)
+            continue
+        before = tuple(id_ for id_ in graph.before[trace.revision] if id_ not in done)
+        target, why = (trace.revision,), outcome(replay)
+        yield AlreadyApplied(history.package, history.history_table, rows, trace.there, target, before, why)
+        done |= applied(graph, target)
+
+
+def _half_applied(case: Case, history: History, trace: Trace, replay: Replay) -> HalfApplied:
+    revision = case.graph.histories[history.package].revisions[trace.revision]
+    tables = sorted({part.table for part in trace.there if not part.text}, key=str)
+    only_tables = {part.table for part in trace.there} == set(tables)
+    counted = tuple((name, row_count(case.connection, name)) for name in tables if only_tables)
+    drop: Sequence[str] = case.drop(*tables) if counted else ()
+    return HalfApplied(history.package, revision, trace, counted, tuple(drop), replay)

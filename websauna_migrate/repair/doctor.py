@@ -6,14 +6,12 @@ Reads only. To tell which revision a database looks like, the scripts are run in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import reading
-from websauna_migrate.database.drop_order import drop_statements
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import invalid_indexes, row_count, search_path, table_names
 from websauna_migrate.database.version_tables import find_version_tables, read_version_table
@@ -22,11 +20,10 @@ from websauna_migrate.packages.histories import DEFAULT_FOLDER, foreign_historie
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
 from websauna_migrate.packages.selection import is_installed
 from websauna_migrate.repair.adoption import propose, share_of
-from websauna_migrate.repair.ahead import created_ahead, match_ahead
+from websauna_migrate.repair.ahead import find_misrecorded
+from websauna_migrate.repair.case import Case, is_history
 from websauna_migrate.repair.findings import (
-    AlreadyApplied,
     BrokenIndex,
-    HalfApplied,
     ManyHeads,
     NoRevisionFiles,
     Overlapping,
@@ -36,10 +33,10 @@ from websauna_migrate.repair.findings import (
     Unstamped,
 )
 from websauna_migrate.repair.left_tables import Orphan, PlainTable, PlainTableOfNobody
+from websauna_migrate.repair.models import models_match
 from websauna_migrate.repair.replay import Replayer
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.errors import OverlappingRevisions
-from websauna_migrate.revisions.graph import Graph
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
@@ -47,8 +44,6 @@ from websauna_migrate.run.errors import PLAIN, RunInterrupted
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.version_tables import VersionTable
@@ -59,31 +54,6 @@ if TYPE_CHECKING:
     from websauna_migrate.scratch.places import ScratchPlaces
 
 _WORDS = 8  # of a table's name, with a dot or an underscore between each two
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """What was read of the application and its database."""
-
-    app: Application
-    connection: Connection
-    graph: Graph
-    tables: frozenset[TableName]
-    rows: Mapping[str, tuple[str, ...]]
-    version_tables: tuple[VersionTable, ...]
-    replayer: Replayer
-
-    def own_tables(self, history: History) -> frozenset[TableName]:
-        """Return the tables in the database that are models or creations of ``history``."""
-        created = created_tables(self.graph.histories[history.package].revisions.values()).keys()
-        return self.tables & (self.app.ownership.of(history.packages) | created)
-
-    def unclaimed(self) -> list[TableName]:
-        """Return the tables in the database that no registered package has a model or a script for."""
-        claimed = set().union(*map(self.own_tables, self.app.histories))
-        rest = self.tables - claimed - self.app.ownership.owners.keys()
-        versions = {table.name for table in self.version_tables}
-        return sorted((name for name in rest - versions if not _is_history(name)), key=str)
 
 
 def examine(app: Application, selected: Sequence[Selected], places: ScratchPlaces | None) -> tuple[Finding, ...]:
@@ -103,11 +73,11 @@ def examine(app: Application, selected: Sequence[Selected], places: ScratchPlace
         besides = {*foreign, *registered, *app.ownership.owners}
         versions = find_version_tables(connection, besides, (*schemas, *elsewhere))
         rows = read_heads(connection, app.histories)
-        case = _Case(app, connection, app.graph(), tables, rows, versions, Replayer(app, places))
+        case = Case(app, connection, app.graph(), tables, rows, versions, Replayer(app, places))
         return tuple(_findings(case, [one.history for one in selected]))
 
 
-def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
+def _findings(case: Case, selected: Sequence[History]) -> Iterator[Finding]:
     is_app = case.app.app_package in {name for history in selected for name in history.packages}
     unrecorded = cache(partial(_unrecorded, case))
     for history in selected:
@@ -115,7 +85,7 @@ def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
         yield from _overlapping(case, history)
         yield from unrecorded(history)
         yield from _no_revision_files(case, history)
-        yield from _ahead(case, history)
+        yield from find_misrecorded(case, history)
         yield from _several_heads(case, history)
         yield from _invalid_indexes(case, history)
     if is_app:
@@ -128,7 +98,7 @@ def _findings(case: _Case, selected: Sequence[History]) -> Iterator[Finding]:
 # --- one history -----------------------------------------------------------------------------------------------
 
 
-def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
+def _unknown_revisions(case: Case, history: History) -> Iterator[Finding]:
     unknown = sorted(set(case.rows[history.package]) - case.graph.histories[history.package].revisions.keys())
     if not unknown:
         return
@@ -136,46 +106,32 @@ def _unknown_revisions(case: _Case, history: History) -> Iterator[Finding]:
     yield UnknownRevisions(history.package, history.history_table, tuple(unknown), replay)
 
 
-def _overlapping(case: _Case, history: History) -> Iterator[Finding]:
+def _overlapping(case: Case, history: History) -> Iterator[Finding]:
     for error in wrong_rows(case.graph.histories[history.package], case.rows[history.package]):
         if isinstance(error, OverlappingRevisions):
             yield Overlapping(history.package, history.history_table, error.rows, error.heads)
 
 
-def _unrecorded(case: _Case, history: History) -> tuple[Finding, ...]:
+def _unrecorded(case: Case, history: History) -> tuple[Finding, ...]:
     """Find tables that ``history`` has in the database and that its own history table says nothing of."""
     return tuple(_plain_table(case, history)) or tuple(_unstamped(case, history))
 
 
-def _unstamped(case: _Case, history: History) -> Iterator[Finding]:
-    own, revisions = case.own_tables(history), case.graph.histories[history.package].revisions
+def _unstamped(case: Case, history: History) -> Iterator[Finding]:
+    own, graph = case.own_tables(history), case.graph.histories[history.package]
+    revisions = graph.revisions
     # Tables that a script makes with SQL of its own are known only when it has run.
     if case.rows[history.package] or not (own or (revisions and case.unclaimed())):
         return
     replay = case.replayer.find_matches(history, case.connection)
-    found = tuple(sorted(own | replay.found, key=str))
+    found = tuple(sorted(own | replay.here.keys(), key=str))
     if found:
-        yield Unstamped(history.package, history.history_table, found, replay if revisions else None)
+        unsure = revisions and not any(match.revisions for match in replay.exact)
+        heads = graph.heads if unsure and models_match(case.app, history, case.connection) else ()
+        yield Unstamped(history.package, history.history_table, found, replay if revisions else None, heads)
 
 
-def _ahead(case: _Case, history: History) -> Iterator[Finding]:
-    """Find tables that pending revisions are to create."""
-    package, rows = history.package, case.rows[history.package]
-    there = created_ahead(case.graph, case.rows, package, case.tables)
-    if not there:
-        return
-    replay = case.replayer.find_matches(history, case.connection)
-    match = match_ahead(case.graph.histories[package], rows, replay)
-    if match is not None:
-        yield AlreadyApplied(package, history.history_table, rows, tuple(sorted(there, key=str)), match)
-        return
-    for revision in {maker.id: maker for maker in there.values()}.values():
-        tables = sorted((name for name, maker in there.items() if maker.id == revision.id), key=str)
-        counted = tuple((name, row_count(case.connection, name)) for name in tables)
-        yield HalfApplied(package, revision, counted, _drop(case, *tables), replay)
-
-
-def _no_revision_files(case: _Case, history: History) -> Iterator[Finding]:
+def _no_revision_files(case: Case, history: History) -> Iterator[Finding]:
     """Find a history that no upgrade makes the tables of. Where these are in the database, it is unstamped."""
     nothing = not case.graph.histories[history.package].revisions and not case.rows[history.package]
     tables = case.app.ownership.of(history.packages)
@@ -186,7 +142,7 @@ def _no_revision_files(case: _Case, history: History) -> Iterator[Finding]:
         )
 
 
-def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
+def _several_heads(case: Case, history: History) -> Iterator[Finding]:
     graph = case.graph.histories[history.package]
     if len(graph.heads) > 1:
         done = applied(graph, case.rows[history.package])
@@ -195,7 +151,7 @@ def _several_heads(case: _Case, history: History) -> Iterator[Finding]:
         yield ManyHeads(history.package, heads, frozenset(done.intersection(graph.heads)), installed)
 
 
-def _invalid_indexes(case: _Case, history: History) -> Iterator[Finding]:
+def _invalid_indexes(case: Case, history: History) -> Iterator[Finding]:
     own = case.own_tables(history)
     for index in invalid_indexes(case.connection):
         if index.table in own:
@@ -205,7 +161,7 @@ def _invalid_indexes(case: _Case, history: History) -> Iterator[Finding]:
 # --- tables of other tools and of packages that are gone ---------------------------------------------------------
 
 
-def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
+def _plain_table(case: Case, history: History) -> Iterator[Finding]:
     """Find version tables of Alembic that this history has yet to take over.
 
     One in another schema may be that of the same application there, as with a schema for each tenant.
@@ -222,7 +178,7 @@ def _plain_table(case: _Case, history: History) -> Iterator[Finding]:
             yield PlainTable(history.package, str(table.name), share or rows, history.history_table, here, adoption)
 
 
-def _proposed(case: _Case, history: History, table: VersionTable) -> Adoption | MigrateError:
+def _proposed(case: Case, history: History, table: VersionTable) -> Adoption | MigrateError:
     """Return what adopting would write, or the error that says why it cannot be adopted."""
     try:
         source = None if str(table.name) == PLAIN else str(table.name)
@@ -233,7 +189,7 @@ def _proposed(case: _Case, history: History, table: VersionTable) -> Adoption | 
         return error
 
 
-def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
+def _plain_table_of_nobody(case: Case) -> Iterator[Finding]:
     rows = _plain_rows(case)
     app = case.app.history(case.app.app_package)
     waits = not case.rows[app.package] and case.own_tables(app)
@@ -241,24 +197,24 @@ def _plain_table_of_nobody(case: _Case) -> Iterator[Finding]:
         yield PlainTableOfNobody(None, PLAIN, rows, app.package)
 
 
-def _plain_rows(case: _Case) -> tuple[str, ...]:
+def _plain_rows(case: Case) -> tuple[str, ...]:
     plain = TableName(None, PLAIN)
     return next((table.rows or () for table in case.version_tables if table.name == plain), ())
 
 
-def _known_anywhere(case: _Case, rows: Sequence[str]) -> bool:
+def _known_anywhere(case: Case, rows: Sequence[str]) -> bool:
     return bool(rows) and any(share_of(case.graph, package, rows) for package in case.graph.histories)
 
 
-def _orphan_histories(case: _Case) -> Iterator[Finding]:
+def _orphan_histories(case: Case) -> Iterator[Finding]:
     registered = {history.history_table for history in case.app.histories}
-    for name in sorted(table for table in case.tables if _is_history(table) and table.name not in registered):
+    for name in sorted(table for table in case.tables if is_history(table) and table.name not in registered):
         found = read_version_table(case.connection, name)
         rows = found.rows if found is not None and found.rows is not None else ()
         yield _orphan(case, name, rows)
 
 
-def _orphan(case: _Case, name: TableName, rows: tuple[str, ...]) -> Finding:
+def _orphan(case: Case, name: TableName, rows: tuple[str, ...]) -> Finding:
     package = _package_of(case, name)
     left, certain = _left_behind(case, package)
     return Orphan(
@@ -268,17 +224,12 @@ def _orphan(case: _Case, name: TableName, rows: tuple[str, ...]) -> Finding:
         is_registered=package is not None and package in case.app.packages,
         left=tuple((table, row_count(case.connection, table)) for table in left),
         is_certain=certain,
-        drop_all=_drop(case, *left, name),
-        drop_table=_drop(case, name),
+        drop_all=case.drop(*left, name),
+        drop_table=case.drop(name),
     )
 
 
-def _drop(case: _Case, *tables: TableName) -> tuple[str, ...]:
-    with reading(case.connection):
-        return tuple(drop_statements(case.connection, tables))
-
-
-def _left_behind(case: _Case, package: str | None) -> tuple[list[TableName], bool]:
+def _left_behind(case: Case, package: str | None) -> tuple[list[TableName], bool]:
     """Return the tables that ``package`` left, and whether they are known to be its own."""
     folders = tuple(folder / DEFAULT_FOLDER / "versions" for folder in package_folders(package)) if package else ()
     folders = tuple(folder for folder in folders if folder.is_dir())
@@ -294,7 +245,7 @@ def _history_in(package: str, folders: tuple[Path, ...]) -> History:
     return History(package, (package,), folders[0].parent, folders, history_table_name(package))
 
 
-def _package_of(case: _Case, name: TableName) -> str | None:
+def _package_of(case: Case, name: TableName) -> str | None:
     """Return the package that keeps its revisions in the table ``name``: a registered one, or one that is installed."""
     registered = [package for package in case.app.packages if history_table_name(package) == name.name]
     words = name.name.removeprefix(TABLE_PREFIX).split("_")
@@ -304,10 +255,6 @@ def _package_of(case: _Case, name: TableName) -> str | None:
         "".join(map("".join, zip(words, (*gaps, ""), strict=True))) for gaps in product("._", repeat=len(words) - 1)
     )
     return next((package for package in names if package_folders(package)), None)
-
-
-def _is_history(name: TableName) -> bool:
-    return name.schema is None and name.name.startswith(TABLE_PREFIX)
 
 
 def tables_to_lose(
@@ -328,13 +275,13 @@ def tables_to_lose(
 # --- models and requirements -------------------------------------------------------------------------------------
 
 
-def _ownerless_tables(case: _Case) -> Iterator[Finding]:
+def _ownerless_tables(case: Case) -> Iterator[Finding]:
     for problem in case.app.ownership.problems:
         yield Ownerless(None, problem)
 
 
 def _unmet_requirements(
-    case: _Case, packages: Collection[str], unrecorded: Callable[[History], Sequence[Finding]]
+    case: Case, packages: Collection[str], unrecorded: Callable[[History], Sequence[Finding]]
 ) -> Iterator[Finding]:
     for report in case.app.plan_selected(case.rows, ()).reports:
         if report.problem == "unmet-requirement" and report.package in packages:

@@ -21,6 +21,7 @@ Problem = Literal[
     "unstamped",
     "already-applied",
     "half-applied",
+    "inserted-revision",
     "no-revision-files",
     "invalid-index",
     "several-heads",
@@ -113,7 +114,10 @@ class Overlapping(Finding):
 
 @dataclass(frozen=True, slots=True)
 class Unstamped(Finding):
-    """The history table ``table`` is empty and ``found`` exist. ``replay`` is None where there are no revisions yet."""
+    """The history table ``table`` is empty and ``found`` exist. ``replay`` is None where there are no revisions yet.
+
+    ``heads`` are the revisions that the models stand for, where the tables match these and no revision.
+    """
 
     problem = "unstamped"
     reason = "an upgrade would create the tables that are there already, and fail"
@@ -122,12 +126,15 @@ class Unstamped(Finding):
     table: str
     found: tuple[TableName, ...]
     replay: Replay | None
+    heads: tuple[str, ...] = ()
 
     @property
     def detail(self) -> str:
         """What was found."""
         tables = ", ".join(map(str, self.found))
         why = f"{self.package} has no revisions yet" if self.replay is None else outcome(self.replay)
+        if self.replay is not None and self.heads:
+            why = f"the tables match the models, but {beside_scripts(self.replay, self.heads)}"
         return f"{self.table} holds no revision, but there are the tables {tables}; {why}"
 
     @property
@@ -139,6 +146,8 @@ class Unstamped(Finding):
                 f"'revision --autogenerate', then run ",
                 command(self.package, "stamp", "heads"),
             )
+        if self.heads:
+            return command(self.package, "stamp", *self.heads)
         exact = next((match for match in self.replay.exact if match.revisions), None)
         if exact is not None:
             return command(self.package, "stamp", *exact.revisions)
@@ -149,62 +158,6 @@ class Unstamped(Finding):
                 command(self.package, "stamp", *closest),
             )
         return "Change the tables to match a revision, or choose the revision yourself and write it with stamp."
-
-
-@dataclass(frozen=True, slots=True)
-class AlreadyApplied(Finding):
-    """``found`` exist and are to be created by a pending revision; all tables are as those of ``match``."""
-
-    problem = "already-applied"
-    reason = "an upgrade would create the tables again, and fail"
-
-    package: str
-    table: str
-    rows: tuple[str, ...]
-    found: tuple[TableName, ...]
-    match: Match
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        tables = ", ".join(map(str, self.found))
-        return (
-            f"{self.table} is at {', '.join(self.rows)}, but there are the tables {tables}, which pending revisions "
-            f"create; the tables match revision {self.match}"
-        )
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        return command(self.package, "stamp", *self.match.revisions)
-
-
-@dataclass(frozen=True, slots=True)
-class HalfApplied(Finding):
-    """The tables ``found`` of a pending ``revision`` exist, with the numbers of rows; no later revision is matched."""
-
-    problem = "half-applied"
-    reason = AlreadyApplied.reason
-
-    package: str
-    revision: Revision
-    found: tuple[tuple[TableName, int], ...]
-    drop: tuple[str, ...]
-    replay: Replay
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        tables = ", ".join(f"{name} ({count} rows)" for name, count in self.found)
-        return f"revision {self.revision.id} is pending, but its tables exist: {tables}; {outcome(self.replay)}"
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        if not any(count for _, count in self.found):
-            return f"The tables are empty. Drop them, then upgrade; {by_sql(self.drop)}"
-        stamp = command(self.package, "stamp", self.revision.id)
-        return (f"Run by hand the statements of {self.revision.path} that are missing, then run ", stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +294,14 @@ def outcome(replay: Replay) -> str:
         return f"the tables match revision {same[0]}{also}{replay.limits if replay.stopped else ''}"
     near = "; then ".join(_difference(match) for match in replay.matches[:2])
     return f"the tables match no revision; the closest is {near}{replay.limits}"
+
+
+def beside_scripts(replay: Replay, heads: Sequence[str]) -> str:
+    """Say how the tables that the scripts create differ from those of the database."""
+    match = next((match for match in replay.matches if set(match.revisions) == set(heads)), None)
+    if match is None:
+        return f"they were not compared with {', '.join(heads)}{replay.limits}"
+    return f"the scripts create others, up to {_difference(match)}{replay.limits}"
 
 
 def _difference(match: Match) -> str:

@@ -50,16 +50,25 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tables of a history right after a revision was run."""
+
+    revisions: tuple[str, ...]
+    facts: Mapping[TableName, Facts]
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """The ``matches``, the best first and of equal ones the latest, and why the scripts did not run to their end.
 
-    There is none where no script could be run. ``found`` are the tables of the history that the database has,
-    ``lacks`` what the scratch database did not have of it.
+    There is none where no script could be run. ``here`` are the tables of the history that the database has,
+    ``snapshots`` those of the scratch database after each revision, and ``lacks`` what that one did not have.
     """
 
     matches: tuple[Match, ...]
     stopped: str | None = None
-    found: frozenset[TableName] = frozenset()
+    here: Mapping[TableName, Facts] = field(default_factory=dict)
+    snapshots: tuple[Snapshot, ...] = ()
     lacks: tuple[str, ...] = ()
 
     @property
@@ -72,14 +81,6 @@ class Replay:
         """What makes the answer uncertain, as the end of a sentence; nothing where it is not."""
         lacks = f"; the scratch database lacks {', '.join(self.lacks)}" if self.lacks else ""
         return f"; not all scripts were compared: {self.stopped}{lacks}" if self.stopped else lacks
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The tables of a history right after a revision was run."""
-
-    revisions: tuple[str, ...]
-    facts: Mapping[TableName, Facts]
 
 
 @dataclass(slots=True)
@@ -134,7 +135,8 @@ class Replayer:
         tables = {table for snapshot in recorded.snapshots for table in snapshot.facts}
         with reading(connection):
             here = read_facts(connection, tables | self._app.ownership.of(history.packages))
-        return Replay(ranked(here, recorded.snapshots), recorded.stopped, frozenset(here), recorded.lacks)
+        matches = ranked(here, recorded.snapshots)
+        return Replay(matches, recorded.stopped, here, recorded.snapshots, recorded.lacks)
 
     def _record(self, history: History, connection: Connection) -> _Recorded:
         app = self._app

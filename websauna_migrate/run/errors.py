@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.database.remedies import remedy_for
+from websauna_migrate.database.remedies import is_there_already, remedy_for
 from websauna_migrate.exceptions import (
     MigrateError,
     Remedy,
@@ -37,10 +37,16 @@ def _kept(left: tuple[str, ...], stays: str | None) -> str:
     return f"{_undone(left[0], stays)}; " if left and stays else ""
 
 
-def _what_and_remedy(error: BaseException, fix: str) -> tuple[str, Remedy]:
-    """Return what ``error`` says, and what to do about it: its own remedy, then ``fix`` where it is the script."""
+def _what_and_remedy(error: BaseException, fix: str, package: str) -> tuple[str, Remedy]:
+    """Return what ``error`` says, and what to do about it: its own remedy, then ``fix`` where it is the script.
+
+    What the script creates may be there because the revision of ``package`` was applied before.
+    """
     if isinstance(error, MigrateError):
         return error.what, (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
+    if is_there_already(error):
+        doctor = command(package, "doctor")
+        return cause_of(error), ("find out whether it was applied before with: ", doctor, f"; if it was not, {fix}")
     return cause_of(error), remedy_for(error) or fix
 
 
@@ -72,7 +78,7 @@ class StepFailed(RunError):
         self.left = left
         self.stays = stays
         verb = {"up": "upgrade to", "down": "downgrade of"}[direction]
-        said, remedy = _what_and_remedy(error, f"fix {path}")
+        said, remedy = _what_and_remedy(error, f"fix {path}", package)
         super().__init__(
             f"{verb} {package} {revision} failed: {said}; {_undone(revision, stays)}; {_done_and_left(applied, left)}",
             (*parts_of(remedy), f" and {_AGAIN}"),

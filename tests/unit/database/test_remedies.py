@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.database.remedies import remedy_for
+from websauna_migrate.database.remedies import is_there_already, remedy_for
 
 
 class Said(Exception):
@@ -37,3 +37,19 @@ def test_a_lock_is_told_with_how_to_find_its_holder(said, told):
 @pytest.mark.parametrize("error", [ValueError(28), OSError(2, "x"), SimpleNamespace(orig=Said(["a list"]))])
 def test_what_a_script_can_fix_has_none(error):
     assert remedy_for(error) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "is_there"),
+    [
+        (Said('relation "note" already exists', pgcode="42P07"), True),
+        (Said({"C": "42701"}), True),
+        (Said(1050, "Table 'note' already exists"), True),
+        (sqlite3.OperationalError("index ix already exists"), True),
+        (sqlite3.OperationalError("duplicate column name: price"), True),
+        (sqlite3.OperationalError("no such table: note"), False),
+        (Said(1062, "Duplicate entry '1' for key 'PRIMARY'"), False),
+    ],
+)
+def test_what_exists_already_is_told_from_other_errors(said, is_there):
+    assert is_there_already(DBAPIError("CREATE TABLE note", {}, said)) is is_there

@@ -1,0 +1,125 @@
+"""Findings about revisions whose tables are there and that count as pending, or the other way round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from websauna_migrate.exceptions import Command, Remedy, command
+from websauna_migrate.repair.findings import Finding, by_sql, outcome
+from websauna_migrate.repair.traces import shown
+
+if TYPE_CHECKING:
+    from websauna_migrate.packages.package import TableName
+    from websauna_migrate.repair.replay import Replay
+    from websauna_migrate.repair.traces import Part, Trace
+    from websauna_migrate.revisions.scripts import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyApplied(Finding):
+    """The history table ``table`` is at ``rows``, and the database at ``revisions``; ``parts`` were created since.
+
+    ``before`` are pending revisions that have to be run first, ``why`` is what the tables match.
+    """
+
+    problem = "already-applied"
+    reason = "an upgrade would make these changes again, and fail"
+
+    package: str
+    table: str
+    rows: tuple[str, ...]
+    parts: frozenset[Part]
+    revisions: tuple[str, ...]
+    before: tuple[str, ...]
+    why: str
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        what = f"the database has {shown(self.parts)}, which" if self.parts else "what"
+        return (
+            f"{self.table} is at {', '.join(self.rows)}, but {what} later revisions change, up to "
+            f"{', '.join(self.revisions)}; {self.why}"
+        )
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        stamp = command(self.package, "stamp", *self.revisions)
+        return ("Run ", command(self.package, "upgrade", *self.before), ", then ", stamp) if self.before else stamp
+
+
+@dataclass(frozen=True, slots=True)
+class HalfApplied(Finding):
+    """The database has a part of what the pending ``revision`` creates.
+
+    ``counted`` are the tables that it created, with their numbers of rows, where it has nothing else; ``drop`` are the
+    statements that drop them.
+    """
+
+    problem = "half-applied"
+    reason = "an upgrade would create again what is there, and fail"
+
+    package: str
+    revision: Revision
+    trace: Trace
+    counted: tuple[tuple[TableName, int], ...]
+    drop: tuple[str, ...]
+    replay: Replay
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        rows = "".join(f"; {table} has {count} row(s)" for table, count in self.counted)
+        missing = f"lacks {shown(self.trace.missing)}" if self.trace.missing else ""
+        rest = missing or outcome(self.replay)
+        return f"revision {self.revision.id} is pending, but the database has {shown(self.trace.there)}{rows}; {rest}"
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        if self.counted and not any(count for _, count in self.counted):
+            return f"The tables are empty. Drop them, then upgrade; {by_sql(self.drop)}"
+        return (
+            f"Run the statements of {self.revision.path} that are missing, out of those that this prints: ",
+            statements(self.package, self.revision),
+            "; then run ",
+            command(self.package, "stamp", self.revision.id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted(Finding):
+    """The history table ``table`` is at ``rows``, after ``revision``, and the database has nothing of that one."""
+
+    problem = "inserted-revision"
+    reason = "the revision counts as applied, so no upgrade runs it"
+
+    package: str
+    table: str
+    rows: tuple[str, ...]
+    revision: Revision
+    missing: frozenset[Part]
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        return (
+            f"{self.table} is at {', '.join(self.rows)}, which includes {self.revision.id} ({self.revision.path}), but "
+            f"the database lacks {shown(self.missing)}: the script may have been added after later ones were applied"
+        )
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return (
+            f"Run the statements that this prints, except those about {self.table}: ",
+            statements(self.package, self.revision),
+        )
+
+
+def statements(package: str, revision: Revision) -> Command:
+    """Return the command that prints the SQL of ``revision``."""
+    start = revision.down[0] if revision.down else "base"
+    return command(package, "upgrade", "--sql", f"{start}:{revision.id}")
