@@ -99,3 +99,13 @@ def test_an_x_option_that_resembles_one_of_ours_is_a_warning(lite, name):
 
 def test_an_x_option_of_the_users_own_is_no_warning(lite):
     assert "WARNING" not in lite.run("-x", "tenant=blue", "-x", "action=1", "plan").err
+
+
+def test_a_search_path_whose_first_schema_does_not_exist_fails(tmp_path, postgresql):
+    here = shop(tmp_path, postgresql.new_database())
+    here.ok("upgrade")
+    here.write_ini(url=here.url.update_query_dict({"options": "-csearch_path=nowhere,public"}))
+    assert state_and_code(here) == ("up to date", 1)
+    assert "WARNING: the schema nowhere, " in here.run("status", "--check").err
+    here.execute("CREATE SCHEMA nowhere")
+    assert state_and_code(here) == ("pending", 1)

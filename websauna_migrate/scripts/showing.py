@@ -56,6 +56,7 @@ def heads(options: Namespace, loaded: Loaded) -> int:
 def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
     from websauna_migrate.database.history_table import read_heads
+    from websauna_migrate.database.search_path import first_schema_missing
     from websauna_migrate.revisions.plan import history_state, pending_elsewhere, wrong_rows
     from websauna_migrate.scripts.report import status_json, status_text
 
@@ -64,6 +65,9 @@ def status(options: Namespace, loaded: Loaded) -> int:
     wait_for_server(options, loaded.app)
     with loaded.app.connected(writes=False) as connection:
         rows = read_heads(connection, histories_to_read(loaded))
+        misplaced = first_schema_missing(connection)
+    if misplaced is not None:
+        warn(options, misplaced)
     for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
         warn(options, error)
     states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
@@ -71,13 +75,13 @@ def status(options: Namespace, loaded: Loaded) -> int:
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
-    code = _checked(options, loaded, states) if options.check else 0
+    is_good = not options.check or (_are_good(options, loaded, states) and misplaced is None)
     say_elsewhere(options, loaded, pending_elsewhere(graph, rows, list(states)))
-    return code
+    return 0 if is_good else FAILED
 
 
-def _checked(options: Namespace, loaded: Loaded, states: Mapping[str, HistoryState]) -> int:
-    """Return the exit code of ``status --check``."""
+def _are_good(options: Namespace, loaded: Loaded, states: Mapping[str, HistoryState]) -> bool:
+    """Tell whether ``status --check`` finds nothing to do; warn of histories without revisions."""
     missing = [
         one.history
         for one in loaded.selected
@@ -85,8 +89,7 @@ def _checked(options: Namespace, loaded: Loaded, states: Mapping[str, HistorySta
     ]
     for history in missing:
         warn(options, _without_revisions(history))
-    good = not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
-    return 0 if good else FAILED
+    return not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
 
 
 def _without_revisions(history: History) -> RevisionError:
