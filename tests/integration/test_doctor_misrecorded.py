@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_an_upgrade_over_what_is_there_already_leads_to_doctor_and_to_the_end(he
     assert "packages=shop doctor; if it was not, fix " in here.run("upgrade").err
     (found,) = findings(here)
     assert (found["problem"], found["package"]) == ("already-applied", "shop")
-    assert "has table note, which later revisions change, up to bbb2; the tables match revision bbb2" in found["detail"]
+    assert "but the database has table note, as after bbb2; the tables match revision bbb2" in found["detail"]
     follow(here, found)
     assert here.ok("current") == "bbb2\n"
     here.ok("upgrade")
@@ -63,7 +64,7 @@ def test_columns_and_indexes_that_are_there_already_are_found_whatever_else_diff
     lite.execute("UPDATE alembic_history_shop SET version_num = 'bbb2'", "CREATE INDEX mine ON thing (id)")
     (found,) = findings(lite)
     assert (found["problem"], found["package"]) == ("already-applied", "shop")
-    assert "the database has thing: column price, thing: index (price), which" in found["detail"]
+    assert "the database has thing: column price, thing: index (price), as after ccc3; " in found["detail"]
     follow(lite, found)
     assert lite.ok("current") == "ccc3\n"
     assert findings(lite) == []
@@ -111,11 +112,35 @@ def test_a_revision_that_failed_in_the_middle_is_completed_as_the_remedy_says(tm
     assert "packages=shop doctor" in here.run("upgrade").err
     (found,) = findings(here)
     assert (found["problem"], found["package"]) == ("half-applied", "shop")
-    assert "ccc3 is pending, but the database has thing: column price; lacks thing: index (price)" in found["detail"]
+    assert "ccc3 is pending, but the database has thing: column price; it lacks thing: index (price)" in found["detail"]
     (_, index) = statements(here, found)
     here.execute(index)
     follow(here, {"remedy": found["remedy"].partition("then run ")[2]})
     assert findings(here) == []
+
+
+def test_drops_of_a_revision_that_failed_in_the_middle_are_completed_as_the_remedy_says(tmp_path, mariadb):
+    here = shop(tmp_path, mariadb.new_database())
+    here.add_app("shop", THING.replace("    name = Column(String(20), unique=True)\n", ""))
+    revise(here.app / "alembic", "ccc3", "bbb2", "op.drop_table('note'); op.drop_column('thing', 'name')")
+    here.ok("upgrade", "bbb2")
+    here.execute("DROP TABLE note")
+    assert "packages=shop doctor" in here.run("upgrade").err
+    (found,) = findings(here)
+    assert (found["problem"], found["package"]) == ("half-applied", "shop")
+    assert "the database lacks table note; it has thing: column name" in found["detail"]
+    (_, column) = statements(here, found)
+    here.execute(column)
+    follow(here, {"remedy": found["remedy"].partition("then run ")[2]})
+    assert findings(here) == []
+
+
+def test_without_a_replay_tables_of_pending_revisions_are_found(lite):
+    lite.ok("upgrade", "aaa1")
+    lite.execute("CREATE TABLE note (id INTEGER)")
+    (found,) = json.loads(lite.run("doctor", "--no-replay", "--format", "json").out)
+    assert found["problem"] == "half-applied"
+    assert "the database has table note; note has 0 row(s); it was not determined" in found["detail"]
 
 
 def test_an_empty_table_of_a_revision_that_failed_is_dropped_by_the_remedy(lite):
@@ -126,7 +151,7 @@ def test_an_empty_table_of_a_revision_that_failed_is_dropped_by_the_remedy(lite)
     assert found["remedy"] == "The tables are empty. Drop them, then upgrade; run this SQL: DROP TABLE note;"
     lite.execute("INSERT INTO note VALUES (1, 1)")
     (found,) = findings(lite)
-    assert "note has 1 row(s); lacks note: index (thing_id)" in found["detail"]
+    assert "note has 1 row(s); it lacks note: index (thing_id)" in found["detail"]
     assert "DROP" not in found["remedy"]
     lite.execute("DROP TABLE note")
     lite.ok("upgrade")

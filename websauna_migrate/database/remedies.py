@@ -57,6 +57,9 @@ _SQLITE: Mapping[object, str] = {
 }
 _EXISTS = ("42P06", "42P07", "42701", "42710", 1050, 1060, 1061)  # PostgreSQL; MySQL and MariaDB
 _SQLITE_EXISTS = re.compile(r"(table|view|index) .* already exists$|there is already |duplicate column name: ")
+_DROP = re.compile(r"\bDROP\b", re.IGNORECASE)
+_GONE = ("42P01", "42703", "42704", 1051, 1091, 1146)
+_SQLITE_GONE = re.compile("no such (table|view|index|column)")
 _REMEDIES: Mapping[object, str] = {**_POSTGRESQL, **_MYSQL, **_SQLITE}
 _OF_FILES: Mapping[int | None, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space on this machine")
 
@@ -68,9 +71,11 @@ def remedy_for(error: BaseException) -> str | None:
     return next((_REMEDIES[code] for code in codes_of(error) if code in _REMEDIES), None)
 
 
-def is_there_already(error: BaseException) -> bool:
-    """Tell whether the database refused a statement because what it creates exists."""
-    return any(code in _EXISTS or _SQLITE_EXISTS.match(str(code)) for code in codes_of(error))
+def was_done_already(error: BaseException) -> bool:
+    """Tell whether the database refused a statement because what it creates exists, or what it drops does not."""
+    drops = _DROP.search(getattr(error, "statement", None) or "") is not None
+    codes, text = (_GONE, _SQLITE_GONE) if drops else (_EXISTS, _SQLITE_EXISTS)
+    return any(code in codes or text.match(str(code)) for code in codes_of(error))
 
 
 def codes_of(error: BaseException) -> Iterator[object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from websauna_migrate.database.reflection import row_count
 from websauna_migrate.repair.findings import outcome
 from websauna_migrate.repair.misrecorded import AlreadyApplied, HalfApplied, Inserted
-from websauna_migrate.repair.traces import is_behind, match_ahead, tables_ahead, traces_ahead, traces_lost
+from websauna_migrate.repair.traces import is_behind, lost_parts, match_ahead, tables_ahead, traces_ahead
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 
@@ -31,14 +31,14 @@ def find_misrecorded(case: Case, history: History) -> Iterator[Finding]:
     match = match_ahead(graph, rows, replay) if behind else None
     traces = _traces(case, history, replay) if behind else ()
     if match is not None:
-        parts = frozenset(part for trace in traces for part in trace.there)
         why = f"the tables match revision {match}{replay.limits}"
-        yield AlreadyApplied(history.package, history.history_table, rows, parts, match.revisions, (), why)
+        yield AlreadyApplied(history.package, history.history_table, rows, tuple(traces), match.revisions, (), why)
         return
     yield from _ahead(case, history, traces, replay)
-    for trace in traces_lost(graph, rows, replay):
-        revision = graph.revisions[trace.revision]
-        yield Inserted(history.package, history.history_table, rows, revision, trace.missing or frozenset())
+    gone = {part for trace in traces for part in trace.gone}
+    for id_, missing in lost_parts(graph, rows, replay).items():
+        if not missing <= gone:
+            yield Inserted(history.package, history.history_table, rows, graph.revisions[id_], missing)
 
 
 def _traces(case: Case, history: History, replay: Replay) -> Sequence[Trace]:
@@ -51,19 +51,19 @@ def _ahead(case: Case, history: History, traces: Iterable[Trace], replay: Replay
     graph, rows = case.graph.histories[history.package], case.rows[history.package]
     done = applied(graph, rows)
     for trace in traces:
-        if trace.missing != frozenset():
+        if not trace.is_complete:
             yield _half_applied(case, history, trace, replay)
             continue
         before = tuple(id_ for id_ in graph.before[trace.revision] if id_ not in done)
         target, why = (trace.revision,), outcome(replay)
-        yield AlreadyApplied(history.package, history.history_table, rows, trace.there, target, before, why)
+        yield AlreadyApplied(history.package, history.history_table, rows, (trace,), target, before, why)
         done |= applied(graph, target)
 
 
 def _half_applied(case: Case, history: History, trace: Trace, replay: Replay) -> HalfApplied:
     revision = case.graph.histories[history.package].revisions[trace.revision]
     tables = sorted({part.table for part in trace.there if not part.text}, key=str)
-    only_tables = {part.table for part in trace.there} == set(tables)
+    only_tables = {part.table for part in trace.there} == set(tables) and not trace.gone
     counted = tuple((name, row_count(case.connection, name)) for name in tables if only_tables)
     drop: Sequence[str] = case.drop(*tables) if counted else ()
     return HalfApplied(history.package, revision, trace, counted, tuple(drop), replay)

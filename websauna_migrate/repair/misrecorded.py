@@ -10,6 +10,8 @@ from websauna_migrate.repair.findings import Finding, by_sql, outcome
 from websauna_migrate.repair.traces import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from websauna_migrate.packages.package import TableName
     from websauna_migrate.repair.replay import Replay
     from websauna_migrate.repair.traces import Part, Trace
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyApplied(Finding):
-    """The history table ``table`` is at ``rows``, and the database at ``revisions``; ``parts`` were created since.
+    """The history table ``table`` is at ``rows``, and the database at ``revisions``; ``traces`` are of those between.
 
     ``before`` are pending revisions that have to be run first, ``why`` is what the tables match.
     """
@@ -29,7 +31,7 @@ class AlreadyApplied(Finding):
     package: str
     table: str
     rows: tuple[str, ...]
-    parts: frozenset[Part]
+    traces: tuple[Trace, ...]
     revisions: tuple[str, ...]
     before: tuple[str, ...]
     why: str
@@ -37,9 +39,9 @@ class AlreadyApplied(Finding):
     @property
     def detail(self) -> str:
         """What was found."""
-        what = f"the database has {shown(self.parts)}, which" if self.parts else "what"
+        said = traced(self.traces)
         return (
-            f"{self.table} is at {', '.join(self.rows)}, but {what} later revisions change, up to "
+            f"{self.table} is at {', '.join(self.rows)}, but the database {f'{said}, as' if said else 'is as'} after "
             f"{', '.join(self.revisions)}; {self.why}"
         )
 
@@ -72,9 +74,10 @@ class HalfApplied(Finding):
     def detail(self) -> str:
         """What was found."""
         rows = "".join(f"; {table} has {count} row(s)" for table, count in self.counted)
-        missing = f"lacks {shown(self.trace.missing)}" if self.trace.missing else ""
-        rest = missing or outcome(self.replay)
-        return f"revision {self.revision.id} is pending, but the database has {shown(self.trace.there)}{rows}; {rest}"
+        missing = [f"it lacks {shown(self.trace.missing)}"] if self.trace.missing else []
+        left = [f"it has {shown(self.trace.left)} still"] if self.trace.left else []
+        rest = "; ".join(missing + left) or outcome(self.replay)
+        return f"revision {self.revision.id} is pending, but the database {traced([self.trace])}{rows}; {rest}"
 
     @property
     def remedy(self) -> Remedy:
@@ -117,6 +120,14 @@ class Inserted(Finding):
             f"Run the statements that this prints, except those about {self.table}: ",
             statements(self.package, self.revision),
         )
+
+
+def traced(traces: Sequence[Trace]) -> str:
+    """Say what the database has and lacks because of pending revisions."""
+    there = {part for trace in traces for part in trace.there}
+    gone = {part for trace in traces for part in trace.gone}
+    said = [f"has {shown(there)}"] if there else []
+    return " and ".join([*said, *([f"lacks {shown(gone)}"] if gone else [])])
 
 
 def statements(package: str, revision: Revision) -> Command:

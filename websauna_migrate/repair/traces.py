@@ -37,11 +37,21 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What ``revision`` creates, as far as the database has it and as far as it lacks it; None where not known."""
+    """What ``revision`` creates, as far as the database has it and as far as it lacks it; None where not known.
+
+    ``gone`` and ``left`` are what it drops, as far as the database lacks it and as far as it has it.
+    """
 
     revision: str
-    there: frozenset[Part]
-    missing: frozenset[Part] | None
+    there: frozenset[Part] = frozenset()
+    missing: frozenset[Part] | None = frozenset()
+    gone: frozenset[Part] = frozenset()
+    left: frozenset[Part] = frozenset()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that the revision creates and drops was created and dropped."""
+        return self.missing is not None and not self.missing and not self.left
 
 
 def is_behind(history: HistoryGraph, rows: Sequence[str]) -> bool:
@@ -67,19 +77,31 @@ def traces_ahead(history: HistoryGraph, rows: Sequence[str], replay: Replay) -> 
     if start is None:
         return None
     here, base = parts_of(replay.here), parts_of(replay.snapshots[start].facts)
-    steps = _steps(history, replay.snapshots[start:])
-    traces = (Trace(id_, frozenset(new & here - base), frozenset(new - here)) for id_, new in steps)
-    return tuple(trace for trace in traces if trace.there)
+    traces = (
+        Trace(
+            id_,
+            there=frozenset((after - before) & here - base),
+            missing=frozenset(after - before - here),
+            gone=frozenset((before - after) & base - here),
+            left=frozenset((before - after) & here),
+        )
+        for id_, before, after in _steps(history, replay.snapshots[start:])
+    )
+    return tuple(trace for trace in traces if trace.there or trace.gone)
 
 
-def traces_lost(history: HistoryGraph, rows: Sequence[str], replay: Replay) -> tuple[Trace, ...]:
-    """Return the revisions up to ``rows`` of which the database has nothing, though no later one takes it away."""
+def lost_parts(history: HistoryGraph, rows: Sequence[str], replay: Replay) -> dict[str, frozenset[Part]]:
+    """Return what the revisions up to ``rows`` create, of those that nothing is left of.
+
+    What a later one of them drops does not count.
+    """
     start = _place(history, rows, replay.snapshots)
     if start is None:
-        return ()
+        return {}
     here, base = parts_of(replay.here), parts_of(replay.snapshots[start].facts)
-    steps = ((id_, new & base) for id_, new in _steps(history, replay.snapshots[: start + 1]))
-    return tuple(Trace(id_, frozenset(), frozenset(new)) for id_, new in steps if new and not new & here)
+    steps = _steps(history, replay.snapshots[: start + 1])
+    made = {id_: frozenset((after - before) & base) for id_, before, after in steps}
+    return {id_: parts for id_, parts in made.items() if parts and not parts & here}
 
 
 def tables_ahead(
@@ -125,8 +147,8 @@ def _place(history: HistoryGraph, rows: Sequence[str], snapshots: Sequence[Snaps
     return max(places, default=None)
 
 
-def _steps(history: HistoryGraph, snapshots: Sequence[Snapshot]) -> Iterator[tuple[str, set[Part]]]:
-    """Yield each revision of ``history`` with what it creates."""
+def _steps(history: HistoryGraph, snapshots: Sequence[Snapshot]) -> Iterator[tuple[str, set[Part], set[Part]]]:
+    """Yield each revision of ``history`` with what there is before and after it."""
     for before, after in pairwise(snapshots):
         for id_ in applied(history, after.revisions) - applied(history, before.revisions):
-            yield id_, parts_of(after.facts) - parts_of(before.facts)
+            yield id_, parts_of(before.facts), parts_of(after.facts)

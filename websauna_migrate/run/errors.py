@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from websauna_migrate.database.remedies import is_there_already, remedy_for
+from websauna_migrate.database.remedies import remedy_for, was_done_already
 from websauna_migrate.exceptions import (
     MigrateError,
     Remedy,
@@ -40,11 +40,11 @@ def _kept(left: tuple[str, ...], stays: str | None) -> str:
 def _what_and_remedy(error: BaseException, fix: str, package: str) -> tuple[str, Remedy]:
     """Return what ``error`` says, and what to do about it: its own remedy, then ``fix`` where it is the script.
 
-    What the script creates may be there because the revision of ``package`` was applied before.
+    What the script creates may exist, or what it drops not, because the revision of ``package`` was applied before.
     """
     if isinstance(error, MigrateError):
         return error.what, (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
-    if is_there_already(error):
+    if was_done_already(error):
         doctor = command(package, "doctor")
         return cause_of(error), ("find out whether it was applied before with: ", doctor, f"; if it was not, {fix}")
     return cause_of(error), remedy_for(error) or fix

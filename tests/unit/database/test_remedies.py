@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from websauna_migrate.database.remedies import is_there_already, remedy_for
+from websauna_migrate.database.remedies import remedy_for, was_done_already
 
 
 class Said(Exception):
@@ -40,16 +40,18 @@ def test_what_a_script_can_fix_has_none(error):
 
 
 @pytest.mark.parametrize(
-    ("said", "is_there"),
+    ("statement", "said", "done"),
     [
-        (Said('relation "note" already exists', pgcode="42P07"), True),
-        (Said({"C": "42701"}), True),
-        (Said(1050, "Table 'note' already exists"), True),
-        (sqlite3.OperationalError("index ix already exists"), True),
-        (sqlite3.OperationalError("duplicate column name: price"), True),
-        (sqlite3.OperationalError("no such table: note"), False),
-        (Said(1062, "Duplicate entry '1' for key 'PRIMARY'"), False),
+        ("CREATE TABLE note", Said('relation "note" already exists', pgcode="42P07"), True),
+        ("ALTER TABLE", Said({"C": "42701"}), True),
+        ("CREATE TABLE note", Said(1050, "Table 'note' already exists"), True),
+        ("CREATE INDEX ix", sqlite3.OperationalError("index ix already exists"), True),
+        ("ALTER TABLE note", sqlite3.OperationalError("duplicate column name: price"), True),
+        ("DROP TABLE note", sqlite3.OperationalError("no such table: note"), True),
+        ("ALTER TABLE note DROP COLUMN a", Said(1091, "Can't DROP COLUMN `a`"), True),
+        ("UPDATE note", sqlite3.OperationalError("no such table: note"), False),
+        ("INSERT", Said(1062, "Duplicate entry '1' for key 'PRIMARY'"), False),
     ],
 )
-def test_what_exists_already_is_told_from_other_errors(said, is_there):
-    assert is_there_already(DBAPIError("CREATE TABLE note", {}, said)) is is_there
+def test_a_statement_that_was_done_before_is_told_from_other_errors(statement, said, done):
+    assert was_done_already(DBAPIError(statement, {}, said)) is done

@@ -140,7 +140,7 @@ def test_an_orphan_is_dropped_with_its_tables_only_where_they_are_known_to_be_it
     ],
 )
 def test_what_comes_before_a_revision_that_was_applied_is_run_first(before, remedy):
-    found = AlreadyApplied("shop", "alembic_history_shop", ("a1",), frozenset(), ("c3",), before, "why")
+    found = AlreadyApplied("shop", "alembic_history_shop", ("a1",), (), ("c3",), before, "why")
     assert remedy_text(found.remedy) == remedy
 
 

@@ -12,11 +12,11 @@ from websauna_migrate.repair.traces import (
     Part,
     Trace,
     is_behind,
+    lost_parts,
     match_ahead,
     parts_of,
     shown,
     traces_ahead,
-    traces_lost,
 )
 from websauna_migrate.revisions.history import build_history
 from websauna_migrate.revisions.scripts import Revision
@@ -59,7 +59,7 @@ def test_what_a_pending_revision_creates_is_found_in_the_database():
     half = {**A1, NOTE: frozenset(["column id INTEGER"])}
     (trace,) = traces_ahead(HISTORY, ["a1"], replay(half))
     assert (trace.revision, trace.missing) == ("b2", {Part(NOTE, "index (id)")})
-    assert {trace.missing for trace in traces_ahead(HISTORY, ["a1"], replay(C3))} == {frozenset()}
+    assert all(trace.is_complete for trace in traces_ahead(HISTORY, ["a1"], replay(C3)))
     assert traces_ahead(HISTORY, ["a1"], replay(A1)) == ()
 
 
@@ -76,9 +76,16 @@ def test_the_tables_may_match_a_later_revision():
 
 def test_a_revision_of_which_nothing_is_there_is_lost():
     without = {THING: C3[THING]}
-    assert traces_lost(HISTORY, ["c3"], replay(without)) == (
-        Trace("b2", frozenset(), frozenset(parts_of(B2) - parts_of(A1))),
-    )
-    assert traces_lost(HISTORY, ["c3"], replay(C3)) == ()
+    assert lost_parts(HISTORY, ["c3"], replay(without)) == {"b2": parts_of(B2) - parts_of(A1)}
+    assert lost_parts(HISTORY, ["c3"], replay(C3)) == {}
     dropped_later = (*SNAPSHOTS[:3], Snapshot(("c3",), A1))
-    assert traces_lost(HISTORY, ["c3"], replay(A1, dropped_later)) == ()
+    assert lost_parts(HISTORY, ["c3"], replay(A1, dropped_later)) == {}
+
+
+def test_what_a_pending_revision_drops_may_be_gone_in_part():
+    less = {THING: frozenset()}
+    snapshots = (*SNAPSHOTS[:3], Snapshot(("c3",), less))
+    (trace,) = traces_ahead(HISTORY, ["b2"], replay(A1, snapshots))
+    assert trace == Trace("c3", gone=frozenset(parts_of(B2) - parts_of(A1)), left=frozenset([Part(THING, "column id")]))
+    (trace,) = traces_ahead(HISTORY, ["b2"], replay(less, snapshots))
+    assert trace.is_complete
