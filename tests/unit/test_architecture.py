@@ -25,6 +25,47 @@ LINES = 400
 WINGS = [wing for line in LAYERS["layers"] for wing in line.split(" | ")]
 
 
+#: Modules that do nothing without a server, a process or a whole application, and the tests that run them.
+TESTED_AS_A_WHOLE = {
+    "autogenerate/enum_dependents": "integration/test_enums",
+    "autogenerate/invalid_indexes": "integration/test_doctor_neighbours",
+    "autogenerate/serials": "integration/test_postgresql_models",
+    "autogenerate/enums": "integration/test_enums",
+    "bootstrap": "integration/test_boot",
+    "database/lock_server": "integration/test_lock",
+    "env": "integration/test_env",
+    "repair/ahead": "integration/test_doctor_misrecorded",
+    "repair/case": "integration/test_doctor",
+    "repair/findings": "unit/repair/test_doctor",
+    "repair/left_tables": "unit/repair/test_doctor",
+    "repair/misrecorded": "integration/test_doctor_misrecorded",
+    "repair/models": "integration/test_doctor_misrecorded",
+    "run/alone": "integration/test_lock",
+    "run/context": "integration/test_env",
+    "run/environment": "integration/test_runs",
+    "run/offline": "integration/test_runs",
+    "run/plain_alembic": "integration/test_env",
+    "run/stamp": "integration/test_histories",
+    "run/steps": "integration/test_execute",
+    "run/unadopted": "integration/test_adopt",
+    "scratch/mysql": "integration/test_scratch",
+    "scratch/postgresql": "integration/test_scratch",
+    "scratch/servers": "integration/test_scratch",
+    "scripts/backup": "integration/test_backup",
+    "scripts/command_line": "cli/test_ws_alembic",
+    "scripts/comparing": "integration/test_check",
+    "scripts/migrating": "integration/test_runs",
+    "scripts/new_history": "integration/test_histories",
+    "scripts/repairing": "integration/test_adopt",
+    "scripts/showing": "integration/test_status",
+    "scripts/ws_alembic": "cli/test_ws_alembic",
+    "scripts/ws_create_table": "cli/test_ws_create_table",
+    "scripts/ws_db_shell": "cli/test_ws_db_shell",
+    "scripts/ws_dump_db": "cli/test_ws_dump_db",
+    "testing": "integration/test_testing",
+}
+
+
 def modules():
     return [path for path in PACKAGE.rglob("*.py") if not {"cookiecutter-template", "scaffold"} & set(path.parts)]
 
@@ -48,6 +89,25 @@ def test_a_module_imports_nothing_private_of_another_one(path):
         node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "websauna_migrate" in str(node.module)
     ]
     assert not [name.name for node in ours for name in node.names if re.match(r"_(?!_|version$)", name.name)]
+
+
+def test_each_module_has_its_tests_where_one_looks_for_them():
+    names = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in modules()}
+    missing = {name for name, path in names.items() if _does_something(path) and not _unit_tests(name).is_file()}
+    assert missing == TESTED_AS_A_WHOLE.keys()
+    assert [name for name in TESTED_AS_A_WHOLE.values() if not (ROOT / f"tests/{name}.py").is_file()] == []
+
+
+def _unit_tests(name):
+    path = ROOT / "tests" / "unit" / name
+    return path.with_name(f"test_{path.name}.py")
+
+
+def _does_something(path):
+    """Tell whether a module is more than errors, a version, or other names for what is elsewhere."""
+    if path.name in ("__init__.py", "errors.py"):
+        return False
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.parse(path.read_text()).body)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""The ``Config`` that Alembic gets for one history."""
+
+from __future__ import annotations
+
+import pytest
+
+from websauna_migrate.packages.package import History
+from websauna_migrate.run.config import SCAFFOLD, make_config
+from websauna_migrate.settings.app import AppSettings
+
+
+@pytest.fixture
+def ini(tmp_path):
+    sections = {
+        "alembic": {"file_template": "%(rev)s", "timezone": "UTC", "script_location": "elsewhere"},
+        "other": {"timezone": "CET"},
+        "post_write_hooks": {"hooks": "black"},
+    }
+    return AppSettings(str(tmp_path / "a.ini"), tmp_path / "a.ini", "main", {}, {}, sections)
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History("shop", ("shop",), tmp_path / "100%", (tmp_path / "100%" / "v", tmp_path / "w"), "h")
+
+
+def test_options_are_those_of_the_section_and_folders_those_of_the_history(ini, history, tmp_path):
+    (tmp_path / "100%").mkdir()
+    (tmp_path / "100%" / "env.py").touch()
+    config = make_config(history, ini)
+    assert config.get_main_option("file_template") == "%(rev)s"
+    assert config.get_main_option("script_location") == str(tmp_path / "100%")
+    assert config.get_section_option("post_write_hooks", "hooks") == "black"
+    assert make_config(history, ini, section="other").get_main_option("timezone") == "CET"
+
+
+def test_a_history_without_an_env_py_uses_ours(ini, history):
+    assert make_config(history, ini).get_main_option("script_location") == str(SCAFFOLD)
+    assert (SCAFFOLD / "env.py").is_file()
