@@ -1,7 +1,8 @@
-"""Files that change as a whole: once for all wings."""
+"""Files that change as a whole, and what to do where none can be written: once for all wings."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -32,3 +33,14 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space on this machine"),
+    errno.EROFS: "make its file system writable, or use another place",
+}
+
+
+def remedy_for_file(error: OSError) -> str | None:
+    """Return what to do about a file system that takes no file, None where the file or its folder is the cause."""
+    return _REMEDIES.get(error.errno or 0)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+from functools import partial
+
 import pytest
 
+from websauna_migrate.database.errors import LockFileError
 from websauna_migrate.files import replaced
+from websauna_migrate.packages.errors import UnwritableHistory
 
 
 def contents(folder):
@@ -41,3 +46,11 @@ def test_a_file_that_is_not_complete_is_no_revision_script(tmp_path):
         (name,) = contents(tmp_path)
         assert name.startswith(".")
         assert not name.endswith(".py")
+
+
+@pytest.mark.parametrize("make", [partial(LockFileError, "x.db-migrate-lock"), partial(UnwritableHistory, "shop", "x")])
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "free disk space"), (errno.EROFS, "file system"), (errno.EACCES, "this user")]
+)
+def test_a_file_that_cannot_be_written_has_the_remedy_of_its_cause(make, number, told):
+    assert told in make(OSError(number, "said")).remedy

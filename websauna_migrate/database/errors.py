@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Protocol
 
 from websauna_migrate.exceptions import ClientError, LockError, RevisionError, RunError
+from websauna_migrate.files import remedy_for_file
 
 
 class Holder(Protocol):
@@ -45,13 +47,12 @@ class LockLost(LockError, ConnectionError):
 class LockFileError(LockError, OSError):
     """The file that locks a SQLite database cannot be created or written."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, error: OSError) -> None:
         self.path = path
-        self.reason = reason
-        super().__init__(
-            f"cannot lock the database with the file {path}: {reason}",
-            "make the folder of the database writable for this user",
-        )
+        self.reason = error.strerror or str(error)
+        usual = "make the folder of the database writable for this user"
+        remedy = f"remove {path}" if error.errno in (errno.EISDIR, errno.ELOOP) else remedy_for_file(error) or usual
+        super().__init__(f"cannot lock the database with the file {path}: {self.reason}", remedy)
 
 
 class LockUnreachable(LockError, ConnectionError):

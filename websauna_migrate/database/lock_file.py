@@ -44,7 +44,7 @@ class _FileLock(RunLock):
         try:
             return self._take()
         except OSError as error:
-            raise LockFileError(str(self.path), error.strerror or str(error)) from error
+            raise LockFileError(str(self.path), error) from error
 
     def _take(self) -> bool:
         from filelock import lock_descriptor

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Mapping
+
+from websauna_migrate.files import remedy_for_file
 
 _RIGHT = "grant that right to the user of sqlalchemy.url"
 _SCHEMA = "create the schema, or correct its name in the script or in the search_path of sqlalchemy.url"
@@ -61,13 +62,12 @@ _DROP = re.compile(r"\bDROP\b", re.IGNORECASE)
 _GONE = ("42P01", "42703", "42704", 1051, 1091, 1146)
 _SQLITE_GONE = re.compile("no such (table|view|index|column)")
 _REMEDIES: Mapping[object, str] = {**_POSTGRESQL, **_MYSQL, **_SQLITE}
-_OF_FILES: Mapping[int | None, str] = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space on this machine")
 
 
 def remedy_for(error: BaseException) -> str | None:
     """Return what to do about an error of the database that no script can fix, None for others."""
     if isinstance(error, OSError):
-        return _OF_FILES.get(error.errno)
+        return remedy_for_file(error)
     return next((_REMEDIES[code] for code in codes_of(error) if code in _REMEDIES), None)
 
 

@@ -12,6 +12,7 @@ from websauna_migrate.exceptions import (
     cause_of,
     listed,
 )
+from websauna_migrate.files import remedy_for_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,13 +105,13 @@ class BrokenModels(OwnershipError):
 class UnwritableHistory(RevisionError, OSError):
     """No file can be written into the folder of a package's revisions."""
 
-    def __init__(self, package: str, folder: str, reason: str) -> None:
+    def __init__(self, package: str, folder: str, error: OSError) -> None:
         self.package = package
         self.folder = folder
-        self.reason = reason
+        self.reason = error.strerror or str(error)
         super().__init__(
-            f"no revision of {package} can be written into {folder}: {reason}",
-            "make it a folder that this user may write to",
+            f"no revision of {package} can be written into {folder}: {self.reason}",
+            remedy_for_file(error) or "make it a folder that this user may write to",
         )
 
 

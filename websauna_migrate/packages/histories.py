@@ -164,7 +164,7 @@ def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
         for path in written:
             path.write_text(files[path], encoding="utf-8")
     except OSError as error:
-        raise UnwritableHistory(package, str(folder), error.strerror or str(error)) from error
+        raise UnwritableHistory(package, str(folder), error) from error
     return written
 
 

@@ -42,7 +42,7 @@ def may_write(one: Selected, options: Namespace) -> bool:
         with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell
             return True
     except OSError as error:
-        raise UnwritableHistory(history.package, str(folder), error.strerror or str(error)) from error
+        raise UnwritableHistory(history.package, str(folder), error) from error
 
 
 def require_one_head(history: HistoryGraph, head: str | None) -> None:
