@@ -24,5 +24,5 @@ def test_a_page_without_notes_says_so(testapp: TestApp, dbsession: Session) -> N
 
 
 def test_a_missing_table_is_explained(testapp: TestApp) -> None:
-    assert "ws-alembic -c development.ini -x packages=all upgrade" in testapp.get(URL, status=503)
+    assert "-x packages=all upgrade" in testapp.get(URL, status=503)
 {% endif %}
