@@ -86,11 +86,12 @@ def _progress_bar(stack: ExitStack) -> Callable[[Progress], None]:
 def _bar() -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
     from rich.table import Column
 
     what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), what)
-    return Bar(*columns, console=Console(stderr=True), transient=True)
+    return RichProgress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _say(progress: Progress) -> None:
