@@ -12,6 +12,8 @@ from projects import Workspace, revise
 from servers import Backend
 from troubles import NOTE, THING, findings, follow, shop
 
+INVALIDATE = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_note_thing_id'::regclass"
+
 
 @pytest.fixture
 def here(tmp_path: Path, backend: Backend) -> Workspace:
@@ -148,12 +150,7 @@ def test_each_history_adopts_its_own_rows_of_one_version_table(lite):
 def test_an_index_that_is_invalid_is_found_and_built_again_by_the_remedy(tmp_path, postgresql):
     here = shop(tmp_path, postgresql.new_database())
     here.ok("upgrade")
-    here.execute(
-        "INSERT INTO note VALUES (1, 5), (2, 5)",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_note_thing_id'::regclass",
-    )
-    ran = here.run("check", "--format", "json")
-    assert [row["operation"] for row in json.loads(ran.out)] == ["remove_index", "add_index"]
+    here.execute("INSERT INTO note VALUES (1, 5), (2, 5)", INVALIDATE)
     (found,) = findings(here)
     assert (found["problem"], found["package"]) == ("invalid-index", "shop")
     statement = found["remedy"].partition("run this SQL: ")[2]
@@ -163,3 +160,17 @@ def test_an_index_that_is_invalid_is_found_and_built_again_by_the_remedy(tmp_pat
         connection.execute(text(statement))
     engine.dispose()
     assert findings(here) == []
+
+
+def test_an_index_that_is_invalid_is_not_that_of_the_model(tmp_path, postgresql):
+    here = shop(tmp_path, postgresql.new_database())
+    here.ok("init")
+    here.ok("upgrade")
+    here.execute(INVALIDATE)
+    ran = here.run("check", "--format", "json")
+    assert [row["operation"] for row in json.loads(ran.out)] == ["remove_index", "add_index"]
+    (script,) = here.autogenerate()
+    assert findings(here) == []
+    here.ok("check")
+    here.ok("downgrade", "-1")
+    assert script.read_text().count("ix_note_thing_id") == 4

@@ -38,7 +38,6 @@ TESTED_AS_A_WHOLE = {
     "repair/case": "integration/test_doctor",
     "repair/findings": "unit/repair/test_doctor",
     "repair/left_tables": "unit/repair/test_doctor",
-    "repair/misrecorded": "integration/test_doctor_misrecorded",
     "repair/models": "integration/test_doctor_misrecorded",
     "run/alone": "integration/test_lock",
     "run/context": "integration/test_env",
