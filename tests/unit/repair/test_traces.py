@@ -74,6 +74,12 @@ def test_the_tables_may_match_a_later_revision():
     assert match_ahead(HISTORY, ["b2"], replay(B2, same)) is None
 
 
+def test_a_table_that_another_package_creates_after_a_revision_is_no_trace_of_that():
+    only_data = (*SNAPSHOTS[:2], Snapshot(("b2",), A1), Snapshot(("b2",), B2))
+    assert [str(match) for match in replay(B2, only_data).exact] == ["b2"]
+    assert match_ahead(HISTORY, ["a1"], replay(B2, only_data)) is None
+
+
 def test_a_revision_of_which_nothing_is_there_is_lost():
     without = {THING: C3[THING]}
     assert lost_parts(HISTORY, ["c3"], replay(without)) == {"b2": parts_of(B2) - parts_of(A1)}
