@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from projects import Workspace
+from projects import Workspace, write
 from servers import free_port
 from troubles import shop
 from websauna_migrate.database.connection import Database
@@ -61,6 +61,12 @@ def test_when_the_time_is_over_the_error_is_that_of_the_connection(nobody, comma
     assert waiting.startswith("waiting for the database server: cannot connect to postgresql")
     assert failed.startswith("FAILED: cannot connect to postgresql")
     assert "waiting" not in nobody.fails(command)
+
+
+def test_the_server_is_waited_for_before_the_application_starts(nobody):
+    write(nobody.app / "shop" / "models.py", "raise RuntimeError('it asks the server')")
+    assert nobody.run("upgrade", "--wait", "0.1").err.startswith("waiting for the database server: ")
+    assert "it asks the server" in nobody.run("upgrade", "--wait", "0.1", "--sql").err
 
 
 @pytest.mark.parametrize("seconds", ["soon", "-1", "inf", "nan"])

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.packages.histories import package_here
 from websauna_migrate.packages.selection import Selected, misspelled, package_names, parse_x_options, select
-from websauna_migrate.scripts.printing import settings_files, show_warnings_as_lines, warn
+from websauna_migrate.scripts.printing import say, settings_files, show_warnings_as_lines, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.errors import DatabaseUnreachable
     from websauna_migrate.packages.selection import XOptions
 
 _GARBAGE = 200_000  # objects until the first collection: a long history is read without one
@@ -45,6 +46,8 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     """
     x = parse_x_options(options.x or ())
     _prepare_warnings()
+    if vars(options).get("wait") and not vars(options).get("sql"):
+        _wait_for_server(options)  # before the application starts, which may ask the server too
     from websauna_migrate.bootstrap import load_application
 
     with redirect_stdout(sys.stderr):  # what an application prints while it starts is not a result
@@ -60,6 +63,23 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     for problem in app.ownership.problems:
         warn(options, problem)
     return Loaded(app, x, selected)
+
+
+def _wait_for_server(options: Namespace) -> None:
+    """Wait as long as ``--wait`` says for a server that does not answer yet."""
+    from websauna_migrate.database.connection import read_database
+    from websauna_migrate.database.waiting import wait_for_server
+    from websauna_migrate.settings.app import read_app
+
+    told: list[float] = []
+
+    def on_wait(error: DatabaseUnreachable, seconds: float) -> None:
+        if not told:
+            say(options, f"waiting for the database server: {error.what}")
+        told.append(seconds)
+
+    ini = read_app(settings_file(options))
+    wait_for_server(read_database(ini.settings, str(ini.path)), options.wait, on_wait)
 
 
 def settings_file(options: Namespace) -> str:

@@ -10,7 +10,7 @@ from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import say, tell
-from websauna_migrate.scripts.progress import Waiting, shown_progress, wait_for_server
+from websauna_migrate.scripts.progress import Waiting, shown_progress
 from websauna_migrate.scripts.repairing import confirm_removal
 from websauna_migrate.scripts.showing import warn_of_reports
 from websauna_migrate.scripts.signals import ended_by_signals
@@ -38,8 +38,6 @@ class _RunOptions(TypedDict):
 
 def upgrade(options: Namespace, loaded: Loaded) -> int:
     """Run the upgrades of revisions."""
-    if not options.sql:
-        wait_for_server(options, loaded.app)
     return _migrate(options, loaded, "up")
 
 

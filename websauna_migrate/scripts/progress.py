@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from websauna_migrate.bootstrap import Application
-    from websauna_migrate.database.errors import DatabaseUnreachable
     from websauna_migrate.database.lock_base import LockHolder
     from websauna_migrate.run.observer import Progress
 
@@ -38,22 +36,6 @@ class Waiting(Observer):
         if which not in self._known:
             self._known.append(which)
             say(self.options, f"waiting for another run on this database: {holder or 'unknown process'}")
-
-
-def wait_for_server(options: Namespace, app: Application) -> None:
-    """Wait as long as ``--wait`` says for a server that does not answer yet."""
-    if not options.wait:
-        return
-    from websauna_migrate.database import waiting
-
-    told: list[float] = []
-
-    def on_wait(error: DatabaseUnreachable, seconds: float) -> None:
-        if not told:
-            say(options, f"waiting for the database server: {error.what}")
-        told.append(seconds)
-
-    waiting.wait_for_server(app.database, options.wait, on_wait)
 
 
 @contextmanager

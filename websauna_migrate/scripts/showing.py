@@ -9,7 +9,6 @@ from websauna_migrate.exceptions import RevisionError, command, listed
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
-from websauna_migrate.scripts.progress import wait_for_server
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -62,7 +61,6 @@ def status(options: Namespace, loaded: Loaded) -> int:
 
     histories = [one.history for one in loaded.selected]
     graph = loaded.app.graph()
-    wait_for_server(options, loaded.app)
     with loaded.app.connected(writes=False) as connection:
         rows = read_heads(connection, histories_to_read(loaded))
         misplaced = first_schema_missing(connection)
