@@ -195,7 +195,7 @@ class OwnershipError(MigrateError):
 
 
 class RevisionError(MigrateError):
-    """A revision script is broken, or a name stands for no revision."""
+    """A revision script is broken, or a revision is not found."""
 
 
 class PlanError(MigrateError):

@@ -1,4 +1,4 @@
-"""The path of before 0.1 of what ``websauna_migrate`` exports; goes away in 0.2."""
+"""The import path from before 0.1; it is removed in 0.2."""
 
 from __future__ import annotations
 

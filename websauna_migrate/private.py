@@ -53,7 +53,7 @@ def split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str
 
 
 def is_of_type(constraint: Constraint) -> bool:
-    """Tell whether ``constraint`` comes with the type of its column. SQLAlchemy has no public way to tell."""
+    """Tell whether ``constraint`` comes with the type of its column. SQLAlchemy has no public API for that."""
     return bool(getattr(constraint, "_type_bound", False))
 
 
@@ -80,7 +80,7 @@ def has_loose_comparators() -> bool:
 
 
 def autogenerating_function() -> str | None:
-    """Return the name of the function that has Alembic compare now, None where nothing is compared.
+    """Return the name of the comparison that Alembic runs now, None if it runs none.
 
     That is ``revision`` or ``check`` for Alembic's own commands. Alembic tells an ``env.py`` nothing of the command,
     and there is no command line where a program calls it.

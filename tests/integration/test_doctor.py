@@ -76,7 +76,7 @@ def test_a_schema_that_matches_no_revision_is_told_with_what_differs(here):
     (here.app / "alembic" / "versions" / "ccc3.py").unlink()
     (found,) = findings(here)
     assert (
-        "the tables match no revision; the closest is bbb2 (the database has note: column more INT" in found["detail"]
+        "the tables match no revision; the closest is bbb2 (differences: note: extra column more INT" in found["detail"]
     )
     assert "git log --all -S ccc3" in found["remedy"]
 

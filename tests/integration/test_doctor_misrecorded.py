@@ -187,7 +187,7 @@ def test_a_database_that_create_all_made_is_stamped_where_it_matches_the_models(
     (found,) = findings(here)
     assert (found["problem"], found["package"]) == ("unstamped", "shop")
     assert (
-        "the tables match the models, but the scripts create others, up to bbb2 (the database has note: "
+        "the tables match the models, but the scripts create others, up to bbb2 (differences: note: "
         in (found["detail"])
     )
     assert "index (thing_id)" in found["detail"]

@@ -1,4 +1,4 @@
-"""What a generated revision needs besides what Alembic found.
+"""What a generated revision needs in addition to what Alembic found.
 
 Works on the operations of a script before they are written: schemas, types and sequences that have to be
 there first and to go last, and types that cannot be written at all.
@@ -53,7 +53,7 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         if upgrade.is_empty() or connection is None:
             continue
-        first, last = _besides(upgrade, downgrade, comparison.tables, connection)
+        first, last = _additions(upgrade, downgrade, comparison.tables, connection)
         for container in (upgrade, downgrade):
             container.ops[:] = rewritten(container.ops, migration, names_altered=comparison.names_altered)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
@@ -66,7 +66,7 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
 # --- what has to be there first, and to go last ----------------------------------------------------------------
 
 
-def _besides(
+def _additions(
     upgrade: ops.OpContainer, downgrade: ops.OpContainer, tables: Collection[TableName], connection: Connection
 ) -> tuple[list[Sql], list[Sql]]:
     """Return what ``upgrade`` has to begin and to end with; on the way back it is undone in reverse."""

@@ -1,6 +1,6 @@
 """What has to change about the enum types of a PostgreSQL database, as values: decided before a statement is written.
 
-Pure: what the models want is laid beside what the database has, and nothing is read or written here.
+Pure functions: the enums of the models are compared with those of the database. Nothing is read or written here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Enums, whose values Alembic does not compare on most databases.
+"""Changes of enums: Alembic does not compare their values on most databases.
 
 Works on the operations of a script, before the user's hooks see them. On PostgreSQL an enum is a type of its
 own, which several tables and packages may use: the package of the first column that uses it owns it, and nobody else
@@ -110,7 +110,7 @@ def _undone(operations: list[EnumOp]) -> list[EnumOp]:
 
 
 def _compared(upgrade: ops.OpContainer, models: Models) -> set[TableName]:
-    """Return the tables whose columns count as ours: what the user's hooks hide is as if others had it."""
+    """Return the tables whose columns count as ours: what the user's hooks hide counts as that of others."""
     return {key for key in models.tables if key in models.ownership.tables} | _dropped_tables(upgrade)
 
 

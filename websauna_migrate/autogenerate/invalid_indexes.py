@@ -1,4 +1,4 @@
-"""Indexes that PostgreSQL left invalid: they have the name and the columns of the model's, and count for nothing."""
+"""Invalid indexes of PostgreSQL: they have the name and the columns of an index of the models, and are not used."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # Attributes that say where a type came from, not what it is.
 _LEFT_OUT = frozenset({"metadata", "inherit_schema", "quote", "comparator", "create_type"})
-# What an enum takes besides its values, with the defaults.
+# The arguments of an enum other than its values, with the defaults.
 _OF_ENUM = {"name": None, "schema": None, "native_enum": True, "create_constraint": False}
 _DIALECTS = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 # Stands for ``op`` where no revision runs: what an expression in a script may ask of it.
@@ -301,7 +301,7 @@ def _require_same(code: Code, type_: TypeEngine[Any], scope: _Scope) -> None:
 
 
 def _of_enum(type_: object) -> list[object]:
-    """Return what an enum is besides its values: not all of it shows in the DDL of a column."""
+    """Return the properties of an enum other than its values: the DDL of a column does not show all of them."""
     name = getattr(type_, "name", None)
     return [isinstance(name, conv), *(getattr(type_, name, None) for name in (*_OF_ENUM, "create_type"))]
 

@@ -165,7 +165,7 @@ def no_dialect(url: URL, origin: str) -> InvalidDatabaseUrl:
 
 
 def _unusable_options(database: Database, error: Exception) -> SettingsError:
-    """Return the error of ``sqlalchemy.*`` settings or of options in the URL that nobody knows."""
+    """Return the error of ``sqlalchemy.*`` settings or of unknown options in the URL."""
     names = [name for name in database.options if f"'{name.removeprefix(PREFIX)}'" in str(error)]
     named = ", ".join(names) or f"an option of {_URL}, or another {PREFIX}* setting,"
     # SQLAlchemy lists what its classes are called; the first sentence says which argument is wrong.

@@ -71,7 +71,7 @@ def how_to_install(url: URL) -> str:
 
 
 def other_name(drivername: str) -> str | None:
-    """Return how the dialect of ``drivername`` is spelled, None where it resembles none."""
+    """Return the known dialect that is closest to that of ``drivername``, None if none is similar."""
     database, plus, driver = drivername.partition("+")
     spelled = "postgresql" if database == "postgres" else next(iter(get_close_matches(database, _DATABASES, 1)), None)
     return spelled if spelled in (None, database) else f"{spelled}{plus}{driver}"

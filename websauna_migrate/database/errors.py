@@ -18,7 +18,7 @@ class Holder(Protocol):
 
 
 class LockTimeout(LockError, TimeoutError):
-    """Another run held the lock all the time; ``holder`` says which, or is None where nobody can tell."""
+    """The lock could not be acquired: another run held it. ``holder`` says which, None if that is not known."""
 
     def __init__(self, database: str, seconds: float, holder: Holder | None) -> None:
         self.database = database
@@ -109,7 +109,7 @@ class FirstSchemaMissing(RunError):
 
 
 class ClientMissing(ClientError, FileNotFoundError):
-    """None of the programs that would do is installed. ``packages`` says for each where it comes from."""
+    """No suitable client program is installed. ``packages`` are the packages that contain one."""
 
     def __init__(self, programs: tuple[str, ...], packages: tuple[str, ...]) -> None:
         self.programs = programs
@@ -131,7 +131,7 @@ class ClientFailed(ClientError):
 
 
 class DatabaseFileMissing(ClientError, FileNotFoundError):
-    """The SQLite database of the URL is no file that exists. It is not created here."""
+    """The SQLite file of the URL does not exist. It is not created here."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -140,7 +140,7 @@ class DatabaseFileMissing(ClientError, FileNotFoundError):
 
 
 class IdTooLong(RevisionError, ValueError):
-    """The id of a revision does not fit into the history table, which has room for ``width`` characters."""
+    """A revision id is longer than the column of the history table, which has ``width`` characters."""
 
     def __init__(self, revision: str, history_table: str, width: int) -> None:
         self.revision = revision

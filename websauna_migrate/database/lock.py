@@ -1,4 +1,4 @@
-"""The lock that keeps two runs on one database apart: asked for by the executor before it reads a head.
+"""The lock that prevents two runs on one database at a time. The executor acquires it before it reads a head.
 
 :func:`run_lock` waits by asking again and again, never inside a statement of the server, because a waiter that is
 blocked in the server would hang the holder's ``CREATE INDEX CONCURRENTLY``. Each lock dies with its process:

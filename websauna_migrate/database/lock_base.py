@@ -88,5 +88,5 @@ class _NoLock(RunLock):
 
 
 def no_lock() -> RunLock:
-    """Return what stands for the lock where there is none."""
+    """Return the object that is used where there is no lock."""
     return _NoLock()

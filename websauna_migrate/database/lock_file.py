@@ -24,7 +24,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def file_lock(engine: Engine) -> RunLock:
-    """Return the lock of the SQLite database of ``engine``; one in memory, which nobody else sees, has none."""
+    """Return the lock of the SQLite database of ``engine``; one in memory, which no other process sees, has none."""
     database = _file_of(engine)
     return no_lock() if database is None else _FileLock(database)
 

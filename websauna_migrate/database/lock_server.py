@@ -37,7 +37,7 @@ def _connect(engine: Engine, isolation_level: IsolationLevel) -> Connection:
 
 
 class _ServerLock(RunLock):
-    """A lock that lives on a connection of its own, which nothing else uses."""
+    """A lock that is held by a connection of its own, which nothing else uses."""
 
     isolation_level: ClassVar[IsolationLevel]
     database_function: ClassVar[str]

@@ -43,7 +43,7 @@ _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql
 
 @contextmanager
 def quiet_reflection() -> Iterator[None]:
-    """Let SQLAlchemy pass in silence over types that it does not know and, on SQLite, indexes over expressions."""
+    """Suppress warnings of SQLAlchemy about types that it does not know and, on SQLite, indexes over expressions."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
         warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)

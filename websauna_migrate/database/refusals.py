@@ -1,4 +1,4 @@
-"""Why a server that answers lets nobody in, as the drivers tell it."""
+"""Why a server refuses a connection, from the error of each driver."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class UnknownPackage(UsageError):
 
 
 class InvalidScriptLocation(RegistrationError):
-    """A script location names no folder that could hold revisions."""
+    """A script location is not a folder that can hold revisions."""
 
     def __init__(self, package: str, script_location: object, reason: str = "it is not a folder") -> None:
         self.package = package
@@ -44,7 +44,7 @@ class InvalidScriptLocation(RegistrationError):
 
 
 class TableWithoutOwner(OwnershipError):
-    """No rule gives the table to a registered package."""
+    """No rule assigns the table to a registered package."""
 
     def __init__(self, table: str) -> None:
         self.table = table
@@ -56,7 +56,7 @@ class TableWithoutOwner(OwnershipError):
 
 
 class TableWithTwoOwners(OwnershipError):
-    """Several packages have an equal claim to the table."""
+    """The rules assign the table to more than one package."""
 
     def __init__(self, table: str, packages: tuple[str, ...]) -> None:
         self.table = table
@@ -68,7 +68,7 @@ class TableWithTwoOwners(OwnershipError):
 
 
 class TableDefinedTwice(OwnershipError):
-    """Two packages each have a table of one name, in different metadata."""
+    """Two packages define a table of the same name, in different metadata."""
 
     def __init__(self, table: str, first: str, second: str) -> None:
         self.table = table

@@ -1,4 +1,4 @@
-"""Adopting a database whose revision the history table does not hold: what to write, and writing it.
+"""Adopt an existing database: decide what its history table has to hold, and write it.
 
 :func:`propose` only reads and returns an :class:`Adoption`, which can be shown before :func:`carry_out`
 writes it, all of it or nothing. Tables with data are never touched.
@@ -194,7 +194,7 @@ def _nothing_matches(history: History, replay: Replay) -> RunError:
             "or pass --revision with the revision",
         )
     closest = replay.matches[0]
-    near = f". Closest: {closest}, but the database has {summed(closest.differences)}"
+    near = f". Closest: {closest}; differences: {summed(closest.differences)}"
     broken = f"; {replay.stopped}" if replay.stopped else ""
     limits = f"; the scratch database lacks {listed(replay.lacks)}" if replay.lacks else ""
     return RunError(

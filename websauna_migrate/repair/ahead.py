@@ -1,4 +1,4 @@
-"""Finds revisions that the database is ahead of, or has nothing of, though the history table says otherwise."""
+"""Find revisions whose changes are in the database but not in the history table, or the other way round."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _overlapping(case: Case, history: History) -> Iterator[Finding]:
 
 
 def _unrecorded(case: Case, history: History) -> tuple[Finding, ...]:
-    """Find tables that ``history`` has in the database and that its own history table says nothing of."""
+    """Find tables of ``history`` in the database that its history table does not account for."""
     return tuple(_plain_table(case, history)) or tuple(_unstamped(case, history))
 
 

@@ -133,20 +133,34 @@ def _of_models(names: Iterable[TableName]) -> set[TableName]:
 
 
 def differences(here: Mapping[TableName, Facts], there: Mapping[TableName, Facts]) -> tuple[tuple[str, ...], int]:
-    """Return what ``here`` has and lacks against ``there``, one text each, and how far apart the two are."""
+    """Return what differs between ``here`` and the expected ``there``, one text each, and how far apart they are."""
     texts: list[str] = []
     distance = 0
     for name in sorted({*here, *there}, key=str):
         mine, theirs = here.get(name), there.get(name)
         distance += len((mine or frozenset()) ^ (theirs or frozenset())) + ((mine is None) != (theirs is None))
         if theirs is None:
-            texts.append(f"table {name} besides")
+            texts.append(f"extra table {name}")
         elif mine is None:
-            texts.append(f"no table {name}")
+            texts.append(f"missing table {name}")
         else:
-            texts += (f"{name}: {fact} besides" for fact in sorted(mine - theirs))
-            texts += (f"{name}: no {fact}" for fact in sorted(theirs - mine))
+            texts += (f"{name}: {text}" for text in _differences_in_table(mine - theirs, theirs - mine))
     return tuple(texts), distance
+
+
+def _differences_in_table(extra: Facts, missing: Facts) -> Iterator[str]:
+    """Yield the ``extra`` and the ``missing`` facts of a table; a column that is only of another kind is one text."""
+    found, expected = _by_column(extra), _by_column(missing)
+    changed = sorted(found.keys() & expected.keys())
+    yield from (f"extra {fact}" for fact in sorted(extra - {found[name] for name in changed}))
+    yield from (f"missing {fact}" for fact in sorted(missing - {expected[name] for name in changed}))
+    for name in changed:
+        yield f"{found[name].replace(name, f'{name} is', 1)}, expected {expected[name].removeprefix(name).strip()}"
+
+
+def _by_column(facts: Facts) -> dict[str, str]:
+    """Return the facts about columns by their start, ``column id``."""
+    return {" ".join(fact.split()[:2]): fact for fact in facts if fact.startswith("column ")}
 
 
 def _facts(connection: Connection, schema: str | None, names: list[str]) -> Iterator[tuple[str, Iterator[str]]]:

@@ -62,7 +62,7 @@ class UnknownRevisions(Finding):
     """The history table ``table`` holds revisions that no script has; the tables were compared in ``replay``."""
 
     problem = "unknown-revision"
-    reason = "nobody knows what is applied, so nothing can be upgraded or downgraded"
+    reason = "it is not known what is applied, so nothing can be upgraded or downgraded"
 
     package: str
     table: str
@@ -94,7 +94,7 @@ class Overlapping(Finding):
     """Some of the ``rows`` of the history table ``table`` come before others; ``heads`` are those that count."""
 
     problem = "overlapping-revisions"
-    reason = "it cannot be told what is applied, so nothing can be upgraded or downgraded"
+    reason = "it is ambiguous what is applied, so nothing can be upgraded or downgraded"
 
     package: str
     table: str
@@ -215,7 +215,7 @@ class ManyHeads(Finding):
     """A history has several ``heads``; ``applied`` are the ids of those that are applied."""
 
     problem = "several-heads"
-    reason = "two lines of changes were never tried together, and 'head' is no longer one revision"
+    reason = "the branches were never tested together, and 'head' is ambiguous"
 
     package: str
     heads: tuple[Revision, ...]
@@ -268,7 +268,7 @@ class Unmet(Finding):
     """Something is applied and what it requires is not; ``first`` is what stands in the way of applying that."""
 
     problem = "unmet-requirement"
-    reason = "what is applied may need what is not"
+    reason = "an applied revision may need something that does not exist"
 
     report: Report
     first: Finding | None
@@ -285,7 +285,7 @@ class Unmet(Finding):
 
 
 def outcome(replay: Replay) -> str:
-    """Say which revision the tables look like."""
+    """Say which revision the tables match."""
     if not replay.matches:
         return f"it was not determined which revision the tables match: {replay.stopped}"
     if replay.exact:
@@ -306,7 +306,7 @@ def beside_scripts(replay: Replay, heads: Sequence[str]) -> str:
 
 def _difference(match: Match) -> str:
     more = f" and {len(match.differences) - _SHOWN} more" if len(match.differences) > _SHOWN else ""
-    return f"{match} (the database has {', '.join(match.differences[:_SHOWN])}{more})"
+    return f"{match} (differences: {', '.join(match.differences[:_SHOWN])}{more})"
 
 
 def by_sql(statements: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ class PlainTable(Finding):
     """
 
     problem = "plain-alembic-version"
-    reason = "this table is not read here, so what it says counts for nothing"
+    reason = "this table is not read, so the revisions in it do not count as applied"
 
     package: str
     plain: str

@@ -1,4 +1,4 @@
-"""Which revision a database looks like: the scripts are run in a scratch database, and compared after each revision.
+"""Which revision a database matches: the scripts are run in a scratch database, and compared after each revision.
 
 The application's database is only read.
 """
@@ -36,9 +36,9 @@ _NOT_WANTED = "no script was run, because of --no-replay"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How much a database looks like one at ``revisions``, () for base.
+    """How similar a database is to one at ``revisions``, () for base.
 
-    ``differences`` say what the database has besides and what it lacks; without any the two are equal.
+    ``differences`` say what is extra, missing or changed in the database; without any the two are equal.
     """
 
     revisions: tuple[str, ...]
@@ -117,7 +117,7 @@ class _Recorded:
 
 
 class Replayer:
-    """Tells which revisions of ``app`` tables look like; the scripts of a history are run at most once.
+    """Finds the revisions of ``app`` that tables match; the scripts of a history are run at most once.
 
     They run in ``places``. Without these no script is run.
     """
@@ -128,7 +128,7 @@ class Replayer:
         self._recorded: dict[str, _Recorded] = {}
 
     def find_matches(self, history: History, connection: Connection) -> Replay:
-        """Return which revisions the tables of ``history`` look like in the database of ``connection``."""
+        """Return which revisions the tables of ``history`` match in the database of ``connection``."""
         if history.package not in self._recorded:
             self._recorded[history.package] = self._record(history, connection)
         recorded = self._recorded[history.package]
@@ -163,7 +163,7 @@ class Replayer:
 
 
 def ranked(here: Mapping[TableName, Facts], snapshots: Sequence[Snapshot]) -> tuple[Match, ...]:
-    """Return how much ``here`` looks like the best of ``snapshots`` at the same revisions.
+    """Return how similar ``here`` is to the best of ``snapshots`` at the same revisions.
 
     The best come first, and of equal ones the latest.
     """

@@ -50,7 +50,7 @@ class RevisionScriptFailed(RevisionError):
 
 
 class UnknownRevision(RevisionError, LookupError):
-    """A name stands for no revision of the histories asked; ``elsewhere`` are the packages that do have it."""
+    """No revision of the selected histories has this name; ``elsewhere`` are the packages that have one."""
 
     def __init__(self, symbol: str, packages: tuple[str, ...], elsewhere: tuple[str, ...] = ()) -> None:
         self.symbol = symbol
@@ -63,7 +63,7 @@ class UnknownRevision(RevisionError, LookupError):
 
 
 class AmbiguousRevision(RevisionError, LookupError):
-    """A name or a step stands for one of several ``matches``: revisions, or packages that have it."""
+    """A name or a step has several ``matches``: revisions, or packages that have the revision."""
 
     def __init__(self, symbol: str, where: str, matches: tuple[str, ...], remedy: str) -> None:
         self.symbol = symbol
@@ -117,7 +117,7 @@ class OverlappingRevisions(RevisionError):
 
 
 class RequirementCycle(PlanError):
-    """Revisions wait for each other.
+    """The requirements of revisions form a cycle.
 
     ``path`` are ``"package revision"`` texts, each of which waits for the next; ``reasons`` say why.
     """
@@ -133,7 +133,7 @@ class RequirementCycle(PlanError):
         }
         steps = (f"{verbs[reason]} {node}" for reason, node in zip(reasons, path[1:], strict=True))
         super().__init__(
-            f"revisions wait for each other in a circle: {path[0]} {', which '.join(steps)}",
+            f"the requirements of revisions form a cycle: {path[0]} {', which '.join(steps)}",
             "remove one requires or run_before",
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGraph:
-    """The revisions of one history, and what lies next to each.
+    """The revisions of one history, and the neighbours of each.
 
     ``revisions`` has each after those that it follows. ``names`` are the ids and branch labels in full, with their
     ids. ``parents`` and ``children`` go by ``down_revision`` alone, ``before`` and ``after`` by ``depends_on`` too.
@@ -57,7 +57,7 @@ def build_history(package: str, revisions: Iterable[Revision]) -> HistoryGraph:
 
 
 def applied(history: HistoryGraph, rows: Iterable[str]) -> set[str]:
-    """Return the revisions that are applied where the history table holds ``rows``; unknown rows count for nothing."""
+    """Return the revisions that are applied where the history table holds ``rows``; unknown rows are ignored."""
     return closure((row for row in rows if row in history.revisions), history.before.__getitem__)
 
 

@@ -34,7 +34,7 @@ class Symbol(NamedTuple):
 
     @property
     def is_relative(self) -> bool:
-        """Whether it counts from where a history stands, so that it means something else in each."""
+        """Whether it counts from the current revision of a history, so that it differs from history to history."""
         return self.step != 0 and not self.anchors
 
     @property
@@ -61,7 +61,7 @@ def find(history: HistoryGraph, text: str) -> tuple[str, ...]:
 
 
 def resolve(history: HistoryGraph, text: str, rows: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the revisions that ``text`` asks to upgrade to, ``()`` for base, where the database is at ``rows``."""
+    """Return the revisions that ``text`` asks to upgrade to, ``()`` for base, when the database is at ``rows``."""
     symbol = parse_symbol(text)
     branch, name, step = symbol
     if name is None:
@@ -148,7 +148,7 @@ def _named(history: HistoryGraph, text: str, name: str, branch: str | None, rows
 
 
 def _standing(history: HistoryGraph, text: str, symbol: Symbol, rows: Sequence[str]) -> tuple[str, ...]:
-    """Return where the database stands, on the branch where one is named."""
+    """Return the current revisions of the database, on the branch if one is named."""
     known = tuple(row for row in rows if row in history.revisions)
     if symbol.branch is None:
         return known

@@ -68,7 +68,7 @@ def joined_transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def on_trial(connection: Connection) -> Iterator[None]:
-    """Run revisions in a scratch database: the database commits, and what they join besides is aborted.
+    """Run revisions in a scratch database: the database commits, and everything else in their transaction is aborted.
 
     So no mail is sent, and no hook is called that waits for a commit.
     """

@@ -51,7 +51,7 @@ def _what_and_remedy(error: BaseException, fix: str, package: str) -> tuple[str,
 
 
 class StepFailed(RunError):
-    """A revision raised while it ran.
+    """A revision raised an exception.
 
     ``applied`` and ``left`` are "package revision" each. ``stays`` tells why the database keeps the statements that
     the revision had run before it failed, and is None where it does not.
@@ -103,7 +103,7 @@ class ConnectionLost(RunError, ConnectionError):
 
 
 class RunStopped(RunError):
-    """A run did not go on to its next revision; ``error`` tells why."""
+    """The run stopped before its next revision; ``error`` is the reason."""
 
     def __init__(self, error: MigrateError, applied: tuple[str, ...], left: tuple[str, ...]) -> None:
         self.error = error
@@ -113,7 +113,7 @@ class RunStopped(RunError):
 
 
 class RunInterrupted(RunError):
-    """Somebody stopped the run; the revision under way was rolled back, unless ``stays`` tells why not."""
+    """The run was interrupted. The current revision was rolled back, unless ``stays`` gives the reason why not."""
 
     exit_code = 130
 
@@ -223,7 +223,7 @@ class TransactionEndedInside(RunError):
 
 
 class FailedAfterCommit(RunError):
-    """The database has committed a revision, and what had joined its transaction then failed."""
+    """The revision was committed, and another participant of its transaction failed after that."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

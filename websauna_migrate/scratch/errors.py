@@ -17,7 +17,7 @@ _UNKNOWN = "use PostgreSQL, SQLite, MariaDB or MySQL"
 
 
 class NoScratchPlace(RunError):
-    """No scratch database can be made for a database of the kind ``dialect``."""
+    """No scratch database can be created for a database of the kind ``dialect``."""
 
     def __init__(self, dialect: str, reason: str) -> None:
         self.dialect = dialect

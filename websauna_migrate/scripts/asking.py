@@ -11,12 +11,12 @@ _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def can_answer() -> bool:
-    """Tell whether somebody can answer: standard input is a terminal."""
+    """Tell whether questions can be answered: standard input is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def can_read_and_answer() -> bool:
-    """Tell whether somebody can also read the question."""
+    """Tell whether questions can be read and answered: standard error is a terminal too."""
     return can_answer() and sys.stderr is not None and sys.stderr.isatty()
 
 

@@ -221,7 +221,7 @@ def _merged(path: Path, given: Mapping[str, object], named_in: str | None) -> di
 def _read(
     file: _File, named_in: str | None, trail: dict[str, str], seen: set[str], given: Mapping[str, object]
 ) -> Iterator[tuple[_File, dict[str, dict[str, _Value]]]]:
-    """Yield a file, then all that it includes, depth first. A file that comes a second time adds nothing.
+    """Yield a file, then all that it includes, depth first. A file that is included twice is read once.
 
     ``trail`` maps the identities of the files that led here to their names.
     """

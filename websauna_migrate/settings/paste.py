@@ -109,7 +109,7 @@ class _PasteLoader(ConfigLoader):  # type: ignore[misc]
 class PasteReader(_PasteLoader):
     """The same without any import: where a factory would be loaded there is a :class:`Factory`.
 
-    Nothing foreign runs in it, so a LookupError here is PasteDeploy's. This is where those are translated.
+    No code of others runs in it, so a LookupError here is PasteDeploy's. This is where those are translated.
     """
 
     def __init__(self, path: Path, global_conf: Mapping[str, object], user: PasteReader | None = None) -> None:

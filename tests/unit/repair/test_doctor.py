@@ -30,11 +30,16 @@ def facts(**tables):
     return {TableName(None, name): frozenset(texts) for name, texts in tables.items()}
 
 
-def test_differences_say_what_is_there_besides_and_what_is_not():
+def test_differences_say_what_is_extra_and_what_is_missing():
     here = facts(thing=["column id", "column more"], extra=["column id"])
     there = facts(thing=["column id", "index (id)"], note=["column id"])
     texts, distance = differences(here, there)
-    assert texts == ("table extra besides", "no table note", "thing: column more besides", "thing: no index (id)")
+    assert texts == (
+        "extra table extra",
+        "missing table note",
+        "thing: extra column more",
+        "thing: missing index (id)",
+    )
     assert distance == 6
 
 

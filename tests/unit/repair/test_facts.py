@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, Integer, MetaData, Table, create_engine, text
 
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.facts import read_facts
+from websauna_migrate.repair.facts import differences, read_facts
 
 
 def test_the_condition_of_a_partial_index_is_a_fact_of_sqlite():
@@ -18,3 +18,13 @@ def test_the_condition_of_a_partial_index_is_a_fact_of_sqlite():
     engine.dispose()
 
     assert "index (id) sqlite_where id > 1" in facts[TableName(None, "thing")]
+
+
+def test_a_column_that_changed_is_one_difference_with_what_was_expected():
+    here = {TableName(None, "thing"): frozenset({"column id INTEGER", "column more TEXT"})}
+    there = {TableName(None, "thing"): frozenset({"column id INTEGER NOT NULL", "column note TEXT"})}
+    assert differences(here, there)[0] == (
+        "thing: extra column more TEXT",
+        "thing: missing column note TEXT",
+        "thing: column id is INTEGER, expected INTEGER NOT NULL",
+    )

@@ -12,7 +12,7 @@ from websauna_migrate.settings.app import AppSettings
 @pytest.fixture
 def ini(tmp_path):
     sections = {
-        "alembic": {"file_template": "%(rev)s", "timezone": "UTC", "script_location": "elsewhere"},
+        "alembic": {"file_template": "%(rev)s", "timezone": "UTC", "prepend_sys_path": "elsewhere"},
         "other": {"timezone": "CET"},
         "post_write_hooks": {"hooks": "black"},
     }
@@ -30,6 +30,7 @@ def test_options_are_those_of_the_section_and_folders_those_of_the_history(ini, 
     config = make_config(history, ini)
     assert config.get_main_option("file_template") == "%(rev)s"
     assert config.get_main_option("script_location") == str(tmp_path / "100%")
+    assert config.get_main_option("prepend_sys_path") is None
     assert config.get_section_option("post_write_hooks", "hooks") == "black"
     assert make_config(history, ini, section="other").get_main_option("timezone") == "CET"
 

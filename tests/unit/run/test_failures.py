@@ -49,6 +49,7 @@ def test_a_commit_outside_of_a_script_is_not_that_of_the_script():
     account = Account(plan("pass"), "sqlite", together=False)
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection, commits_heard(connection, account):
+        connection.exec_driver_sql("SELECT 1")
         connection.commit()
         assert not account.script_committed
     engine.dispose()
