@@ -89,3 +89,31 @@ def test_what_compares_an_enum_is_there_again_after_the_enum_was_made_anew(work)
     work.ok("upgrade")
     work.ok("check")
     assert work.execute("SELECT hue::text FROM wall") == [("red",)]
+
+
+# --- tables that inherit ---------------------------------------------------------------------------------------
+
+INHERITING = """
+class Parent(Base):
+    __tablename__ = "parent"
+    id = Column(Integer, primary_key=True)
+    {0}
+
+class Child(Base):
+    __tablename__ = "child"
+    id = Column(Integer, primary_key=True)
+    {0}
+    __table_args__ = {{"postgresql_inherits": "parent"}}
+"""
+INHERITED = "SELECT attislocal, attinhcount FROM pg_attribute WHERE attname = 'size' AND attrelid = 'child'::regclass"
+
+
+def test_a_column_of_a_table_that_inherits_comes_changes_and_goes_with_that_of_its_parent(work):
+    changed(work, INHERITING.format(""))
+    changed(work, INHERITING.format("size = Column(Integer, index=True)"))
+    assert work.execute(INHERITED) == [(True, 1)]
+    changed(work, INHERITING.format("size = Column(BigInteger, index=True)"))
+    changed(work, INHERITING.format(""))
+    work.ok("downgrade", "base")
+    work.ok("upgrade")
+    work.ok("check")

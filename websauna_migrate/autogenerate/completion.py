@@ -18,6 +18,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.autogenerate.errors import UnrenderableType
+from websauna_migrate.autogenerate.inherited import in_order_of_inheritance
 from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
@@ -56,11 +57,17 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
         first, last = _additions(upgrade, downgrade, comparison.tables, connection)
         for container in (upgrade, downgrade):
             container.ops[:] = rewritten(container.ops, migration, names_altered=comparison.names_altered)
+            if connection.dialect.name == "postgresql":
+                container.ops[:] = in_order_of_inheritance(container.ops, _tables(comparison), migration.dialect)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
         downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
         downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]
         _require_types(upgrade, downgrade, migration)
     render_sql_as_meant(migration)
+
+
+def _tables(comparison: Comparison) -> list[sa.Table]:
+    return [table for metadata in comparison.metadata for table in metadata.tables.values()]
 
 
 # --- what has to be there first, and to go last ----------------------------------------------------------------
