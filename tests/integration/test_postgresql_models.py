@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from projects import Workspace
@@ -117,3 +119,27 @@ def test_a_column_of_a_table_that_inherits_comes_changes_and_goes_with_that_of_i
     work.ok("downgrade", "base")
     work.ok("upgrade")
     work.ok("check")
+
+
+# --- defaults --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["str, enum.Enum", "enum.StrEnum"])
+def test_a_member_of_an_enum_of_texts_may_be_a_default(work, kind):
+    if kind == "enum.StrEnum" and sys.version_info < (3, 11):
+        pytest.skip("Python 3.11 has it")
+    text = changed(
+        work,
+        f"""
+        import enum
+
+        class Size({kind}):
+            BIG = "it's big"
+
+        class Thing(Base):
+            __tablename__ = "thing"
+            id = Column(Integer, primary_key=True)
+            size = Column(String(9), server_default=Size.BIG)
+        """,
+    )
+    assert 'server_default="it\'s big"' in text

@@ -358,4 +358,4 @@ def _lines(path: Path) -> frozenset[str]:
 def _default_text(default: object) -> str | bool:
     """Write a default that is plain text as it is: Alembic would take its quotes for those of SQL."""
     text = default.arg if isinstance(default, sa.DefaultClause) else default
-    return repr(text) if isinstance(text, str) else False
+    return repr(str.__str__(text)) if isinstance(text, str) else False  # a member of an enum of texts is one

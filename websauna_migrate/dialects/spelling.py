@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.sql import literal_sql, tokens, without_cast
+from websauna_migrate.database.sql import literal_sql, quoted_text, tokens, without_cast
 from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.ownership import table_name
 
@@ -97,7 +97,12 @@ def default_text(column: Column[Any], dialect: Dialect) -> str | None:
     if isinstance(default.arg, sa.TextClause):
         text = default.arg.text
     else:
-        text = literal_sql(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
+        # A member of an enum of texts is one, as DDL has it.
+        text = (
+            quoted_text(str.__str__(default.arg), dialect)
+            if isinstance(default.arg, str)
+            else literal_sql(default.arg, dialect)
+        )
     text = without_cast(text.strip())
     while text.startswith("(") and _closes_at_end(text, dialect.name):
         text = text[1:-1].strip()
