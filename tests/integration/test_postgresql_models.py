@@ -93,6 +93,29 @@ def test_what_compares_an_enum_is_there_again_after_the_enum_was_made_anew(work)
     assert work.execute("SELECT hue::text FROM wall") == [("red",)]
 
 
+DEFAULTS = """
+from sqlalchemy.dialects import postgresql
+
+class Wall(Base):
+    __tablename__ = "wall"
+    id = Column(Integer, primary_key=True)
+    hue = Column(Enum({values}, name="{name}"), server_default=text("CASE WHEN 1 < 2 THEN 'red'::{name} END"))
+    hues = Column(postgresql.ARRAY(Enum({values}, name="{name}")), server_default=text("ARRAY['red']::{name}[]"))
+    __table_args__ = (CheckConstraint("hue = 'red'", name="ck_wall_red"),)
+"""
+
+
+@pytest.mark.parametrize("values", ["'red', 'blue'", "'blue', 'red'"], ids=["same values", "other order"])
+def test_an_enum_may_be_renamed_that_is_part_of_a_default(work, values):
+    changed(work, DEFAULTS.format(name="hue", values="'red', 'blue'"))
+    changed(work, DEFAULTS.format(name="colour", values=values))
+    work.ok("downgrade", "-1")
+    work.execute("INSERT INTO wall DEFAULT VALUES")
+    assert work.execute("SELECT hue::hue::text, hues::hue[]::text[] FROM wall") == [("red", ["red"])]
+    work.ok("upgrade")
+    work.ok("check")
+
+
 # --- tables that inherit ---------------------------------------------------------------------------------------
 
 INHERITING = """

@@ -19,6 +19,7 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.enum_changes import Add, Convert, Remake, Rename, drops, matched, value_changes
 from websauna_migrate.autogenerate.enum_columns import change_checks, refuse_lost_values
 from websauna_migrate.autogenerate.enum_facts import User, is_array, read_enums, stored_as_type, stored_type_name
+from websauna_migrate.autogenerate.enum_names import say_new_names, stored_after
 from websauna_migrate.autogenerate.enum_sql import written
 from websauna_migrate.autogenerate.requirements import UsedType
 from websauna_migrate.autogenerate.script_ops import EnumOp, alterations, column_of, made_columns, table_of, walk_ops
@@ -72,6 +73,10 @@ def _change_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connecti
     dialect = connection.dialect
     stored = read_enums(connection, _compared(upgrade, models), models.renames)
     types = matched(stored, models.enums(dialect), models.packages)
+    if types.renamed:
+        after = {name: stored_after(enum, types.renamed, dialect) for name, enum in types.stored.items()}
+        types = replace(types, stored=after)
+        say_new_names(downgrade, types.renamed, dialect)
     conversions = list(_conversions(upgrade, downgrade, types, dialect))
     going = _dropped_columns(upgrade, dialect) | {conversion.before.column for conversion in conversions}
     values = list(value_changes(types, going, lambda enum: _values_in_definitions(models, enum, dialect)))
