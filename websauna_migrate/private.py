@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
     from sqlalchemy import Constraint, Table
+    from sqlalchemy.dialects.postgresql import ExcludeConstraint
     from sqlalchemy.engine import Dialect, Inspector
     from sqlalchemy.orm import Mapper
     from sqlalchemy.types import TypeEngine
@@ -94,6 +95,14 @@ def autogenerating_function() -> str | None:
     return str(options["fn"].__qualname__).partition(".")[0]
 
 
+def forget_comparators(package: str) -> None:
+    """Take the comparators of ``package`` out of those that all comparisons use. Alembic can only add some."""
+    from alembic.autogenerate import comparators
+
+    for registered in comparators._registry.values():
+        registered[:] = [one for one in registered if one[0].__module__.partition(".")[0] != package]
+
+
 def use_inspector(context: AutogenContext, inspector: Inspector) -> None:
     """Let ``context`` read the database through ``inspector``. Alembic makes one when it is first asked, and keeps it.
 
@@ -108,6 +117,11 @@ def begin_transaction(migration: MigrationContext) -> AbstractContextManager[obj
     The public call begins no transaction where DDL commits by itself.
     """
     return migration.begin_transaction(_per_migration=True)
+
+
+def exclude_elements(constraint: ExcludeConstraint) -> list[tuple[Any, str]]:
+    """Return the expressions of ``constraint`` and their operators. SQLAlchemy has no public way to read them."""
+    return [(expression, str(operator)) for expression, _, operator in constraint._render_exprs]
 
 
 def new_script_path(scripts: ScriptDirectory, folder: Path, rev_id: str, message: str | None) -> Path:

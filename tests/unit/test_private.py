@@ -112,6 +112,26 @@ def test_a_comparator_outside_of_a_plugin_is_seen(monkeypatch):
     assert private.has_loose_comparators()
 
 
+def test_the_comparators_of_one_package_are_forgotten(monkeypatch):
+    def compare(*_arguments):
+        return None
+
+    compare.__module__ = "others.comparing"
+    monkeypatch.setattr(comparators, "_registry", comparators.branch()._registry)
+    comparators.dispatch_for("schema")(compare)
+    private.forget_comparators("other")
+    assert private.has_loose_comparators()
+    private.forget_comparators("others")
+    assert not private.has_loose_comparators()
+
+
+def test_the_expressions_of_an_exclude_constraint_are_told_with_their_operators():
+    exclude = postgresql.ExcludeConstraint(("a", "="), (sa.text("lower(b)"), "&&"))
+    sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer), exclude)
+    elements = [(str(expression), operator) for expression, operator in private.exclude_elements(exclude)]
+    assert elements == [("t.a", "="), ("lower(b)", "&&")]
+
+
 @pytest.fixture
 def migration():
     engine = sa.create_engine("sqlite://")

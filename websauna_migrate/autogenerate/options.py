@@ -18,6 +18,7 @@ from websauna_migrate.autogenerate.rendering import make_render_item
 from websauna_migrate.autogenerate.unchanged import OPTION, PLUGIN, may_leave_out
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import forget_comparators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ def comparison_options(
 ) -> dict[str, object]:
     """Return the options for ``context.configure()``, composed with those of the ``user``."""
     comparison = without_orphans(comparison, connection)
+    # Enums are compared here; imported once, it would compare them again wherever Alembic compares.
+    forget_comparators("alembic_postgresql_enum")
     default_schema = connection.dialect.default_schema_name if connection is not None else None
     tables = {table.shown(default_schema) for table in comparison.tables}
     schemas = {key.schema for key in tables} | {None}
