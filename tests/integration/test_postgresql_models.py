@@ -116,6 +116,49 @@ def test_an_enum_may_be_renamed_that_is_part_of_a_default(work, values):
     work.ok("check")
 
 
+# --- constraints -----------------------------------------------------------------------------------------------
+
+
+def test_an_exclude_constraint_keeps_its_operator_classes(work):
+    work.execute("CREATE EXTENSION btree_gist")
+    exclude = "postgresql.ExcludeConstraint(('Name', '='), ('span', '&&'), name='ex', ops={'Name': 'gist_text_ops'})"
+    text = changed(
+        work,
+        f"""
+        from sqlalchemy.dialects import postgresql
+
+        class Booking(Base):
+            __tablename__ = "booking"
+            id = Column(Integer, primary_key=True)
+            Name = Column(Text)
+            span = Column(postgresql.INT4RANGE)
+            __table_args__ = ({exclude},)
+        """,
+    )
+    assert '"Name" gist_text_ops' in text
+
+
+CONSTRAINED = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True, unique=True)
+    code = Column(Integer)
+    __table_args__ = ({},)
+"""
+
+
+def test_a_constraint_gives_its_name_to_one_of_another_kind(work):
+    changed(work, CONSTRAINED.format("CheckConstraint('code > 0', name='one')"))
+    changed(work, CONSTRAINED.format("UniqueConstraint('code', name='one')"))
+    work.ok("downgrade", "-1")
+    work.ok("upgrade")
+
+
+def test_of_equal_unique_constraints_of_a_new_table_none_is_missing(work):
+    equal = "UniqueConstraint('code', name='one'), UniqueConstraint('code', name='two'), UniqueConstraint('code')"
+    changed(work, CONSTRAINED.format(equal))  # and that of the primary key
+
+
 # --- tables that inherit ---------------------------------------------------------------------------------------
 
 INHERITING = """

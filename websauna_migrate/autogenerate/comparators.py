@@ -9,11 +9,17 @@ The comparators are a plugin of Alembic, which replaces what it does for types a
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from alembic.operations.ops import CreateCheckConstraintOp, CreateIndexOp, DropConstraintOp
+from alembic.operations.ops import (
+    CreateCheckConstraintOp,
+    CreateIndexOp,
+    CreateUniqueConstraintOp,
+    DropConstraintOp,
+)
 from alembic.util import DispatchPriority, PriorityDispatchResult, warn
 from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
@@ -210,6 +216,40 @@ def warn_of_primary_keys(
     return PriorityDispatchResult.CONTINUE
 
 
+def pass_over_equal_uniques(
+    context: AutogenContext,
+    modify: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Miss none of several constraints over the same columns: PostgreSQL makes one of those of a new table."""
+    if found is not None and wanted is not None and connection_of(context).dialect.name == "postgresql":
+        gone = {op.constraint_name for op in modify.ops if isinstance(op, DropConstraintOp)}
+        there = {_columns(one) for one in _uniques(found) if one.name not in gone}
+        several = Counter(map(_columns, _uniques(wanted)))
+        modify.ops = [
+            op
+            for op in modify.ops
+            if not (
+                isinstance(op, CreateUniqueConstraintOp)
+                and several[tuple(op.columns)] > 1
+                and tuple(op.columns) in there
+            )
+        ]
+    return PriorityDispatchResult.CONTINUE
+
+
+def _uniques(table: Table) -> list[sa.PrimaryKeyConstraint | sa.UniqueConstraint]:
+    kinds = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
+    return [constraint for constraint in table.constraints if isinstance(constraint, kinds)]
+
+
+def _columns(constraint: sa.PrimaryKeyConstraint | sa.UniqueConstraint) -> tuple[str, ...]:
+    return tuple(column.name for column in constraint.columns)
+
+
 def compare_check_constraints(
     context: AutogenContext,
     modify: ModifyTableOps,
@@ -330,6 +370,7 @@ def setup(plugin: Plugin) -> None:
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
     plugin.add_autogenerate_comparator(compare_identity, *defaults, qualifier="postgresql", priority=first)
     plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
+    plugin.add_autogenerate_comparator(pass_over_equal_uniques, "table", "equal_uniques")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
     plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 from alembic.ddl.base import IdentityColumnDefault
 from alembic.operations import ops
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.autogenerate.renamed import inspect_renamed
 from websauna_migrate.autogenerate.script_ops import Sql, table_of
-from websauna_migrate.database.sql import plain_dialect
+from websauna_migrate.database.sql import literal_sql, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import stored_name
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.private import is_of_type
+from websauna_migrate.private import exclude_elements, is_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -79,8 +80,25 @@ def _rewritten(op: MigrateOperation, direction: _Direction) -> Operations:
 def _table(op: ops.CreateTableOp, direction: _Direction) -> ops.CreateTableOp:
     op.info = {}  # what the models say to the application is nothing to a revision
     items = [_with_name_of_check(item, direction) if isinstance(item, sa.Column) else item for item in op.columns]
-    op.columns = [_with_final_name(item, direction) for item in (*items, *_checks_of_columns(op))]
+    op.columns = [
+        _with_final_name(_with_operator_classes(item, direction.dialect), direction)
+        for item in (*items, *_checks_of_columns(op))
+    ]
     return op
+
+
+def _with_operator_classes(item: sa.schema.SchemaItem, dialect: Dialect) -> sa.schema.SchemaItem:
+    """Return ``item`` with the operator classes in its expressions: SQLAlchemy forgets those when it copies it."""
+    if not isinstance(item, ExcludeConstraint) or not item.ops:
+        return item
+    quote = dialect.identifier_preparer.quote
+    elements = []
+    for one, operator in exclude_elements(item):
+        sql = quote(one.name) if isinstance(one, sa.Column) else literal_sql(one, dialect)
+        parts = (sql, item.ops.get(str(getattr(one, "key", ""))))
+        elements.append((sa.text(" ".join(filter(None, parts))), operator))
+    options = {name: getattr(item, name) for name in ("where", "using", "name", "deferrable", "initially")}
+    return ExcludeConstraint(*elements, **options)
 
 
 def _with_final_name(item: sa.schema.SchemaItem, direction: _Direction) -> sa.schema.SchemaItem:
@@ -186,6 +204,19 @@ def _change_of_identity(op: ops.AlterColumnOp, default: sa.Identity | None, migr
     return Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
 
 
+def _taken_names_first(_modify: ops.ModifyTableOps, inner: Operations, _direction: _Direction) -> Operations:
+    """Drop a constraint or an index before another one gets its name."""
+    drops = (ops.DropConstraintOp, ops.DropIndexOp)
+    made = {_name(op) for op in inner if not isinstance(op, drops)} - {None}
+    first = [op for op in inner if isinstance(op, drops) and _name(op) in made]
+    return [*first, *(op for op in inner if op not in first)]
+
+
+def _name(op: MigrateOperation) -> str | None:
+    name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
+    return None if name is None else str(name)
+
+
 def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
     """Drop foreign keys before the indexes that they need, and the indexes that MariaDB made for them after them."""
     keys = [op for op in inner if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"]
@@ -224,6 +255,7 @@ _REWRITES: tuple[_Rewrite, ...] = (
     _without_indexes_that_go,
     _columns,
     _identities_apart,  # after the types of the columns: the operations that it makes have them
+    _taken_names_first,
     _keys_first,  # last: it puts all that is there now into an order
 )
 

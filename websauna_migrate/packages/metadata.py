@@ -75,9 +75,20 @@ def merged_metadata(ownership: Ownership) -> MetaData:
     without = merged.naming_convention
     for table in ownership.tables.values():
         merged.naming_convention = table.metadata.naming_convention
-        _name_checks(table.to_metadata(merged, referred_schema_fn=referred_schema))
+        copied = table.to_metadata(merged, referred_schema_fn=referred_schema)
+        _name_checks(copied)
+        _copy_operator_classes(table, copied)
     merged.naming_convention = without
     return merged
+
+
+def _copy_operator_classes(table: Table, copied: Table) -> None:
+    """Give the EXCLUDE constraints of ``copied`` their operator classes: SQLAlchemy forgets to."""
+    kind = "exclude_constraint"  # the class is in the dialect of PostgreSQL, which others need not load
+    classes = {one.name: vars(one)["ops"] for one in table.constraints if one.__visit_name__ == kind}
+    for constraint in copied.constraints:
+        if constraint.__visit_name__ == kind:
+            vars(constraint)["ops"] = classes[constraint.name]
 
 
 def _name_checks(table: Table) -> None:

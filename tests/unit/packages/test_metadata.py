@@ -106,6 +106,13 @@ def test_a_check_that_no_database_needs_may_lack_the_name_that_the_convention_wa
     assert "BOOLEAN" in str(CreateTable(merged.tables["thing"]).compile(dialect=DIALECTS[0]))
 
 
+def test_an_exclude_constraint_keeps_its_operator_classes():
+    made = MetaData()
+    Table("thing", made, Column("t", String), postgresql.ExcludeConstraint(("t", "="), ops={"t": "gist_text_ops"}))
+    merged = merged_metadata(find_owners([MigrationPackage("one", (made,))]))
+    assert "gist_text_ops" in str(CreateTable(merged.tables["thing"]).compile(dialect=DIALECTS[0]))
+
+
 def test_a_foreign_key_to_another_package_keeps_its_name():
     shop = MetaData(naming_convention={"fk": "fk_%(table_name)s_%(referred_table_name)s"})
     Table("thing", shop, Column("id", ForeignKey("note.id"), primary_key=True))
