@@ -1,4 +1,4 @@
-"""Which revision a schema looks like, decided from facts alone; and the words for what was found."""
+"""What doctor says of what it found, and what to do about it. It is run in tests/integration/test_doctor.py."""
 
 from __future__ import annotations
 
@@ -8,62 +8,16 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from websauna_migrate.exceptions import OwnershipError, remedy_text
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.facts import differences
 from websauna_migrate.repair.findings import Finding, Overlapping, Ownerless, Problem, Unstamped
 from websauna_migrate.repair.left_tables import Orphan
 from websauna_migrate.repair.misrecorded import Inserted
-from websauna_migrate.repair.replay import Match, Replay, Snapshot, ranked
+from websauna_migrate.repair.replay import Match, Replay
 from websauna_migrate.scripts.report import findings_json, findings_text
 
 THING, NOTE = TableName(None, "thing"), TableName("crm", "note")
-SCHEMAS = st.dictionaries(
-    st.sampled_from([THING, NOTE]), st.frozensets(st.sampled_from(["column a", "column b", "index (a)"]))
-)
-
-
-def facts(**tables):
-    return {TableName(None, name): frozenset(texts) for name, texts in tables.items()}
-
-
-def test_differences_say_what_is_extra_and_what_is_missing():
-    here = facts(thing=["column id", "column more"], extra=["column id"])
-    there = facts(thing=["column id", "index (id)"], note=["column id"])
-    texts, distance = differences(here, there)
-    assert texts == (
-        "extra table extra",
-        "missing table note",
-        "thing: extra column more",
-        "thing: missing index (id)",
-    )
-    assert distance == 6
-
-
-@given(SCHEMAS, SCHEMAS)
-def test_only_equal_schemas_have_no_distance_and_it_is_the_same_both_ways(here, there):
-    assert (differences(here, there)[1] == 0) == (here == there) == (not differences(here, there)[0])
-    assert differences(here, there)[1] == differences(there, here)[1]
-
-
-def test_the_best_match_comes_first_and_of_equal_ones_the_latest():
-    one, two = facts(thing=["column id"]), facts(thing=["column id", "column more"])
-    snapshots = [Snapshot((), {}), Snapshot(("a",), one), Snapshot(("b",), two), Snapshot(("c",), two)]
-    matches = ranked(two, snapshots)
-    assert [str(match) for match in matches] == ["c", "b", "a", "base"]
-    assert [str(match) for match in Replay(matches).exact] == ["c", "b"]
-
-
-def test_a_table_that_is_missing_weighs_more_than_a_column_that_is():
-    here = facts(thing=["column id", "column a"])
-    snapshots = [
-        Snapshot(("with note",), {**here, **facts(note=["column id"])}),
-        Snapshot(("less",), facts(thing=["column id"])),
-    ]
-    assert ranked(here, snapshots)[0].revisions == ("less",)
 
 
 def test_findings_are_told_as_text_and_as_json():
@@ -118,12 +72,6 @@ def test_what_limits_an_answer_is_told(found, said):
 def test_what_the_scratch_database_lacks_does_not_matter_where_all_is_equal():
     found = replace(replay("a1"), lacks=("extension x",))
     assert "extension x" not in Unstamped("shop", "alembic_history_shop", (THING,), found).detail
-
-
-def test_several_states_at_the_same_revision_are_one_match():
-    one, two = facts(thing=["column id"]), facts(thing=["column id", "column more"])
-    matches = ranked(one, [Snapshot((), {}), Snapshot(("a",), one), Snapshot(("a",), two)])
-    assert [(str(match), match.distance) for match in matches] == [("a", 0), ("base", 2)]
 
 
 def test_an_orphan_is_dropped_with_its_tables_only_where_they_are_known_to_be_its_own():
