@@ -119,20 +119,19 @@ def test_a_revision_that_failed_in_the_middle_is_completed_as_the_remedy_says(tm
     assert findings(here) == []
 
 
-def test_drops_of_a_revision_that_failed_in_the_middle_are_completed_as_the_remedy_says(tmp_path, mariadb):
-    here = shop(tmp_path, mariadb.new_database())
-    here.add_app("shop", THING.replace("    name = Column(String(20), unique=True)\n", ""))
-    revise(here.app / "alembic", "ccc3", "bbb2", "op.drop_table('note'); op.drop_column('thing', 'name')")
-    here.ok("upgrade", "bbb2")
-    here.execute("DROP TABLE note")
-    assert "packages=shop doctor" in here.run("upgrade").err
-    (found,) = findings(here)
+def test_drops_of_a_revision_that_failed_in_the_middle_are_completed_as_the_remedy_says(lite):
+    lite.add_app("shop", NOTE.replace(", index=True", ""))
+    revise(lite.app / "alembic", "ccc3", "bbb2", "op.drop_index('ix_note_thing_id', 'note'); op.drop_table('thing')")
+    lite.ok("upgrade", "bbb2")
+    lite.execute("DROP INDEX ix_note_thing_id")
+    assert "packages=shop doctor" in lite.run("upgrade").err
+    (found,) = findings(lite)
     assert (found["problem"], found["package"]) == ("half-applied", "shop")
-    assert "the database lacks table note; it has thing: column name" in found["detail"]
-    (_, column) = statements(here, found)
-    here.execute(column)
-    follow(here, {"remedy": found["remedy"].partition("then run ")[2]})
-    assert findings(here) == []
+    assert "the database lacks note: index (thing_id); it has table thing still" in found["detail"]
+    (_, table) = statements(lite, found)
+    lite.execute(table)
+    follow(lite, {"remedy": found["remedy"].partition("then run ")[2]})
+    assert findings(lite) == []
 
 
 def test_without_a_replay_tables_of_pending_revisions_are_found(lite):
