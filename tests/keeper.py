@@ -7,7 +7,6 @@ imports nothing that takes time.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -30,22 +29,16 @@ KEEPER_SECONDS = 3.0
 #: The named pipe in the folder.
 PIPE = "processes"
 
-#: The account that root runs the servers as; every system has it.
-ACCOUNT = "nobody"
-
 #: All three servers end at once on this, with the processes that they started themselves.
 QUIT_NOW = signal.SIGQUIT
 
 
-def server_account() -> pwd.struct_passwd | None:
-    """Return the account the servers run as, for root: PostgreSQL and PgBouncer refuse to run as that."""
-    return pwd.getpwnam(ACCOUNT) if os.geteuid() == 0 else None
-
-
 def as_server_account() -> dict[str, Any]:
-    """Return the arguments of :class:`subprocess.Popen` that run a program as that account."""
+    """Return the arguments of :class:`subprocess.Popen` that run a program as the account of the servers."""
+    from websauna_migrate.scratch.account import server_account  # not needed by the process that watches
+
     account = server_account()
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+    return {"user": account.user, "group": account.group, "extra_groups": []} if account else {}
 
 
 class Keeper:
@@ -80,8 +73,8 @@ class Keeper:
         """Make a folder that the account of the servers may write to."""
         folder = Path(tempfile.mkdtemp(prefix=name, dir=self.folder))
         folder.chmod(0o755)
-        if account := server_account():
-            os.chown(folder, account.pw_uid, account.pw_gid)
+        if account := as_server_account():
+            os.chown(folder, account["user"], account["group"])
         return folder
 
     def spawn(self, argv: list[str], folder: Path, *, shared: bool = False) -> subprocess.Popen[bytes]:

@@ -30,7 +30,8 @@ from filelock import FileLock
 from sqlalchemy import URL, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from keeper import ACCOUNT, ENVIRONMENT, START_SECONDS, Keeper, as_server_account
+from keeper import ENVIRONMENT, START_SECONDS, Keeper, as_server_account
+from websauna_migrate.scratch.account import ORDINARY
 
 #: A role of every server that needs its password, and a password with all that URLs, INI files and shells trip over.
 SECRETIVE = "secretive"
@@ -72,7 +73,7 @@ def _within_reach(folder: Path, keeper: Keeper) -> Path:
     with FileLock(f"{copy}.lock"):
         if not copy.exists():
             shutil.copytree(folder, copy, symlinks=True)
-            subprocess.run(["chown", "-R", ACCOUNT, str(copy)], check=True)
+            subprocess.run(["chown", "-R", ORDINARY, str(copy)], check=True)
     return copy
 
 
