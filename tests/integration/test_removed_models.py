@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from projects import Workspace, write
+from projects import Workspace, revise, write
 
 CUSTOMER = """
 class Customer(Base):
@@ -117,6 +117,27 @@ def test_the_tables_of_others_are_in_no_script_whatever_was_added_or_removed(her
     for other in ("nobodys", "reader", "alembic_history"):
         assert other not in script.read_text()
     assert here.tables() >= {"nobodys", "reader", "alembic_history_gone", "alembic_history_notes"}
+
+
+COMPUTED = "for name in ('left', 'right'):\n        op.create_table(name, sa.Column('id', sa.Integer))"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "warned"), [("none", "Table left is in no model"), ("left", "Table right is in no")]
+)
+def test_a_table_with_a_computed_name_that_is_in_no_model_is_named(tmp_path, sqlite, hidden, warned):
+    work = Workspace(tmp_path, sqlite.new_database())
+    work.add_app("shop", history=True)
+    folder = work.app / "shop" / "alembic"
+    hook = f"lambda name, *_: name != {hidden!r}"
+    env_py = f"from websauna_migrate.env import run_alembic\nrun_alembic(package='shop', include_name={hook})\n"
+    write(folder / "env.py", env_py)
+    revise(folder, "aaa1", upgrade=COMPUTED)
+    work.ok("upgrade")
+    work.execute("CREATE TABLE nobodys (id INTEGER)")
+    error = work.run("check").err  # warnings are errors here
+    assert warned in error
+    assert "aaa1" in error
 
 
 def test_hooks_of_the_user_keep_a_removed_table(here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from sqlalchemy import MetaData, Table
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.metadata import alters_names, steps_metadata, target_metadata
 from websauna_migrate.packages.package import TableName, history_table_name, referred_name
-from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.revisions.contents import computed_tables, created_tables
 from websauna_migrate.revisions.scripts import read_revisions
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Comparison:
     makes another name of one that is given.
 
     ``unclaimed`` are those of ``tables`` that no package owns. They are left alone while the database has a history
-    table other than ``history_tables``, because they may be those of the package that it belongs to.
+    table other than ``history_tables``, because they may be those of the package that it belongs to. ``computed`` are
+    the revisions that create tables under computed names, with the names that these may have.
     """
 
     metadata: list[MetaData]
@@ -70,6 +72,7 @@ class Comparison:
     names_altered: bool = False
     unclaimed: frozenset[TableName] = frozenset()
     history_tables: frozenset[str] = frozenset()
+    computed: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
 
 def make_comparison(
@@ -89,10 +92,12 @@ def make_comparison(
     """
     ownership.require()
     tables, unclaimed = ownership.of(packages), frozenset[TableName]()
+    computed: tuple[tuple[str, re.Pattern[str]], ...] = ()
     _refuse_dotted_references([ownership.tables[name] for name in sorted(tables, key=str)])
     if history.package in packages:
-        created = created_tables(read_revisions(history)).keys()
-        unclaimed = frozenset(created - ownership.owners.keys())
+        revisions = read_revisions(history)
+        unclaimed = frozenset(created_tables(revisions).keys() - ownership.owners.keys())
+        computed = tuple(computed_tables(revisions))
     return Comparison(
         target_metadata(registered.values(), ownership),
         tables | unclaimed,
@@ -100,6 +105,7 @@ def make_comparison(
         tuple(packages),
         names_altered=alters_names(steps_metadata(history, registered).naming_convention),
         unclaimed=unclaimed,
+        computed=computed,
         history_tables=frozenset({*map(history_table_name, registered), *(name.name for name in foreign)}),
     )
 

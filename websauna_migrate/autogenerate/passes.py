@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from alembic.util import warn
+from sqlalchemy import inspect
+
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.drops import losses, order_drops
@@ -15,12 +18,14 @@ from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
 from websauna_migrate.autogenerate.serials import change_sequences
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from alembic.operations.ops import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.autogenerate.comparison import Comparison
     from websauna_migrate.autogenerate.requirements import UsedType
@@ -132,6 +137,36 @@ def _note_candidates(draft: Draft) -> None:
             note_candidates(script, draft.migration)
 
 
+def _warn_of_computed_names(draft: Draft) -> None:
+    """Warn of tables in no model that a revision may have made under a computed name: they are not dropped."""
+    connection, ownership = draft.migration.bind, draft.comparison.ownership
+    if connection is None or ownership is None or not draft.comparison.computed:
+        return
+    default = connection.dialect.default_schema_name
+    known = {table.shown(default) for table in (*ownership.owners, *draft.comparison.tables)}
+    include_name = draft.user.get("include_name") or (lambda *_: True)
+    for table in sorted(set(_tables_in(connection)) - known, key=str):
+        ids = [id_ for id_, names in draft.comparison.computed if names.fullmatch(table.name)]
+        is_asked_for = table.name not in draft.comparison.history_tables and include_name(
+            table.name, "table", {"schema_name": table.schema}
+        )
+        if ids and is_asked_for:
+            warn(
+                f"Table {table} is in no model, and is not dropped because revision {ids[0]} computes names of tables; "
+                f"write op.drop_table() into a revision, or hide it with include_name"
+            )
+
+
+def _tables_in(connection: Connection) -> Iterator[TableName]:
+    """Yield the tables of the default schema, on PostgreSQL those of all schemas."""
+    inspector = inspect(connection)
+    default = connection.dialect.default_schema_name
+    schemas = inspector.get_schema_names() if connection.dialect.name == "postgresql" else [None]
+    for schema in schemas:
+        if schema != "information_schema":
+            yield from (TableName(schema, name).shown(default) for name in inspector.get_table_names(schema))
+
+
 def _call_hook_of_user(draft: Draft) -> None:
     hook = draft.user.get("process_revision_directives")
     if hook is not None:
@@ -193,6 +228,7 @@ PASSES: tuple[Pass, ...] = (
     _put_renames_first,
     # The last of ours before the hook: a comment stands right before the operation that it is about.
     _note_candidates,
+    _warn_of_computed_names,
     # The user sees what is going to happen, and may change it; from here on operations are only completed and read.
     _call_hook_of_user,
     # After the hook, so that what it added runs as well.

@@ -33,6 +33,29 @@ def created_tables(revisions: Iterable[Revision]) -> dict[TableName, Revision]:
     return tables
 
 
+def computed_tables(revisions: Iterable[Revision]) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield the revisions that create a table whose name or schema is computed, each with the names that it may have.
+
+    An f-string tells its own; else it is any text of the script.
+    """
+    for revision in in_order(revisions):
+        module = _parsed_if_it_has(revision, b"create_table")
+        constants = module_values(module) if module is not None else {}
+        for node in _walk_calls(module, ["upgrade"]) if module is not None else ():
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
+                    if _table(node, constants, 0, "table_name") is None:
+                        yield revision.id, _possible_names(node, module)
+
+
+def _possible_names(call: ast.Call, module: ast.Module | None) -> re.Pattern[str]:
+    match call:
+        case ast.Call(args=[ast.JoinedStr(values=parts), *_]) if any(isinstance(p, ast.Constant) for p in parts):
+            return re.compile("".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".+" for p in parts))
+    constants = (node.value for node in ast.walk(module or call) if isinstance(node, ast.Constant))
+    return re.compile("|".join(re.escape(text) for text in constants if isinstance(text, str)))
+
+
 def uses_autocommit_block(revision: Revision, direction: Direction | None = None) -> bool:
     """Return whether the script leaves its transaction in ``direction``, or in either direction if None."""
     ways = {"up": ["upgrade"], "down": ["downgrade"], None: ["upgrade", "downgrade"]}[direction]

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.revisions.contents import commits_by_itself, created_tables, uses_autocommit_block
+from websauna_migrate.revisions.contents import (
+    commits_by_itself,
+    computed_tables,
+    created_tables,
+    uses_autocommit_block,
+)
 from websauna_migrate.revisions.scripts import Revision
 
 
@@ -29,6 +34,26 @@ def test_functions_and_constants_of_the_script_are_followed():
 
 def test_a_name_that_only_a_run_knows_is_passed_over():
     assert created_tables([revision(up="op.create_table(name())")]) == {}
+
+
+@pytest.mark.parametrize(
+    ("up", "rest", "may_be", "cannot_be"),
+    [
+        ("op.create_table(f'log_{year}')", "", "log_2020", "log_"),
+        ("for name in NAMES: op.create_table(name)", "NAMES = ['left', 'right']", "right", "other"),
+        ("op.create_table('thing', schema=schema())", "", "thing", "things"),
+        ("op.create_table(f'{one}{two}')", "NAMES = ['a.b']", "a.b", "axb"),
+    ],
+)
+def test_a_computed_name_is_one_of_those_that_the_script_can_make(up, rest, may_be, cannot_be):
+    ((id_, names),) = computed_tables([revision(up=up, rest=rest)])
+    assert id_ == "a1"
+    assert names.fullmatch(may_be)
+    assert not names.fullmatch(cannot_be)
+
+
+def test_a_literal_name_is_not_computed():
+    assert not list(computed_tables([revision(up="op.create_table('a', schema='b')"), revision(up="f'log_{1}'")]))
 
 
 def test_only_the_way_that_is_asked_for_counts():
