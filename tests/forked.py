@@ -1,7 +1,7 @@
 """Programs as forks of a process that has imported what they need: one costs a tenth of a started interpreter.
 
-A fork is a process of its own in all else: with its streams, environment, folder, signals and exit code, and it ends as
-an interpreter ends. This file is also run as the process that is forked.
+A fork is a process of its own in all else: with its streams, environment, folder, signals and exit code. This file is
+also run as the process that is forked.
 """
 
 from __future__ import annotations
@@ -305,10 +305,32 @@ def _main() -> None:
     gc.freeze()
     if job := _serve(socket.socket(fileno=int(sys.argv[1]))):
         _become(job)
-        module, _, name = job.program.function.partition(":")
-        if name:
-            sys.exit(getattr(importlib.import_module(module), name)(sys.argv[1:]))
-        runpy.run_module(module, run_name="__main__")
+        try:
+            _run(job.program.function)
+        except SystemExit as end:
+            if end.code is None or isinstance(end.code, int):
+                _end(end.code or 0)
+            raise
+
+
+def _run(function: str) -> None:
+    module, _, name = function.partition(":")
+    if name:
+        sys.exit(getattr(importlib.import_module(module), name)(sys.argv[1:]))
+    runpy.run_module(module, run_name="__main__")
+    sys.exit()
+
+
+def _end(code: int) -> None:
+    """End as an interpreter does, but leave the objects alone: to take them apart takes longer than most programs."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = 120
+    os._exit(code)
 
 
 if __name__ == "__main__":
