@@ -341,6 +341,8 @@ _MARIADB_SETTINGS: dict[str, object] = {
     "skip-log-bin": "ON",
     "innodb-flush-log-at-trx-commit": 0,
     "innodb-doublewrite": "OFF",
+    "innodb-flush-method": "nosync",
+    "debug-no-sync": 1,
     "innodb-buffer-pool-size": "64M",
     "performance-schema": "OFF",
     "max-statement-time": 240,
