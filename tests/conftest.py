@@ -185,7 +185,7 @@ def _process(
     """Start an installed script: as a fork where one has all that is asked for."""
     read = {one for one in env if one.startswith(("PYTHON", "LC_", "LANG"))}
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if not forked or not name.startswith("ws-") or options.keys() - OF_FORKS or read - READ_BY_FORKS:
+    if not forked or not str(name).startswith("ws-") or options.keys() - OF_FORKS or read - READ_BY_FORKS:
         argv = [str(Path(sysconfig.get_path("scripts"), name)), *args]
         return subprocess.Popen(argv, env={**os.environ, **env}, **{"text": True, **streams, **options})
     [function] = (script.value for script in entry_points(group="console_scripts") if script.name == name)
