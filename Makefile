@@ -11,7 +11,9 @@ EXTRAS := test,docs,postgresql,mysql,scaffold
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
 FITTING := import sys; sys.exit(sys.version_info < (3, 10))
 BESIDE = --beside "$(MAKE) lint" --beside "$(MAKE) docs"
-PARALLEL := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+# One process more than there are processors: tests wait for servers and disks.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PARALLEL = $(BIN)/pytest -n $(WORKERS) --maxprocesses 5 --dist loadgroup
 PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(FITTING)' 2>/dev/null && echo $$name && break; done)
 
 help:  ## list the commands
