@@ -13,7 +13,7 @@ FITTING := import sys; sys.exit(sys.version_info < (3, 10))
 BESIDE = --beside "$(MAKE) lint" --beside "$(MAKE) docs"
 # One process more than there are processors: tests wait for servers and disks.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PARALLEL = $(BIN)/pytest -n $(WORKERS) --maxprocesses 5 --dist loadgroup
+PARALLEL = $(BIN)/pytest -n $(WORKERS) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 PYTHON ?= $(shell for name in $(CANDIDATES); do $$name -c '$(FITTING)' 2>/dev/null && echo $$name && break; done)
 
 help:  ## list the commands

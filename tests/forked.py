@@ -286,6 +286,8 @@ def _become(job: _Job) -> None:
     os.chdir(program.cwd)
     os.environ.clear()
     os.environ.update(program.environment)
+    # No server here speaks TLS, and PyMySQL reads all certificates of the machine for each connection.
+    os.environ["SSL_CERT_FILE"] = os.devnull
     # The objects stay: Alembic has them as default values.
     sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
     own = program.environment.get("PYTHONPATH", "")

@@ -22,6 +22,11 @@ PRINTS_RESULTS = {
     "ws-dump-db": ("{ini}",),
 }
 CLOSED = ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-")
+#: All scripts begin in the same way: one is tried with all, the others with what differs most.
+EACH = [
+    *(("ws-alembic", closed) for closed in CLOSED),
+    *((script, closed) for script in PRINTS_RESULTS if script != "ws-alembic" for closed in (">&-", "<&- >&- 2>&-")),
+]
 
 
 @pytest.fixture
@@ -69,8 +74,7 @@ def test_a_run_goes_on_though_nobody_can_read_about_it(shop):
     assert shop.ok("current") == "aaa1 (head)\n"
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize("script", PRINTS_RESULTS)
+@pytest.mark.parametrize(("script", "closed"), EACH)
 def test_a_result_for_a_closed_stdout_is_an_error_and_other_streams_are_not_needed(shop, script, closed):
     ran = shell(shop, (script, *PRINTS_RESULTS[script]), closed)
     if " >&-" in f" {closed}":
@@ -94,8 +98,7 @@ def test_an_upgrade_needs_no_stream(shop, closed):
     assert shop.ok("current") == "aaa1 (head)\n"
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize("script", [*PRINTS_RESULTS, "ws-db-shell"])
+@pytest.mark.parametrize(("script", "closed"), [*EACH, ("ws-db-shell", "<&- >&- 2>&-")])
 def test_wrong_usage_and_help_end_as_ever(shop, script, closed):
     for arguments, code in ((["--help"], 0), (["--nonsense"], 2)):
         ran = shell(shop, (script, *arguments), closed)

@@ -25,7 +25,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-pytestmark = pytest.mark.xdist_group("reference")
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "websauna_migrate"

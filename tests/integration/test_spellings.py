@@ -86,14 +86,15 @@ def make_app(workspace, models):
     return package
 
 
-def finds_only(workspace, difference):
-    """Find the one ``difference``, which a script takes away, and its way back brings again."""
-    assert workspace.run("check").out == f"shop:\n  {difference}\n"
+def finds_only(workspace, *differences):
+    """Find just these ``differences``, which a script takes away, and its way back brings again."""
+    told = "".join(f"  {difference}\n" for difference in differences)
+    assert workspace.run("check").out == f"shop:\n{told}"
     (script,) = workspace.autogenerate()
     assert workspace.ok("check") == WELL
     workspace.ok("downgrade", "-1")
     script.unlink()
-    assert workspace.run("check").out == f"shop:\n  {difference}\n"
+    assert workspace.run("check").out == f"shop:\n{told}"
 
 
 def test_the_default_of_an_enum_may_hold_a_percent_sign(pg):
@@ -322,4 +323,4 @@ def test_an_identity_in_place_of_a_serial_is_warned_of(pg):
     pg.models(package, NUMBERED.replace("primary", "Identity(), primary"))
     assert "SERIAL of sale.id cannot be modified to an identity; write it by hand" in pg.run("check").err
     pg.models(package, NUMBERED.replace("Integer, primary", "BigInteger, primary"))
-    finds_only(pg, "modify type sale: id from INTEGER to BIGINT")
+    finds_only(pg, "modify type sale: id from INTEGER to BIGINT", "modify sequence sale: id from integer to bigint")

@@ -27,9 +27,6 @@ from alembic.config import Config
 
 from websauna_migrate.packages.template import script_location_files, template_path
 
-# The fresh environment is made once, and by one process.
-pytestmark = pytest.mark.xdist_group("template")
-
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 KINDS = ("app", "addon")
