@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sysconfig
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -188,11 +189,17 @@ def _process(
     if not forked or not str(name).startswith("ws-") or options.keys() - OF_FORKS or read - READ_BY_FORKS:
         argv = [str(Path(sysconfig.get_path("scripts"), name)), *args]
         return subprocess.Popen(argv, env={**os.environ, **env}, **{"text": True, **streams, **options})
-    [function] = (script.value for script in entry_points(group="console_scripts") if script.name == name)
     cwd = str(options.pop("cwd", Path.cwd()))
     new_session = options.pop("start_new_session", False)
-    program = Program(function, [name, *args], {**os.environ, **env}, cwd, new_session=new_session)
+    program = Program(_function_of(name), [name, *args], {**os.environ, **env}, cwd, new_session=new_session)
     return Process(program, **{**streams, **options})
+
+
+@cache
+def _function_of(script: str) -> str:
+    """Return the function that an installed script calls, as ``module:name``."""
+    [function] = (point.value for point in entry_points(group="console_scripts") if point.name == script)
+    return function
 
 
 @pytest.fixture

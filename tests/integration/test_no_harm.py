@@ -175,7 +175,7 @@ def test_without_a_scratch_database_it_is_said_how_to_get_one(mariadb, tmp_path)
     here = stamped_off(tmp_path, mariadb.new_database())
     here.environment["PATH"] = "/nowhere"
     (found,) = findings(here)
-    assert "no scratch database for mariadb" in found["detail"]
+    assert "not all scripts were compared: no scratch database for mariadb" in found["detail"]
     assert "websauna_migrate.scratch_url" in found["detail"]
     said = here.fails("adopt", "--yes")
     assert "install the server programs" in said

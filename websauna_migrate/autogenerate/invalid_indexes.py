@@ -10,7 +10,7 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.engine import Inspector
 
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.reflection import InvalidIndex, invalid_indexes
+from websauna_migrate.database.reflection import invalid_indexes
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from alembic.operations.ops import ModifyTableOps
     from sqlalchemy import Table
 
-_READ: WeakKeyDictionary[Inspector, tuple[InvalidIndex, ...]] = WeakKeyDictionary()
+_READ: WeakKeyDictionary[Inspector, dict[TableName, set[str]]] = WeakKeyDictionary()
 
 
 def tables_with_invalid_indexes(context: AutogenContext) -> dict[TableName, set[str]]:
     """Return the names of the invalid indexes by their tables; they are read once in a comparison."""
     inspector = context.inspector
     if inspector not in _READ:
-        _READ[inspector] = invalid_indexes(connection_of(context))
-    names: dict[TableName, set[str]] = {}
-    for index in _READ[inspector]:
-        names.setdefault(index.table, set()).add(index.name)
-    return names
+        names = _READ[inspector] = {}
+        for index in invalid_indexes(connection_of(context)):
+            names.setdefault(index.table, set()).add(index.name)
+    return _READ[inspector]
 
 
 def compare_invalid_indexes(

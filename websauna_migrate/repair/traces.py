@@ -150,6 +150,7 @@ def _place(history: HistoryGraph, rows: Sequence[str], snapshots: Sequence[Snaps
 
 def _steps(history: HistoryGraph, snapshots: Sequence[Snapshot]) -> Iterator[tuple[str, set[Part], set[Part]]]:
     """Yield each revision of ``history`` with what there is before and after it."""
-    for before, after in pairwise(snapshots):
-        for id_ in applied(history, after.revisions) - applied(history, before.revisions):
-            yield id_, parts_of(before.facts), parts_of(after.facts)
+    states = ((applied(history, snapshot.revisions), parts_of(snapshot.facts)) for snapshot in snapshots)
+    for (done, before), (done_after, after) in pairwise(states):
+        for id_ in done_after - done:
+            yield id_, before, after

@@ -48,9 +48,7 @@ def _say_elsewhere(options: Namespace, loaded: Loaded) -> None:
         return
     with app.connected(writes=False) as connection:
         rows = read_heads(connection, app.histories)
-    say_elsewhere(
-        options, loaded, pending_elsewhere(app.graph(), rows, [one.history.package for one in loaded.selected])
-    )
+    say_elsewhere(options, loaded, pending_elsewhere(app.graph(), rows, histories_of(loaded.selected)))
 
 
 def adopt(options: Namespace, loaded: Loaded) -> int:
