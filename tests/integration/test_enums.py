@@ -67,11 +67,14 @@ def goes_both_ways(workspace, package, before, after, rows=()):
     """Change the models from ``before`` to ``after`` and return the script; all ways there and back are gone."""
     workspace.models(package, before)
     workspace.autogenerate()
+    assert workspace.ok("check") == WELL
     workspace.execute(*rows, "SELECT 1")
     workspace.models(package, after)
+    assert workspace.run("check").code == 1
     (script,) = workspace.autogenerate()
     text = script.read_text()
     assert workspace.ok("check") == WELL, text
+    assert workspace.autogenerate() == []
     workspace.ok("downgrade", "-1")
     workspace.models(package, before)
     hidden = script.rename(script.with_suffix(".hidden"))
