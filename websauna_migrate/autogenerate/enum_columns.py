@@ -10,7 +10,7 @@ from alembic.operations import ops
 
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.renamed import inspect_renamed
-from websauna_migrate.autogenerate.script_ops import EnumOp, Refuse, alterations, column_of
+from websauna_migrate.autogenerate.script_ops import StatementsOp, Refuse, alterations, column_of
 from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text, texts_in, without_escapes
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
 from websauna_migrate.packages.package import ColumnName, TableName
@@ -127,4 +127,4 @@ def _refuse_both_ways(
         lost = tuple(value for value in before if value.casefold() not in kept)
         if lost:
             refuse = refuse_rows(User(column), lost, after, dialect)
-            container.ops.insert(0, EnumOp(("remove_enum_values", str(column), lost), [refuse]))
+            container.ops.insert(0, StatementsOp(("remove_enum_values", str(column), lost), [refuse]))

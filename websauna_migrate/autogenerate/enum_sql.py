@@ -13,7 +13,7 @@ from websauna_migrate.autogenerate.enum_changes import Add, Convert, Create, Dro
 from websauna_migrate.autogenerate.enum_columns import refuse_rows
 from websauna_migrate.autogenerate.enum_dependents import around
 from websauna_migrate.autogenerate.enum_facts import User
-from websauna_migrate.autogenerate.script_ops import Do, DoAlone, EnumOp, Note
+from websauna_migrate.autogenerate.script_ops import Do, DoAlone, StatementsOp, Note
 from websauna_migrate.database.sql import quoted_table, quoted_text
 from websauna_migrate.packages.package import TableName, TypeName
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from websauna_migrate.autogenerate.script_ops import Statement
 
 
-def written(change: TypeChange, dialect: Dialect) -> EnumOp:
+def written(change: TypeChange, dialect: Dialect) -> StatementsOp:
     """Return the operation that makes ``change``, and on the way back undoes it."""
     match change:
         case Create(name, values):
             create, drop = _create_and_drop(name, values, dialect)
-            return EnumOp(("add_enum", str(name), values), [create], [drop])
+            return StatementsOp(("add_enum", str(name), values), [create], [drop])
         case Drop(name, values):
             create, drop = _create_and_drop(name, values, dialect)
-            return EnumOp(("remove_enum", str(name), values), [drop], [create])
+            return StatementsOp(("remove_enum", str(name), values), [drop], [create])
         case Rename(old, new):
             there, back = list(_move(old, new, dialect)), list(_move(new, old, dialect))
-            return EnumOp(("rename_enum", str(old), str(new)), there, back)
+            return StatementsOp(("rename_enum", str(old), str(new)), there, back)
         case Add():
             return _written_add(change, dialect)
         case Remake():
@@ -62,12 +62,12 @@ def _move(old: TypeName, new: TypeName, dialect: Dialect) -> Iterator[Do]:
         yield Do(f"ALTER TYPE {quoted_table(TypeName(old.schema, new.name), dialect)} SET SCHEMA {schema}")
 
 
-def _written_add(change: Add, dialect: Dialect) -> EnumOp:
+def _written_add(change: Add, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
     undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: tables of other packages use it.")]
     if not change.shared:
         undo = remade(name, after, before, change.users, (), change.dependents, dialect)
-    return EnumOp(("modify_enum", str(name), before, after), added(change, dialect), undo)
+    return StatementsOp(("modify_enum", str(name), before, after), added(change, dialect), undo)
 
 
 def added(change: Add, dialect: Dialect) -> list[Statement]:
@@ -92,11 +92,11 @@ def _add_values(change: Add, dialect: Dialect) -> Iterator[str]:
         yield sql
 
 
-def _written_remake(change: Remake, dialect: Dialect) -> EnumOp:
+def _written_remake(change: Remake, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
     there = remade(name, before, after, change.staying, change.leaving, change.dependents, dialect)
     back = remade(name, after, before, change.users, (), change.dependents, dialect)
-    return EnumOp(("modify_enum", str(name), before, after), there, back)
+    return StatementsOp(("modify_enum", str(name), before, after), there, back)
 
 
 def remade(
@@ -148,10 +148,10 @@ def _alter_table(table: TableName, clauses: Iterable[str], dialect: Dialect) -> 
     return Do(f"ALTER TABLE {quoted_table(table, dialect)} {', '.join(clauses)}")
 
 
-def _written_convert(change: Convert, dialect: Dialect) -> EnumOp:
+def _written_convert(change: Convert, dialect: Dialect) -> StatementsOp:
     table = change.before.column.table
     there, back = (
         _alter_table(table, _retyped(user, type_.compile(dialect), dialect), dialect)
         for user, type_ in ((change.after, change.new_type), (change.before, change.old_type))
     )
-    return EnumOp(("convert_enum", change.before.column, change.old_type, change.new_type), [there], [back])
+    return StatementsOp(("convert_enum", change.before.column, change.old_type, change.new_type), [there], [back])

@@ -22,7 +22,14 @@ from websauna_migrate.autogenerate.enum_facts import User, is_array, read_enums,
 from websauna_migrate.autogenerate.enum_names import say_new_names, stored_after
 from websauna_migrate.autogenerate.enum_sql import written
 from websauna_migrate.autogenerate.requirements import UsedType
-from websauna_migrate.autogenerate.script_ops import EnumOp, alterations, column_of, made_columns, table_of, walk_ops
+from websauna_migrate.autogenerate.script_ops import (
+    StatementsOp,
+    alterations,
+    column_of,
+    made_columns,
+    table_of,
+    walk_ops,
+)
 from websauna_migrate.database.sql import in_quotes, literal_sql, quoted_table
 from websauna_migrate.dialects.spelling import check_constraints, default_text, type_text
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
@@ -110,7 +117,7 @@ def _put_around(
     downgrade.ops[:] = [*_undone(after), *downgrade.ops, *_undone(before)]
 
 
-def _undone(operations: list[EnumOp]) -> list[EnumOp]:
+def _undone(operations: list[StatementsOp]) -> list[StatementsOp]:
     return [op.reverse() for op in reversed(operations)]
 
 
@@ -227,7 +234,7 @@ def _made_columns(upgrade: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[
     for table, column in made_columns(upgrade):
         yield ColumnName(table.shown(dialect.default_schema_name), column.name), column.type
     for op in walk_ops(upgrade.ops):
-        if isinstance(op, EnumOp) and op.diff[0] == "convert_enum":
+        if isinstance(op, StatementsOp) and op.diff[0] == "convert_enum":
             yield op.diff[1], op.diff[3]
 
 

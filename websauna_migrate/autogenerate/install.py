@@ -10,11 +10,11 @@ from alembic.runtime.plugins import Plugin
 from websauna_migrate.autogenerate import comparators, unchanged
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
-    EnumOp,
+    StatementsOp,
     Refusal,
     RenameTable,
     render_comment,
-    render_enum_change,
+    render_statements,
     render_refusal,
     render_rename,
 )
@@ -23,7 +23,7 @@ from websauna_migrate.dialects.install import install_implementations
 _RENDERERS = (
     (RenameTable, render_rename),
     (Comment, render_comment),
-    (EnumOp, render_enum_change),
+    (StatementsOp, render_statements),
     (Refusal, render_refusal),
 )
 

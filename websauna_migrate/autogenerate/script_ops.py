@@ -100,8 +100,8 @@ class Refuse:
 Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
 
 
-class EnumOp(ops.MigrateOperation):
-    """A change that is written in SQL, as one of an enum: the statements of this direction, and those of the other.
+class StatementsOp(ops.MigrateOperation):
+    """A change that is written in SQL: the statements of this direction, and those of the other.
 
     ``diff`` is what ``check`` reports.
     """
@@ -116,16 +116,16 @@ class EnumOp(ops.MigrateOperation):
         self.statements = tuple(statements)
         self.undo = tuple(undo)
 
-    def reverse(self) -> EnumOp:
+    def reverse(self) -> StatementsOp:
         """Return the operation of the other direction."""
-        return EnumOp(("undo", *self.diff), self.undo, self.statements)
+        return StatementsOp(("undo", *self.diff), self.undo, self.statements)
 
     def to_diff_tuple(self) -> tuple[object, ...]:
         """Return the change as Alembic's commands show it."""
         return self.diff
 
 
-def render_enum_change(context: AutogenContext, op: EnumOp) -> list[str]:
+def render_statements(context: AutogenContext, op: StatementsOp) -> list[str]:
     """Return the statements of this direction as code."""
     prefix = context.opts["alembic_module_prefix"] or ""
     sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
@@ -160,8 +160,8 @@ def rendered_statement(statement: Statement, op: str, sa: str) -> str:
 
 
 def commits(op: ops.MigrateOperation) -> bool:
-    """Tell whether ``op`` is a change of an enum that is committed before the rest of the script runs."""
-    return isinstance(op, EnumOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
+    """Tell whether ``op`` is a change that is committed before the rest of the script runs."""
+    return isinstance(op, StatementsOp) and any(isinstance(statement, DoAlone) for statement in op.statements)
 
 
 class OnTable(Protocol):

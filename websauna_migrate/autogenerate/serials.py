@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from websauna_migrate.autogenerate.script_ops import Do, EnumOp
+from websauna_migrate.autogenerate.script_ops import Do, StatementsOp
 from websauna_migrate.database.sql import quoted_table
 from websauna_migrate.dialects.spelling import type_text
 from websauna_migrate.packages.package import ColumnName, TableName
@@ -77,10 +77,10 @@ def _owned(connection: Connection) -> list[_Owned]:
     ]
 
 
-def _change(owned: _Owned, width: str, dialect: Dialect) -> EnumOp:
+def _change(owned: _Owned, width: str, dialect: Dialect) -> StatementsOp:
     def altered(to: str) -> list[Do]:
         return [Do(f"ALTER SEQUENCE {quoted_table(owned.sequence, dialect)} AS {to}")]
 
     table, column = owned.column
     diff: tuple[object, ...] = ("modify_sequence", table.schema, table.name, column, {}, owned.width, width)
-    return EnumOp(diff, altered(width), altered(owned.width))
+    return StatementsOp(diff, altered(width), altered(owned.width))

@@ -10,7 +10,7 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.script_ops import (
     Do,
     DoAlone,
-    EnumOp,
+    StatementsOp,
     Note,
     Refuse,
     RenameTable,
@@ -36,7 +36,7 @@ def test_every_statement_is_python_whatever_the_values_are(value):
 
 
 def test_the_way_back_is_the_other_statements():
-    op = EnumOp(("add_enum", "mood", ("a",)), [Do("up")], [Do("down")])
+    op = StatementsOp(("add_enum", "mood", ("a",)), [Do("up")], [Do("down")])
     assert (op.reverse().statements, op.reverse().undo) == (op.undo, op.statements)
 
 
@@ -51,8 +51,8 @@ def test_a_statement_has_its_way_back():
 
 
 def test_only_a_change_with_statements_of_their_own_transaction_commits():
-    assert commits(EnumOp(("modify_enum",), [DoAlone("why", ("x",))]))
-    assert not commits(EnumOp(("modify_enum",), [Do("x")]))
+    assert commits(StatementsOp(("modify_enum",), [DoAlone("why", ("x",))]))
+    assert not commits(StatementsOp(("modify_enum",), [Do("x")]))
     assert not commits(Sql("x", "y"))
 
 
