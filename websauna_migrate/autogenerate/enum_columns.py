@@ -10,7 +10,7 @@ from alembic.operations import ops
 
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.renamed import inspect_renamed
-from websauna_migrate.autogenerate.script_ops import StatementsOp, Refuse, alterations, column_of
+from websauna_migrate.autogenerate.script_ops import Refuse, StatementsOp, alterations, column_of
 from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text, texts_in, without_escapes
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
 from websauna_migrate.packages.package import ColumnName, TableName

@@ -13,7 +13,7 @@ from websauna_migrate.autogenerate.enum_changes import Add, Convert, Create, Dro
 from websauna_migrate.autogenerate.enum_columns import refuse_rows
 from websauna_migrate.autogenerate.enum_dependents import around
 from websauna_migrate.autogenerate.enum_facts import User
-from websauna_migrate.autogenerate.script_ops import Do, DoAlone, StatementsOp, Note
+from websauna_migrate.autogenerate.script_ops import Do, DoAlone, Note, StatementsOp
 from websauna_migrate.database.sql import quoted_table, quoted_text
 from websauna_migrate.packages.package import TableName, TypeName
 

@@ -10,13 +10,13 @@ from alembic.runtime.plugins import Plugin
 from websauna_migrate.autogenerate import comparators, unchanged
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
-    StatementsOp,
     Refusal,
     RenameTable,
+    StatementsOp,
     render_comment,
-    render_statements,
     render_refusal,
     render_rename,
+    render_statements,
 )
 from websauna_migrate.dialects.install import install_implementations
 

@@ -10,11 +10,11 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.script_ops import (
     Do,
     DoAlone,
-    StatementsOp,
     Note,
     Refuse,
     RenameTable,
     Sql,
+    StatementsOp,
     commits,
     made_columns,
     rendered_statement,
