@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docutils.nodes import Node
     from sphinx.application import Sphinx
 
-WS_ALEMBIC = "websauna_migrate.scripts.ws_alembic"
+GLOBAL_OPTIONS = re.compile(r" \[(-c|--config) INI\] \[-n SECTION\] \[-x NAME=VALUE\] \[--raiseerr\] \[-q\]")
 
 
 class Commands(SphinxDirective):
@@ -55,28 +55,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 def script_parser(module: str) -> argparse.ArgumentParser:
-    """Return the parser of the script in ``module``.
-
-    That of ``ws-alembic`` gets the commands that are left to Alembic too; where a command is in both, ours is run.
-    """
+    """Return the parser of the script in ``module``."""
     parser: argparse.ArgumentParser = importlib.import_module(module).build_parser()
-    if module == WS_ALEMBIC:
-        from websauna_migrate.scripts.command_line import CommandLine
-
-        add_missing(parser, CommandLine().parser)
     return parser
-
-
-def add_missing(parser: argparse.ArgumentParser, other: argparse.ArgumentParser) -> None:
-    """Add to ``parser`` the options and subcommands that only ``other`` has."""
-    for action in other._actions:
-        if action.option_strings and not set(action.option_strings) & parser._option_string_actions.keys():
-            parser._add_action(action)
-    ours, theirs = subparsers(parser), subparsers(other)
-    if ours and theirs:
-        for entry in theirs._choices_actions:
-            theirs.choices[entry.dest].description = entry.help
-        ours.choices.update({name: theirs.choices[name] for name in theirs.choices.keys() - ours.choices.keys()})
 
 
 def subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser] | None:
@@ -100,14 +81,22 @@ def parser_rst(parser: argparse.ArgumentParser, prog: str = "") -> Iterator[str]
     yield from (f".. program:: {prog}", "", ".. code-block:: none", "", f"   {usage(parser, prog)}", "")
     yield from (escaped(sentence(" ".join((parser.description or "").split()))), "")
     for action in parser._actions:
-        if not isinstance(action, argparse._SubParsersAction | argparse._HelpAction):
+        if not isinstance(action, argparse._SubParsersAction | argparse._HelpAction) and not is_repeated(action):
             yield from (f".. option:: {signature(action)}", "", f"   {explanation(action)}", "")
+    if parser.epilog:
+        yield from (".. code-block:: none", "", indent(parser.epilog, "   "), "")
+
+
+def is_repeated(action: argparse.Action) -> bool:
+    """Tell whether ``action`` is an option of ``ws-alembic`` that its subcommands accept too."""
+    return action.default is argparse.SUPPRESS and action.dest != "version"
 
 
 def usage(parser: argparse.ArgumentParser, prog: str) -> str:
     """Return the usage of ``parser`` in one line, with ``prog`` as the name of the program."""
     line = " ".join(parser.format_usage().split())
     line = line.removeprefix("usage:").strip().removeprefix(parser.prog).strip().replace("[-h] ", "")
+    line = GLOBAL_OPTIONS.sub("", f" {line}").strip() if " " in prog else line
     return f"{prog} {re.sub(r'{[^}]*,[^}]*} [.]{3}', 'COMMAND ...', line)}".replace(" [-h]", "")
 
 

@@ -1,4 +1,4 @@
-"""Every private name of SQLAlchemy and Alembic that this package uses, each behind a function that says why.
+"""Every private name of SQLAlchemy, Alembic and argparse that this package uses, each behind a function that says why.
 
 At the bottom of the house: it imports nothing of the project. ``tests/unit/test_private.py`` fails when one of the
 names moves, and tells when a public one has come.
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -147,3 +148,15 @@ def hooks_run_by(run: Callable[..., object]) -> Iterator[None]:
         yield
     finally:
         names["subprocess"] = usual
+
+
+def option_names(parser: ArgumentParser) -> Collection[str]:
+    """Return the names of the options of ``parser``, as ``-c``. argparse has no public list of them."""
+    return parser._option_string_actions.keys()
+
+
+def add_missing_options(parser: ArgumentParser, other: ArgumentParser) -> None:
+    """Add to ``parser`` the options that only ``other`` has. argparse can only add all of them, as ``parents``."""
+    for action in other._actions:
+        if action.option_strings and not parser._option_string_actions.keys() & set(action.option_strings):
+            parser._add_action(action)

@@ -32,8 +32,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from websauna_migrate.scripts import ws_alembic, ws_create_table, ws_db_shell, ws_dump_db
-from websauna_migrate.scripts.command_line import CommandLine
-from websauna_migrate.scripts.subcommands import OURS
+from websauna_migrate.scripts.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -377,6 +376,7 @@ def test_python_and_ini_blocks_can_be_read(page: str) -> None:
 NOT_RUN = {
     "how-to/back-up.rst",
     "how-to/look-into-the-database.rst",
+    "how-to/shell-completion.rst",  # run by tests/unit/scripts/test_completion.py
     "how-to/production.rst",  # run by tests/integration/test_production.py
     "how-to/start-a-project.rst",
     "how-to/write-an-addon.rst",
@@ -417,7 +417,5 @@ def test_a_line_that_runs_a_script_is_one_that_the_script_understands(page: str)
         argv = shlex.split(re.split(r" [|>&<] ?", arguments)[0], comments=True)
         if script != "ws-alembic":
             PARSERS[script]().parse_intermixed_args(argv[: argv.index("--")] if "--" in argv else argv)
-        elif ws_alembic.command_of(argv) in OURS:
-            ws_alembic.build_parser().parse_args(argv)
         else:
-            CommandLine().parse(argv)
+            parse(ws_alembic.build_parser(), argv)

@@ -1,10 +1,11 @@
-"""Each private name of SQLAlchemy and Alembic still means what we take it for, and none is used anywhere else."""
+"""Each private name of SQLAlchemy, Alembic and argparse still means what we take it for; none is used elsewhere."""
 
 from __future__ import annotations
 
 import ast
 import re
 import subprocess
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,14 @@ def test_the_programs_of_hooks_are_started_by_whom_we_say():
         write_hooks._run_hooks("x.py", [hook])
     assert started == [["tidy", "x.py"]]
     assert write_hooks.subprocess is subprocess
+
+
+def test_the_options_of_a_parser_are_listed_and_those_that_only_another_has_are_added():
+    ours, theirs = ArgumentParser(), ArgumentParser()
+    ours.add_argument("-v", "--verbose")
+    theirs.add_argument("-v", action="store_true")
+    theirs.add_argument("--new", action="store_true")
+    theirs.add_argument("positional")
+    private.add_missing_options(ours, theirs)
+    assert set(private.option_names(ours)) == {"-h", "--help", "-v", "--verbose", "--new"}
+    assert ours.parse_args(["-v", "much", "--new"]).new

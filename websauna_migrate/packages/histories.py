@@ -150,14 +150,16 @@ def package_here(packages: Iterable[str], app_package: str) -> str:
     return current_package(folders, app_package, here)
 
 
-def write_scaffold(folder: Path, package: str) -> tuple[Path, ...]:
+def write_scaffold(folder: Path, package: str, *, importable: bool = False) -> tuple[Path, ...]:
     """Write the missing files of ``env.py``, ``script.py.mako`` and ``versions/`` for ``package``; return their paths.
 
-    Existing files are not changed.
+    Existing files are not changed. With ``importable`` the folders become Python packages.
 
     :raises UnwritableHistory: the folder cannot be created, or is not writable
     """
     files = {folder / name: text for name, text in script_location_files(package).items()}
+    if importable:
+        files.update({folder / "__init__.py": "", folder / "versions" / "__init__.py": ""})
     written = tuple(path for path in files if not path.exists())
     try:
         (folder / "versions").mkdir(parents=True, exist_ok=True)

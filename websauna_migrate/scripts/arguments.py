@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 
+from websauna_migrate.private import option_names
 from websauna_migrate.settings import ALEMBIC_SECTION
+
+_CONFIG = "the settings file of the application; default: the environment variable ALEMBIC_CONFIG"
+_NAME = f"the section of the settings file with Alembic's options; default: {ALEMBIC_SECTION}"
+_X = "an option for websauna_migrate, as packages=all, or for your env.py; can be given several times"
+_RAISEERR = "print the traceback of an error"
+_QUIET = "print no progress on stderr"
+_REVISION = "a revision id, the first part of one, head, heads, base, or a relative step such as +1 or -1"
+
+#: The templates of ``alembic init``, without the one whose revisions have a part for each database.
+TEMPLATES = ("generic", "async", "pyproject", "pyproject_async")
 
 
 def add_global_options(parser: ArgumentParser) -> None:
     """Add the options that come before the subcommand."""
-    parser.add_argument("-c", "--config", action="append", metavar="INI", help="the settings file of the application")
-    parser.add_argument(
-        "-n", "--name", default=ALEMBIC_SECTION, help="the section of the settings file with Alembic's options"
+    parser.add_argument("-c", "--config", action="append", metavar="INI", help=_CONFIG)
+    parser.add_argument("-n", "--name", metavar="SECTION", default=ALEMBIC_SECTION, help=_NAME)
+    parser.add_argument("-x", action="append", metavar="NAME=VALUE", help=_X)
+    parser.add_argument("--raiseerr", action="store_true", help=_RAISEERR)
+    parser.add_argument("-q", "--quiet", action="store_true", help=_QUIET)
+
+
+def add_options_again(parser: ArgumentParser) -> None:
+    """Add the global options to the ``parser`` of a subcommand, after its own: a name of its own keeps its meaning.
+
+    None has a default, which would replace what was given before the subcommand.
+    """
+    group = parser.add_argument_group("global options, also before the command")
+    taken = option_names(parser)
+    config = [name for name in ("-c", "--config") if name not in taken]
+    group.add_argument(
+        *config, action="append", dest=after_subcommand("config"), default=SUPPRESS, metavar="INI", help=_CONFIG
     )
-    parser.add_argument("-x", action="append", metavar="NAME=VALUE", help="packages=all, packages=a,b and others")
-    add_output_options(parser, default=False)
+    group.add_argument("-n", "--name", metavar="SECTION", default=SUPPRESS, help=_NAME)
+    group.add_argument(
+        "-x", action="append", dest=after_subcommand("x"), default=SUPPRESS, metavar="NAME=VALUE", help=_X
+    )
+    group.add_argument("--raiseerr", action="store_true", default=SUPPRESS, help=_RAISEERR)
+    group.add_argument("-q", "--quiet", action="store_true", default=SUPPRESS, help=_QUIET)
 
 
-def add_output_options(parser: ArgumentParser, default: object) -> None:
-    """Add the options that may come before and after the subcommand."""
-    parser.add_argument("--raiseerr", action="store_true", default=default, help="show the stack trace of an error")
-    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="print no progress on stderr")
+def after_subcommand(option: str) -> str:
+    """Return where the values of ``option`` are kept that are given after the subcommand."""
+    return f"{option}_after"
 
 
 def no_arguments(_parser: ArgumentParser) -> None:
@@ -51,7 +79,7 @@ def add_downgrade_arguments(parser: ArgumentParser) -> None:
 
 def add_stamp_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``stamp``."""
-    parser.add_argument("revisions", nargs="+", help="one or more revisions, heads or base")
+    parser.add_argument("revisions", nargs="+", metavar="REVISION", help="one or more revisions, heads or base")
     _add_sql(parser)
     _add_tag(parser)
     parser.add_argument("--purge", action="store_true", help="delete the rows of the history tables first")
@@ -65,12 +93,12 @@ def add_ensure_version_arguments(parser: ArgumentParser) -> None:
 def add_current_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``current``."""
     parser.add_argument("-c", "--check-heads", action="store_true", help="exit with 1 unless all heads are applied")
-    _add_verbose(parser)
+    add_verbose(parser)
 
 
 def add_heads_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``heads``."""
-    _add_verbose(parser)
+    add_verbose(parser)
     parser.add_argument("--resolve-dependencies", action="store_true", help="treat dependencies as down revisions")
 
 
@@ -83,7 +111,7 @@ def add_status_arguments(parser: ArgumentParser) -> None:
 
 def add_plan_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``plan``."""
-    parser.add_argument("revision", nargs="?", help="default: heads, with --down base")
+    parser.add_argument("revision", nargs="?", metavar="REVISION", help="default: heads; with --down: base")
     parser.add_argument("--down", action="store_true", help="show the plan of a downgrade")
     add_format(parser)
 
@@ -114,13 +142,63 @@ def add_init_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "directory", nargs="?", metavar="FOLDER", help="default: the script location of the package, or its usual place"
     )
+    parser.add_argument(
+        "-t",
+        "--template",
+        choices=TEMPLATES,
+        default=TEMPLATES[0],
+        help="accepted as in Alembic; the files are the same for each, and serve every driver",
+    )
+    parser.add_argument("--package", action="store_true", help="also write __init__.py into FOLDER and its versions/")
 
 
-def add_no_input(parser: ArgumentParser) -> None:
-    """Add to Alembic's ``revision`` the option that turns questions off."""
+def add_edit_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``edit``."""
+    parser.add_argument("rev", metavar="REVISION", help="a revision id, or a symbol such as head")
+
+
+def add_history_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``history``."""
+    parser.add_argument(
+        "-r", "--rev-range", metavar="RANGE", help="only these revisions: START:END, START: or :END, as base:head"
+    )
+    add_verbose(parser)
+    parser.add_argument("-i", "--indicate-current", action="store_true", help="mark what is applied in the database")
+
+
+def add_merge_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``merge``."""
+    parser.add_argument("revisions", nargs="+", metavar="REVISION", help="the heads to join; 'heads' stands for all")
+    _add_new_revision_options(parser)
+
+
+def add_revision_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``revision``."""
+    _add_new_revision_options(parser)
+    parser.add_argument("--autogenerate", action="store_true", help="compare the database with the models")
     parser.add_argument(
         "--no-input", action="store_true", help="do not ask whether something was renamed: write drop and add"
     )
+    parser.add_argument("--sql", action="store_true", help="run env.py offline, without a database; see Alembic")
+    parser.add_argument("--head", metavar="REVISION", help="the down revision; default: the head of the history")
+    parser.add_argument("--version-path", metavar="FOLDER", help="write the script into this one of the folders")
+    parser.add_argument(
+        "--depends-on", action="append", metavar="REVISION", help="a revision of the same history that runs before"
+    )
+
+
+def add_show_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``show``."""
+    parser.add_argument("rev", metavar="REVISION", help="a revision id, or a symbol such as head")
+
+
+def _add_new_revision_options(parser: ArgumentParser) -> None:
+    parser.add_argument("-m", "--message", metavar="TEXT", help="what the revision does; it is part of the file name")
+    parser.add_argument("--branch-label", metavar="NAME", help="a name for the branch that begins here")
+    parser.add_argument(
+        "--rev-id", metavar="ID", help="the revision id: letters, digits, '_', '-' and '.'; default: a random one"
+    )
+    parser.add_argument("--splice", action="store_true", help="accept a down revision that is no head: begin a branch")
 
 
 def _add_no_replay(parser: ArgumentParser) -> None:
@@ -134,7 +212,7 @@ def add_format(parser: ArgumentParser) -> None:
 
 def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
     nargs = "?" if default else None
-    parser.add_argument("revision", nargs=nargs, default=default, help="a revision identifier, heads or base")
+    parser.add_argument("revision", nargs=nargs, default=default, metavar="REVISION", help=_REVISION)
     _add_sql(parser)
     _add_tag(parser)
 
@@ -162,8 +240,9 @@ def _add_sql(parser: ArgumentParser) -> None:
 
 
 def _add_tag(parser: ArgumentParser) -> None:
-    parser.add_argument("--tag", help="a tag that an env.py may read")
+    parser.add_argument("--tag", metavar="TEXT", help="a text that your env.py can read")
 
 
-def _add_verbose(parser: ArgumentParser) -> None:
+def add_verbose(parser: ArgumentParser) -> None:
+    """Add ``--verbose``."""
     parser.add_argument("-v", "--verbose", action="store_true", help="show more about each revision")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,10 @@ from websauna_migrate.scripts.hooks import hooks_checked
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
 from websauna_migrate.scripts.new_scripts import all_or_none, may_write, require_one_head
+from websauna_migrate.scripts.parser import PROG, build_parser, parse
 from websauna_migrate.scripts.printing import show, show_json, tell
 from websauna_migrate.scripts.streams import Output
-from websauna_migrate.scripts.subcommands import TABLE, Subcommand, subcommand_of
+from websauna_migrate.scripts.subcommands import Subcommand, subcommand_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +76,14 @@ class CommandLine(alembic_config.CommandLine):
     """Alembic's ``CommandLine`` that reads the application's INI and runs for many histories."""
 
     def __init__(self) -> None:
-        super().__init__("ws-alembic")
-        self.parser.description = (
-            "Alembic's commands for all packages of a Pyramid application. -c names the settings file of the "
-            "application, as in: ws-alembic -c development.ini -x packages=all upgrade"
-        )
-        for subcommand in TABLE.values():
-            if subcommand.name not in self.subparsers.choices:
-                self.subparsers.add_parser(subcommand.name, help=subcommand.help)
-            elif subcommand.run is None:
-                subcommand.add_arguments(self.subparsers.choices[subcommand.name])
+        super().__init__(PROG)
+        self.parsers: Mapping[str, ArgumentParser] = self.subparsers.choices
+        self.own_parser = build_parser(self.parsers)
 
     def parse(self, argv: Sequence[str]) -> Namespace:
         """Return the options of ``argv``, or exit with 2 as argparse does."""
-        options = self.parser.parse_args(argv)
-        if not hasattr(options, "cmd"):
-            self.parser.error("too few arguments")
+        options = parse(self.own_parser, argv)
+        options.cmd = self.parsers[options.subcommand].get_default("cmd")
         return options
 
     def run(self, options: Namespace) -> int:
@@ -98,7 +91,7 @@ class CommandLine(alembic_config.CommandLine):
         options = Namespace(
             **{**vars(options), "raiseerr": True}
         )  # errors become messages at the border of the scripts
-        subcommand = subcommand_of(options.cmd[0].__name__)
+        subcommand = subcommand_of(options.subcommand)
         if not subcommand.needs_application:
             self.run_cmd(alembic_config.Config(cmd_opts=options), options)
             return 0

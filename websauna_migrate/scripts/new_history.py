@@ -41,7 +41,7 @@ def _refuse_installed(options: Namespace, loaded: Loaded, error: RevisionError) 
 def _write(options: Namespace, package: str, folder: Path, usual: Path) -> None:
     from websauna_migrate.packages.histories import write_scaffold
 
-    for path in write_scaffold(folder, package):
+    for path in write_scaffold(folder, package, importable=options.package):
         say(options, f"wrote {path}")
     if folder != usual:
         setting = f"websauna_migrate.script_location.{package} = {folder}"

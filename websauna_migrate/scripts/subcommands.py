@@ -27,10 +27,8 @@ class Subcommand:
 
     name: str
     run: Callable[[Namespace, Loaded], int] | None = None
-    help: str | None = None
-    """One sentence for ``--help``; None keeps that of Alembic."""
     add_arguments: Callable[[ArgumentParser], None] = arguments.no_arguments
-    """Adds the arguments: all of them where there is a ``run``, else those that Alembic's parser lacks."""
+    """Adds the arguments and options, without those that each subcommand has."""
     alembic_options: tuple[str, ...] = ()
     """With one of these options Alembic's function runs in place of ``run``."""
     needs_application: bool = True
@@ -60,35 +58,30 @@ _SUBCOMMANDS = (
     Subcommand(
         name="upgrade",
         run=upgrade,
-        help="Upgrade to a later version.",
         add_arguments=arguments.add_upgrade_arguments,
         writes_database=True,
     ),
     Subcommand(
         name="downgrade",
         run=downgrade,
-        help="Revert to a previous version.",
         add_arguments=arguments.add_downgrade_arguments,
         writes_database=True,
     ),
     Subcommand(
         name="stamp",
         run=stamp,
-        help="Write revisions into the history tables without running them.",
         add_arguments=arguments.add_stamp_arguments,
         writes_database=True,
     ),
     Subcommand(
         name="ensure_version",
         run=ensure_version,
-        help="Create the history tables that do not exist yet.",
         add_arguments=arguments.add_ensure_version_arguments,
         writes_database=True,
     ),
     Subcommand(
         name="current",
         run=current,
-        help="Show the current revision of each history in the database.",
         add_arguments=arguments.add_current_arguments,
         alembic_options=("verbose",),
         reads_heads=True,
@@ -97,33 +90,28 @@ _SUBCOMMANDS = (
     Subcommand(
         name="heads",
         run=heads,
-        help="Show the heads of each history.",
         add_arguments=arguments.add_heads_arguments,
         alembic_options=("verbose", "resolve_dependencies"),
     ),
     Subcommand(
         name="status",
         run=status,
-        help="Show the state of each history; with --check, exit with 1 unless all are up to date.",
         add_arguments=arguments.add_status_arguments,
     ),
     Subcommand(
         name="plan",
         run=plan,
-        help="Show in order the steps that upgrade, or with --down downgrade, would run. Changes nothing.",
         add_arguments=arguments.add_plan_arguments,
     ),
     Subcommand(
         name="doctor",
         run=doctor,
-        help="Find problems in scripts, models and database. Changes nothing; exits with 1 when it finds a problem.",
         add_arguments=arguments.add_doctor_arguments,
         needs_models=True,
     ),
     Subcommand(
         name="adopt",
         run=adopt,
-        help="Write the revision of an existing database into the history table. Asks for confirmation.",
         add_arguments=arguments.add_adopt_arguments,
         needs_models=True,
         writes_database=True,
@@ -131,7 +119,6 @@ _SUBCOMMANDS = (
     Subcommand(
         name="rebase",
         run=rebase,
-        help="Give a revision that is not applied another down revision: rewrites down_revision in its script.",
         add_arguments=arguments.add_rebase_arguments,
         needs_models=True,
         writes_files=True,
@@ -139,18 +126,17 @@ _SUBCOMMANDS = (
     Subcommand(
         name="init",
         run=init,
-        help="Create the script location of the current package: env.py, script.py.mako and versions/.",
         add_arguments=arguments.add_init_arguments,
         writes_files=True,
     ),
-    Subcommand(name="branches"),
+    Subcommand(name="branches", add_arguments=arguments.add_verbose),
     Subcommand(name="check", add_arguments=arguments.add_format, compares=True),
-    Subcommand(name="edit", one_revision=True),
-    Subcommand(name="history", one_revision=True),
+    Subcommand(name="edit", add_arguments=arguments.add_edit_arguments, one_revision=True),
+    Subcommand(name="history", add_arguments=arguments.add_history_arguments, one_revision=True),
     Subcommand(name="list_templates", needs_application=False),
-    Subcommand(name="merge", one_revision=True, writes_files=True),
-    Subcommand(name="revision", add_arguments=arguments.add_no_input, compares=True, writes_files=True),
-    Subcommand(name="show", one_revision=True),
+    Subcommand(name="merge", add_arguments=arguments.add_merge_arguments, one_revision=True, writes_files=True),
+    Subcommand(name="revision", add_arguments=arguments.add_revision_arguments, compares=True, writes_files=True),
+    Subcommand(name="show", add_arguments=arguments.add_show_arguments, one_revision=True),
 )
 
 TABLE = {subcommand.name: subcommand for subcommand in _SUBCOMMANDS}

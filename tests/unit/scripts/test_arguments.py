@@ -24,7 +24,7 @@ def test_an_upgrade_goes_to_the_heads_unless_a_revision_is_named():
 def test_a_downgrade_has_to_name_where_it_goes(capsys):
     with pytest.raises(SystemExit):
         parse(arguments.add_downgrade_arguments)
-    assert "revision" in capsys.readouterr().err
+    assert "REVISION" in capsys.readouterr().err
     options = parse(arguments.add_downgrade_arguments, "base", "--yes")
     assert (options.revision, options.yes, options.backup) == ("base", True, None)
 

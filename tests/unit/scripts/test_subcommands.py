@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
 import pytest
 
-from websauna_migrate.scripts.command_line import CommandLine
 from websauna_migrate.scripts.subcommands import OURS, TABLE, subcommand_of
-from websauna_migrate.scripts.ws_alembic import build_parser
-
-
-def choices(parser: ArgumentParser) -> dict[str, ArgumentParser]:
-    return next(dict(action.choices) for action in parser._actions if isinstance(action.choices, dict))
-
-
-def test_each_subcommand_of_alembic_and_of_our_own_is_in_the_table():
-    assert choices(CommandLine().parser).keys() == TABLE.keys()
-    assert choices(build_parser()).keys() == OURS.keys()
-
-
-@pytest.mark.parametrize("name", sorted(OURS))
-def test_our_own_say_what_they_do(name):
-    assert OURS[name].help.endswith(".")
 
 
 @pytest.mark.parametrize(

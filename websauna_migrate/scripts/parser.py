@@ -1,0 +1,114 @@
+"""The parser of ``ws-alembic``: all subcommands with our own texts. It is built without Alembic."""
+
+from __future__ import annotations
+
+from argparse import REMAINDER, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Mapping
+from textwrap import fill
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from websauna_migrate._version import __version__
+from websauna_migrate.packages.selection import closest
+from websauna_migrate.private import add_missing_options, option_names
+from websauna_migrate.scripts.arguments import add_global_options, add_options_again, after_subcommand
+from websauna_migrate.scripts.help_text import HELP, epilog
+from websauna_migrate.scripts.subcommands import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websauna_migrate.scripts.subcommands import Subcommand
+
+PROG = "ws-alembic"
+_WIDTH = 79
+_DESCRIPTION = (
+    "Alembic's commands for all packages of a Pyramid application. Options before COMMAND are accepted after it too. "
+    "'ws-alembic COMMAND --help' explains a command and shows examples."
+)
+_EPILOG = """\
+first steps:
+  ws-alembic -c development.ini -x packages=all status
+  ws-alembic -c development.ini revision --autogenerate -m "Describe the change"
+  ws-alembic -c development.ini -x packages=all upgrade"""
+
+
+class Parser(ArgumentParser):
+    """An ``ArgumentParser`` that knows its subcommands."""
+
+    subcommands: Mapping[str, ArgumentParser] = MappingProxyType({})
+
+
+def build_parser(of_alembic: Mapping[str, ArgumentParser] = MappingProxyType({})) -> Parser:
+    """Return the parser of all subcommands.
+
+    ``of_alembic`` are the parsers of Alembic's subcommands: options and subcommands that only they have are added.
+    """
+    parser = Parser(
+        PROG, description=fill(_DESCRIPTION, _WIDTH), epilog=_EPILOG, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_global_options(parser)
+    subparsers = parser.add_subparsers(
+        required=True, dest="subcommand", metavar="COMMAND", title="commands", parser_class=ArgumentParser
+    )
+    for subcommand in TABLE.values():
+        help_text = HELP[subcommand.name]
+        subparser = subparsers.add_parser(
+            subcommand.name,
+            help=help_text.summary,
+            description=fill(help_text.description, _WIDTH),
+            epilog=epilog(help_text),
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        _add_arguments(subparser, subcommand, of_alembic.get(subcommand.name))
+    for name in of_alembic.keys() - TABLE.keys():  # of a newer Alembic
+        newer = subparsers.add_parser(name, help="As in Alembic.", parents=[of_alembic[name]], add_help=False)
+        add_options_again(newer)
+    parser.subcommands = MappingProxyType(subparsers.choices)
+    return parser
+
+
+def _add_arguments(parser: ArgumentParser, subcommand: Subcommand, of_alembic: ArgumentParser | None) -> None:
+    subcommand.add_arguments(parser)
+    if of_alembic is not None:
+        add_missing_options(parser, of_alembic)
+    add_options_again(parser)
+
+
+def parse(parser: Parser, argv: Sequence[str]) -> Namespace:
+    """Return the options of ``argv``, or exit with 2 as argparse does.
+
+    What was given before and after the subcommand is put together.
+    """
+    name = command_of(argv)
+    if name is not None and name not in parser.subcommands:
+        parser.error(f"there is no command {name!r}{_suggestion(name, parser.subcommands)}")
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        named = parser.subcommands[options.subcommand]
+        listed = ", ".join(f"{one}{_suggestion(one, option_names(named))}" for one in unknown)
+        named.error(f"unrecognized arguments: {listed}")
+    for option in ("config", "x"):
+        after = vars(options).pop(after_subcommand(option), None)
+        if after:
+            setattr(options, option, [*(getattr(options, option) or ()), *after])
+    return options
+
+
+def command_of(argv: Sequence[str]) -> str | None:
+    """Return the subcommand in ``argv``, None when there is none."""
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    add_global_options(parser)
+    parser.add_argument("-h", "--help", "--version", action="store_true")
+    parser.add_argument("rest", nargs=REMAINDER)
+    try:
+        rest = parser.parse_known_args(argv)[0].rest
+    except Exception:  # argparse raises many things; the complete parser reports what is wrong
+        return None
+    return rest[0] if rest else None
+
+
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    similar = closest(name, names)
+    return f" (did you mean {similar}?)" if similar else ""
