@@ -19,6 +19,8 @@ from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.autogenerate.errors import UnrenderableType
 from websauna_migrate.autogenerate.inherited import in_order_of_inheritance
+from websauna_migrate.autogenerate.key_order import with_keys_in_order
+from websauna_migrate.autogenerate.mysql_indexes import keep_keys
 from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
@@ -59,6 +61,9 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
             container.ops[:] = rewritten(container.ops, migration, names_altered=comparison.names_altered)
             if connection.dialect.name == "postgresql":
                 container.ops[:] = in_order_of_inheritance(container.ops, _tables(comparison), migration.dialect)
+                container.ops[:] = with_keys_in_order(container.ops, migration.dialect.default_schema_name)
+        if connection.dialect.name in ("mysql", "mariadb") and comparison.writing is not None:
+            keep_keys(upgrade, downgrade, migration, comparison.tables)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
         downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
         downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]

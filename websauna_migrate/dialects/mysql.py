@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 
 from websauna_migrate.dialects.indexes import ComparingIndexes
 
+if TYPE_CHECKING:
+    from sqlalchemy import Index
+
 
 class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
-    """Alembic's operations on MySQL, with the server as the judge of indexes."""
+    """Alembic's operations on MySQL, with the server as the judge of indexes.
+
+    MySQL itself knows no ``IF EXISTS`` of an index, MariaDB does: the same script runs on both.
+    """
+
+    def create_index(self, index: Index, **options: object) -> None:
+        """Create an index, with ``if_not_exists`` unless it is there."""
+        if self._is_asked("if_not_exists", options) and self._is_there(index):
+            return
+        super().create_index(index, **options)
+
+    def drop_index(self, index: Index, **options: object) -> None:
+        """Drop an index, with ``if_exists`` only if it is there."""
+        if self._is_asked("if_exists", options) and self._is_there(index) is False:
+            return
+        super().drop_index(index, **options)
+
+    def _is_asked(self, option: str, options: dict[str, object]) -> bool:
+        """Take ``option`` out of ``options`` where the server does not know it, and tell whether it was given."""
+        is_mariadb = bool(getattr(self.dialect, "is_mariadb", False))
+        return not is_mariadb and bool(options.pop(option, False))
+
+    def _is_there(self, index: Index) -> bool | None:
+        """Tell whether the database has ``index``, None offline."""
+        if self.as_sql or self.connection is None or index.table is None:
+            return None
+        found = sa.inspect(self.connection).get_indexes(index.table.name, index.table.schema)
+        return str(index.name) in {one["name"] for one in found}
 
 
 class ComparingMariaDBImpl(ComparingIndexes, MariaDBImpl):

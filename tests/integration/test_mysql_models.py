@@ -1,0 +1,127 @@
+"""What models of MariaDB and MySQL say, compared and written as the server accepts it, both ways."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from projects import Workspace
+
+WELL = "No new upgrade operations detected.\n"
+KEYS = """
+class Parent(Base):
+    __tablename__ = "parent"
+    id = Column(Integer, primary_key=True)
+    parent_id = Column(ForeignKey("parent.id"))
+    code = Column(String(20))
+    number = Column(Integer)
+    __table_args__ = (UniqueConstraint("code", name="uq_code"), Index("uq_number", "number", unique=True))
+
+class Child(Base):
+    __tablename__ = "child"
+    id = Column(Integer, primary_key=True)
+    parent_id = Column(ForeignKey("parent.id", name="fk_parent", ondelete="CASCADE"))
+    code = Column(ForeignKey("parent.code", name="fk_code", onupdate="CASCADE"))
+    number = Column(ForeignKey("parent.number", name="fk_number"))
+    plain = Column(ForeignKey("parent.id"), index=True)
+    other = Column(ForeignKey("parent.id", name="fk_other"))
+    other_id = Column(ForeignKey("parent.id", name="fk_other_id"))
+    other_key = Column(ForeignKey("parent.id", name="fk_other_key"), unique=True)
+    extra = Column(Integer)
+    __table_args__ = (Index("ix_code", "code"), Index("ix_number", "number"), Index("ix_other", "other"))
+
+class Gone(Base):
+    __tablename__ = "gone"
+    id = Column(Integer, primary_key=True)
+    number = Column(ForeignKey("parent.number"))
+"""
+NEW = """
+class New(Base):
+    __tablename__ = "new"
+    id = Column(Integer, primary_key=True)
+    number = Column(ForeignKey("parent.number"), index=True)
+    code = Column(ForeignKey("parent.code"))
+"""
+#: The types of two columns in keys, of text and of numbers.
+TYPES = (
+    ("code = Column(String(20))", "code = Column(String(30))"),
+    ("number = Column(Integer)", "number = Column(BigInteger)"),
+)
+INDEXES = (
+    # The index of a key is another one, goes, is made anew under its name, or comes.
+    ('Index("ix_code", "code")', 'Index("ix_code_and_more", "code", "extra")'),
+    ('Column(ForeignKey("parent.id"), index=True)', 'Column(ForeignKey("parent.id"))'),
+    ('name="fk_other_key"), unique=True', 'name="fk_other_key")'),
+    ('Index("ix_other", "other")', 'Index("ix_other", "other", "extra")'),
+    ('name="fk_other_id")', 'name="fk_other_id"), index=True'),
+    # So do those that keys refer to.
+    ('UniqueConstraint("code", name="uq_code")', 'UniqueConstraint("code", name="uq_of_code")'),
+    ('Index("uq_number", "number", unique=True)', 'Index("uq_number", "number", "code", unique=True)'),
+)
+CONVENTION = """
+Base.metadata.naming_convention = {"ix": "i_%(column_0_label)s", "uq": "u_%(table_name)s_%(column_0_name)s"}
+"""
+
+
+@pytest.fixture
+def maria(tmp_path, mariadb):
+    """A folder with nothing in it and a database."""
+    return Workspace(tmp_path, mariadb.new_database())
+
+
+def changed(models, *changes):
+    for before, after in changes:
+        assert before in models, before
+        models = models.replace(before, after)
+    return models
+
+
+def keys(workspace):
+    """Return the foreign keys as the server shows them."""
+    return {
+        f"{table}: {line}"
+        for table in sorted(workspace.tables() & {"parent", "child", "new"})
+        for ((_, sql),) in [workspace.execute(f"SHOW CREATE TABLE {table}")]
+        for line in re.findall("FOREIGN KEY.*?(?=,?\n)", sql)
+    }
+
+
+def test_what_foreign_keys_use_may_change(maria):
+    package = maria.add_app("shop", KEYS, history=True)
+    maria.autogenerate()
+    maria.execute("INSERT INTO parent (id, code, number) VALUES (1, 'a', 1)")
+    maria.execute("INSERT INTO child (id, parent_id, code, number, plain) VALUES (1, 1, 'a', 1, 1)")
+    before = keys(maria)
+    # First the types alone, with a table that comes and one that goes; then indexes; then all get other names.
+    steps = [changed(KEYS[: KEYS.index("class Gone")], *TYPES) + NEW]
+    steps.append(changed(steps[-1], *INDEXES))
+    steps.append(CONVENTION + changed(steps[-1], ('name="uq_of_code"', "name=None")))
+    for number, (old, models) in enumerate(zip([KEYS, *steps], steps, strict=False)):
+        maria.models(package, models)
+        (script,) = maria.autogenerate()
+        assert maria.ok("check") == WELL
+        maria.goes_both_ways(script, old)
+        after = keys(maria)
+        assert len(after) == len(before) + 2, number
+    maria.ok("downgrade", "-3")
+    assert keys(maria) == before
+    assert maria.execute("SELECT code, number FROM child") == [("a", 1)]
+
+
+def test_a_key_of_another_package_is_named_where_the_type_of_its_column_changes(maria, run):
+    users = "class User(Base):\n    __tablename__ = 'user'\n    id = Column(Integer, primary_key=True)\n"
+    post = "from users.models import Base\nfrom sqlalchemy import *\n\nclass Post(Base):\n    __tablename__ = 'post'\n"
+    post += "    id = Column(Integer, primary_key=True)\n    user_id = Column(ForeignKey('user.id', name='fk_user'))\n"
+    package = maria.add("users", users, history=True)
+    maria.add_app("shop", post, ["users"], history=True)
+    maria.autogenerate("-x", "packages=all")
+    maria.models(package, users.replace("Integer", "BigInteger"))
+    argv = ("-c", maria.ini, "-x", "packages=users", "revision", "--autogenerate", "-m", "wider")
+    ran = run("ws-alembic", *argv, cwd=maria.app, env={"PYTHONPATH": ":".join(map(str, maria.path))})
+    note = "The foreign key fk_user of post to user is of another package: drop it before the type changes"
+    assert ran.returncode == 0, ran
+    assert ran.stderr.count(note) == 1
+    (script,) = (path for path in maria.scripts() if "wider" in path.name)
+    assert script.read_text().count(f"    # {note}") == 2
+    assert "drop_constraint" not in script.read_text()
