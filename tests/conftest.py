@@ -7,6 +7,7 @@ Where its programs are missing the tests skip, except in CI (``CI=true``): there
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from distribution import built
 from forked import Process, Program
 from keeper import Keeper
 from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
+from terminals import ask_on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from distribution import Distributions
+    from terminals import Terminal
 
 CI = os.environ.get("CI") == "true"
 #: How many examples a property is tried with. ``HYPOTHESIS_PROFILE=large make unit`` looks much longer.
@@ -238,6 +241,12 @@ def run(start: Callable[..., subprocess.Popen[str] | Process]) -> Callable[..., 
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
+
+
+@pytest.fixture
+def on_terminal(start: Callable[..., subprocess.Popen[str] | Process]) -> Callable[..., Terminal]:
+    """Run ``ws-alembic`` on a terminal: ``on_terminal(workspace, "upgrade", typed=["y\\n"]).seen``."""
+    return functools.partial(ask_on_terminal, start)
 
 
 # --- a limit for each test -------------------------------------------------------------------------------------

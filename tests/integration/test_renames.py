@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import signal
-from dataclasses import dataclass
 
 import pytest
 
 from projects import ALEMBIC, Workspace
+from terminals import CTRL_C
 
 CUSTOMER = """
 class Customer(Base):
@@ -43,22 +39,7 @@ ROWS = (
     "INSERT INTO line (id, order_id) VALUES (9, 7)",
 )
 ALL = ("-x", "packages=all")
-YES, NO, CTRL_C, CTRL_D = "y\n", "n\n", "\x03", "\x04"
-
-
-QUESTION = re.compile(r"(\S+: was [^?]*\?) \[y/N\] ")
-
-
-@dataclass
-class Terminal:
-    """How a command on a terminal ended, and what was to be seen there."""
-
-    code: int
-    seen: str
-
-    @property
-    def questions(self) -> list[str]:
-        return QUESTION.findall(self.seen)
+YES, NO, CTRL_D = "y\n", "n\n", "\x04"
 
 
 @pytest.fixture
@@ -70,39 +51,6 @@ def here(tmp_path, database_url):
 @pytest.fixture
 def lite(tmp_path, sqlite):
     return Workspace(tmp_path, sqlite.new_database())
-
-
-@pytest.fixture
-def on_terminal(start):
-    """Run ``ws-alembic`` on a terminal; ``typed`` are the keys for each question, in turn or as a function of it."""
-
-    def on_terminal(workspace: Workspace, *argv: str, typed=()) -> Terminal:
-        ours, theirs = pty.openpty()
-        env = {"PYTHONPATH": ":".join(map(str, workspace.path)), "TERM": "dumb", "COLUMNS": "200"}
-        env["PYTHONDONTWRITEBYTECODE"] = "1"  # the models are changed more than once in a second
-        arguments = ("-c", workspace.ini, *argv)
-        process = start("ws-alembic", *arguments, cwd=workspace.app, env=env, stdin=theirs, stderr=theirs)
-        os.close(theirs)
-        seen, answered = "", 0
-        while part := read(ours):
-            seen += part
-            questions = QUESTION.findall(seen)
-            for number in range(answered, len(questions)):
-                keys = typed(questions[number]) if callable(typed) else typed[number]
-                process.send_signal(signal.SIGINT) if keys == CTRL_C else os.write(ours, keys.encode())
-            answered = len(questions)
-        os.close(ours)
-        return Terminal(process.wait(60), seen.replace("\r", ""))
-
-    return on_terminal
-
-
-def read(terminal: int) -> str:
-    assert select.select([terminal], [], [], 60)[0], "nothing was to be seen for a minute"
-    try:
-        return os.read(terminal, 65536).decode()
-    except OSError:  # Linux says so when the other end is closed
-        return ""
 
 
 def make_app(workspace, models, addons=()):

@@ -153,7 +153,6 @@ def test_a_comparison_of_equal_tables_reads_no_table_by_itself(connection, schem
     assert len(statements) == once
 
 
-@pytest.mark.filterwarnings("ignore:Computed default on .* cannot be modified")
 def test_what_the_comparison_would_find_is_not_left_out(connection, schema, monkeypatch):
     wrong = {}
     for change in CHANGES:

@@ -25,11 +25,11 @@ from sqlalchemy import CheckConstraint
 from sqlalchemy.engine import Inspector
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from websauna_migrate.autogenerate.computed import compare_computed
 from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
-from websauna_migrate.dialects.computed import is_same_computed
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
 from websauna_migrate.dialects.spelling import (
     as_stored,
@@ -107,24 +107,6 @@ def compare_server_default(
         # False stands for "no change", None for "drop it"
         alter.modify_server_default = wanted.server_default
     return PriorityDispatchResult.STOP
-
-
-def compare_computed(
-    context: AutogenContext,
-    alter: AlterColumnOp,
-    schema: str | None,
-    table: str,
-    name: str,
-    found: Column[Any],
-    wanted: Column[Any],
-) -> PriorityDispatchResult:
-    """Find that a computed column is as it was. Alembic compares the texts, and warns of any other."""
-    renames: Renames | None = context.opts.get(RENAMES)
-    is_renamed = renames is not None and renames.touch(TableName(schema, table))
-    if found.computed is None or wanted.computed is None or is_renamed:
-        return PriorityDispatchResult.CONTINUE
-    same = is_same_computed(found, wanted, connection_of(context))
-    return PriorityDispatchResult.STOP if same else PriorityDispatchResult.CONTINUE
 
 
 def compare_identity(

@@ -33,7 +33,8 @@ class Writing:
     ``requirements`` finds what the revision requires. ``renames`` gathers tables and columns that were renamed, for all
     comparisons of one command; ``ask`` is asked about them, without it a comment in the script says how to rename.
     ``on_nothing`` is called in place of writing a revision that would be empty; with None the empty one is written.
-    ``on_loss`` gets a line for each table and column that is dropped.
+    ``on_loss`` gets a line for each table and column that is dropped. ``ask_value`` is asked for the value, in SQL, of
+    rows in a column that is not to be NULL; without it, and with an empty answer, a comment says how to fill it.
     """
 
     requirements: Requirements
@@ -41,6 +42,7 @@ class Writing:
     on_nothing: Callable[[], None] | None
     on_loss: Callable[[str], None] = lambda line: None
     ask: Callable[[str], bool] | None = None
+    ask_value: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
 
-from websauna_migrate.autogenerate.script_ops import Sql, table_of, walk_ops
+from websauna_migrate.autogenerate.script_ops import RecreateColumn, Sql, table_of, walk_ops
 from websauna_migrate.database.drop_order import drop_order
 from websauna_migrate.packages.package import TableName, constraint_name, referred_name
 
@@ -107,6 +107,8 @@ def losses(script: ops.MigrationScript) -> Iterator[str]:
     for op in walk_ops(op for upgrade in script.upgrade_ops_list for op in upgrade.ops):
         if isinstance(op, ops.DropTableOp):
             yield f"drops table {table_of(op)} with all its rows"
+        elif isinstance(op, RecreateColumn) and op.old.computed is None:
+            yield f"computes column {table_of(op)}.{op.column.name}, whose values are lost"
         elif isinstance(op, ops.DropColumnOp):
             yield f"drops column {table_of(op)}.{op.column_name} with all its values"
 

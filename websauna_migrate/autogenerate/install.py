@@ -10,10 +10,12 @@ from alembic.runtime.plugins import Plugin
 from websauna_migrate.autogenerate import comparators, unchanged
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
+    RecreateColumn,
     Refusal,
     RenameTable,
     StatementsOp,
     render_comment,
+    render_recreation,
     render_refusal,
     render_rename,
     render_statements,
@@ -22,6 +24,7 @@ from websauna_migrate.dialects.install import install_implementations
 
 _RENDERERS = (
     (RenameTable, render_rename),
+    (RecreateColumn, render_recreation),
     (Comment, render_comment),
     (StatementsOp, render_statements),
     (Refusal, render_refusal),

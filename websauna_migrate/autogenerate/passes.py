@@ -11,9 +11,11 @@ from sqlalchemy import inspect
 
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
+from websauna_migrate.autogenerate.computed import recreate_columns
 from websauna_migrate.autogenerate.drops import losses, order_drops
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import change_enums, types_of_others
+from websauna_migrate.autogenerate.fills import fill_columns
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
@@ -85,6 +87,11 @@ def _take_renames(draft: Draft) -> None:
             draft.renamed += take_renames(script, draft.migration, draft.writing.renames, draft.writing.ask)
 
 
+def _recreate_columns(draft: Draft) -> None:
+    for script in draft.scripts:
+        recreate_columns(script, draft.migration, is_written=draft.writing is not None)
+
+
 def _split_foreign_keys(draft: Draft) -> None:
     if draft.comparison.writing is not None:
         for script in draft.scripts:
@@ -110,6 +117,12 @@ def _change_sequences(draft: Draft) -> None:
     tables = _visible(ownership, draft).tables
     for script in draft.scripts:
         change_sequences(script, connection, [tables[key] for key in draft.comparison.tables if key in tables])
+
+
+def _fill_columns(draft: Draft) -> None:
+    if draft.writing is not None and draft.migration.bind is not None:
+        for script in draft.scripts:
+            fill_columns(script, draft.migration, draft.writing.renames, draft.writing.ask_value)
 
 
 def _visible(ownership: Ownership, draft: Draft) -> Ownership:
@@ -218,12 +231,16 @@ PASSES: tuple[Pass, ...] = (
     _take_given,
     # Compares again, which replaces all operations: nothing may be changed before it.
     _take_renames,
+    # What stands for a change of a computed column until here can neither be written nor reversed.
+    _recreate_columns,
     # These two make the way back anew from the way there, so they come before those that write both ways apart.
     _split_foreign_keys,
     _order_drops,
     _change_enums,
     # After the columns that have their numbers from them, on the way back before them.
     _change_sequences,
+    # After all that makes the way back: a column that is filled has none of its own.
+    _fill_columns,
     # After the enums: what they commit by itself stays before the renames, the rest of it uses the new names.
     _put_renames_first,
     # The last of ours before the hook: a comment stands right before the operation that it is about.

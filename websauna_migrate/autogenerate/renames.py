@@ -208,7 +208,7 @@ def _likely_columns(
         if not isinstance(modify, ops.ModifyTableOps):
             continue
         dropped = [op.to_column() for op in modify.ops if isinstance(op, ops.DropColumnOp)]
-        added = [op.column for op in modify.ops if isinstance(op, ops.AddColumnOp)]
+        added = [op.column for op in modify.ops if type(op) is ops.AddColumnOp]  # one that is made anew is not new
         if dropped and added:
             removed = _stored_columns(dropped, migration.dialect)
             types = frozenset().union(*removed.values())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
+from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.operations.ops import ExecuteSQLOp
@@ -41,6 +42,39 @@ class RenameTable(ops.RenameTableOp):
     def to_diff_tuple(self) -> tuple[object, ...]:
         """Return the change as Alembic's commands show it."""
         return ("rename_table", self.schema, self.table_name, self.new_table_name)
+
+
+class RecreateColumn(ops.AddColumnOp):
+    """``op.drop_column()`` and ``op.add_column()``: the column ``old`` is made anew as ``column``."""
+
+    def __init__(
+        self, table_name: str, column: sa.Column[Any], old: sa.Column[Any], *, schema: str | None = None
+    ) -> None:
+        super().__init__(table_name, column, schema=schema)
+        self.old = old
+
+    def reverse(self) -> RecreateColumn:  # type: ignore[override]
+        """Return the operation of the other direction."""
+        return RecreateColumn(self.table_name, self.old, self.column, schema=self.schema)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the change as Alembic's commands show it."""
+        before, after = (_shown_expression(column) for column in (self.old, self.column))
+        return ("modify_computed", self.schema, self.table_name, self.column.name, {}, before, after)
+
+
+def _shown_expression(column: sa.Column[Any]) -> str | None:
+    if column.computed is None:
+        return None
+    kept = {None: "", True: " STORED", False: " VIRTUAL"}[column.computed.persisted]
+    return f"{column.computed.sqltext}{kept}"
+
+
+def render_recreation(context: AutogenContext, op: RecreateColumn) -> list[str]:
+    """Return the calls that drop the column and add it again."""
+    drop = ops.DropColumnOp(op.table_name, op.column.name, schema=op.schema)
+    add = ops.AddColumnOp(op.table_name, op.column, schema=op.schema)
+    return [str(renderers.dispatch(one)(context, one)) for one in (drop, add)]
 
 
 class Comment(ops.MigrateOperation):

@@ -6,6 +6,9 @@ of the table, and show what they make of it. SQLite keeps the SQL, of which SQLA
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,8 +17,9 @@ from sqlalchemy.schema import CreateColumn
 
 from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect
 from websauna_migrate.dialects.indexes import spelled
-from websauna_migrate.dialects.sqlite_sql import computed_expressions
+from websauna_migrate.dialects.sqlite_sql import computed_expressions, renamed_columns
 from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
+from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -24,29 +28,60 @@ if TYPE_CHECKING:
 _SQL = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
 
 
-def is_same_computed(found: Column[Any], wanted: Column[Any], connection: Connection) -> bool | None:
-    """Tell whether the computed columns ``found`` and ``wanted`` are the same, None where the database cannot tell."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The name of a table in the database, and the new names of its columns by those in the database."""
+
+    table: TableName
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_same_computed(
+    found: Column[Any], wanted: Column[Any], connection: Connection, stored: Stored | None = None
+) -> bool | None:
+    """Tell whether the computed columns ``found`` and ``wanted`` are the same, None where the database cannot tell.
+
+    ``stored`` is the table in the database, where that of ``found`` has its new names already.
+    """
+    stored = stored or Stored(TableName(found.table.schema, found.table.name))
     if connection.dialect.name == "sqlite":
-        sql = connection.scalar(_SQL, {"name": found.table.name})
-        expression = computed_expressions(sql or "").get(found.name)
-        wanted_sql = literal_sql(_computed(wanted).sqltext, connection.dialect)
-        return None if expression is None else spelled(expression) == spelled(wanted_sql)
+        return _is_same_on_sqlite(found, wanted, connection, stored)
     try:
         with undone(connection):
-            return _shown(found, wanted, connection) == str(_computed(found).sqltext)
-    except SQLAlchemyError:  # it names a new column, or the user lacks a privilege
+            shown = _shown(found, wanted, connection, stored)
+            return shown == (str(_computed(found).sqltext), bool(_computed(found).persisted))
+    except SQLAlchemyError:  # the user lacks a privilege
         return None
 
 
-def _shown(found: Column[Any], wanted: Column[Any], connection: Connection) -> str:
+def _is_same_on_sqlite(found: Column[Any], wanted: Column[Any], connection: Connection, stored: Stored) -> bool | None:
+    expressions = computed_expressions(connection.scalar(_SQL, {"name": stored.table.name}) or "")
+    expression = {stored.columns.get(name, name): sql for name, sql in expressions.items()}.get(found.name)
+    if expression is None:
+        return None
+    wanted_sql = literal_sql(_computed(wanted).sqltext, connection.dialect)
+    same = spelled(renamed_columns(expression, stored.columns)) == spelled(wanted_sql)
+    return same and bool(_computed(found).persisted) is bool(_computed(wanted).persisted)
+
+
+def _shown(found: Column[Any], wanted: Column[Any], connection: Connection, stored: Stored) -> tuple[str, bool]:
+    """Return the expression that the database shows of ``wanted``, and whether it is stored."""
     dialect = plain_dialect(connection.dialect)
-    copy_table(connection, found.table)
-    name = dialect.identifier_preparer.quote(wanted.name)
-    made = CreateColumn(wanted).compile(dialect=dialect)
-    for change in (f"DROP COLUMN {name}", f"ADD COLUMN {made}"):
+    quote = dialect.identifier_preparer.quote
+    copy_table(connection, sa.Table(stored.table.name, sa.MetaData(), schema=stored.table.schema))
+    beside = copy.copy(wanted)  # a constraint may be over the column that is there
+    beside.name = TEMPORARY
+    more = [column for column in wanted.table.c if column.name not in found.table.c and column.computed is None]
+    changes = [
+        *(f"RENAME COLUMN {quote(old)} TO {quote(new)}" for old, new in stored.columns.items()),
+        *(f"ADD COLUMN {quote(column.name)} {column.type.compile(connection.dialect)}" for column in more),
+        f"ADD COLUMN {CreateColumn(beside).compile(dialect=dialect)}",
+    ]
+    for change in changes:
         connection.execute(sa.text(escape_colons(f"ALTER TABLE {TEMPORARY} {change}")))
     columns = sa.inspect(connection).get_columns(TEMPORARY)
-    return next(column["computed"]["sqltext"] for column in columns if column["name"] == wanted.name)
+    shown = next(column["computed"] for column in columns if column["name"] == TEMPORARY)
+    return shown["sqltext"], bool(shown.get("persisted"))
 
 
 def _computed(column: Column[Any]) -> sa.Computed:

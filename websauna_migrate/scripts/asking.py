@@ -26,14 +26,22 @@ def ask(question: str) -> bool:
     :raises EOFError: the input ended
     """
     while True:
-        print(f"{escaped(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline()
-        if not line:
-            tell("")  # the cursor is still behind the question
-            raise EOFError
-        answer = line.strip().lower()
+        answer = ask_text(f"{question} [y/N]").lower()
         if answer in _ANSWERS:
             return _ANSWERS[answer]
+
+
+def ask_text(question: str) -> str:
+    """Return the line that is answered, without spaces around it.
+
+    :raises EOFError: the input ended
+    """
+    print(f"{escaped(question)} ", end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        tell("")  # the cursor is still behind the question
+        raise EOFError
+    return line.strip()
 
 
 def confirm(command: str, *, yes: bool) -> None:

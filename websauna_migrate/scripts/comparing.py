@@ -6,6 +6,7 @@ import functools
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -17,9 +18,11 @@ from websauna_migrate.exceptions import RevisionError, RunError, command
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.revisions.plan import known_rows
 from websauna_migrate.run.context import comparison_of
-from websauna_migrate.scripts.asking import ask, can_read_and_answer
+from websauna_migrate.scripts.asking import ask, ask_text, can_read_and_answer
 from websauna_migrate.scripts.loading import Loaded
 from websauna_migrate.scripts.printing import tell
+
+Answer = TypeVar("Answer", bool, str)
 
 
 def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) -> None:
@@ -69,7 +72,8 @@ def new_comparisons(
             renames,
             on_nothing=functools.partial(tell, f"{package}: no changes, no revision was written"),
             on_loss=functools.partial(_name_loss, package, on_loss),
-            ask=functools.partial(_ask, package) if asks else None,
+            ask=functools.partial(_answer, package, ask) if asks else None,
+            ask_value=functools.partial(_answer, package, ask_text) if asks else None,
         )
         yield one, replace(comparison, writing=writing)
         if requirements.put_off:
@@ -84,7 +88,7 @@ def for_second_revision(options: Namespace) -> Namespace:
     return Namespace(**{**vars(options), "message": message, "autogenerate": False, "rev_id": None, "head": "head"})
 
 
-def _ask(package: str, question: str) -> bool:
+def _answer(package: str, ask: Callable[[str], Answer], question: str) -> Answer:
     try:
         return ask(f"{package}: {question}")
     except EOFError as error:

@@ -1,0 +1,126 @@
+"""Changes of columns that no database makes in place, there and back on each of them, with rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects import Workspace
+
+
+@pytest.fixture
+def work(tmp_path, backend):
+    """An application without models, on each database."""
+    workspace = Workspace(tmp_path, backend.new_database())
+    workspace.add_app("shop", history=True)
+    return workspace
+
+
+def changed(work, models):
+    """Replace the models, write the revision and apply it; return its path."""
+    work.models(work.app / "shop", models)
+    (script,) = work.autogenerate()
+    work.ok("check")
+    return script
+
+
+# --- computed columns ------------------------------------------------------------------------------------------
+
+COMPUTED = """
+class Box(Base):
+    __tablename__ = "box"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer)
+    b = Column(Integer, Computed({b}, persisted=True), unique=True, index=True)
+    kept = Column(Integer, Computed({kept}, persisted={persisted}))
+    was = Column(Integer{was})
+    becomes = Column(Integer{becomes})
+    {more}
+    __table_args__ = (Index("ix_b_a", "b", "a"), CheckConstraint("b > 0", name="ck_b"))
+"""
+BEFORE = {"b": "'a * 2'", "kept": "'a + 1'", "was": ", Computed('a * 4', persisted=True)", "becomes": "", "more": ""}
+AFTER = {
+    "b": "'a * 3 + n'",
+    "kept": "'a + 1'",
+    "was": "",
+    "becomes": ", Computed('a * 6', persisted=True)",
+    "more": "n = Column(Integer, server_default='5', nullable=False)",
+}
+
+
+def test_a_computed_column_changes_with_what_is_over_it(work, backend):
+    before = COMPUTED.format(**BEFORE, persisted=True)
+    changed(work, before)
+    work.execute("INSERT INTO box (id, a) VALUES (1, 10)")
+    after = COMPUTED.format(**AFTER, persisted=False)
+    work.models(work.app / "shop", after)
+    told = work.run("check").out
+    assert [line.partition(" from ")[0].strip() for line in told.splitlines()[1:]] == [
+        "add column box: n INTEGER",
+        *(f"modify computed box: {name}" for name in ("b", "kept", "was", "becomes")),
+    ]
+    script = changed(work, after)
+    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(35, 11, 40, 60)]
+    work.goes_both_ways(script, before)
+    work.ok("downgrade", "-1")
+    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(20, 11, 40, 60)]
+
+
+# --- NOT NULL on a table with rows -----------------------------------------------------------------------------
+
+NULLABLE = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    text = Column(String(20))
+    numbered = Column(Integer)
+"""
+RESTRICTED = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    text = Column(String(20), nullable=False)
+    numbered = Column(Integer, nullable=False)
+    kind = Column(String(9), nullable=False, index=True)
+    size = Column(Integer, nullable=False, server_default="3")
+"""
+TEXT = 'shop: column "text" of table "note" is NOT NULL. SQL value for its rows (empty: none)?'
+KIND = 'shop: column "kind" of table "note" is NOT NULL. SQL value for its rows (empty: none)?'
+REVISION = ("revision", "--autogenerate", "-m", "restricted")
+
+
+def with_rows(work):
+    changed(work, NULLABLE)
+    work.execute("INSERT INTO note (id, text, numbered) VALUES (1, 'one', 1), (2, NULL, 2)")
+    work.models(work.app / "shop", RESTRICTED)
+
+
+def test_a_column_that_is_not_to_be_null_is_filled_with_what_is_answered(work, on_terminal):
+    with_rows(work)
+    before = work.scripts()
+    ran = on_terminal(work, *REVISION, typed=["no_such\n", "NULL\n", "'a:b'\n", "'none 100%'\n"])
+    assert ran.code == 0, ran.seen
+    (script,) = work.scripts() - before
+    asked = [question.rpartition("shop: ")[2].rpartition(". column")[2] for question in ran.questions]
+    assert ran.questions[0] == KIND
+    assert ran.questions[1].startswith("shop: no_such cannot be used: ")
+    assert ran.questions[2:] == [KIND.replace("shop: ", "shop: NULL cannot be used: it is NULL. "), TEXT], asked
+    work.goes_both_ways(script, NULLABLE)
+    assert work.execute("SELECT text, kind, size FROM note ORDER BY id") == [
+        ("one", "a:b", 3),
+        ("none 100%", "a:b", 3),
+    ]
+
+
+def test_a_column_that_is_not_to_be_null_is_warned_of_where_nobody_is_asked(tmp_path, sqlite, on_terminal):
+    work = Workspace(tmp_path, sqlite.new_database())
+    work.add_app("shop", history=True)
+    with_rows(work)
+    before = work.scripts()
+    ran = on_terminal(work, *REVISION, "--no-input")
+    assert (ran.code, ran.seen.count(" is NOT NULL, and the rows of the table have no value for it; ")) == (0, 2), ran
+    (script,) = work.scripts() - before
+    text = script.read_text()
+    assert text.count(" is NOT NULL, and the table has rows. ") == 2
+    assert "UPDATE note SET kind = ... WHERE kind IS NULL" in text
+    assert "UPDATE note SET text = ... WHERE text IS NULL" in text
+    assert work.run("upgrade").code == 1

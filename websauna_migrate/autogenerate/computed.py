@@ -1,0 +1,192 @@
+"""Computed columns whose expression, or whether it is stored, changed.
+
+No database can change all of that in place: the column is dropped and added again, with the indexes and constraints
+over it. PostgreSQL 17 and later have ``SET EXPRESSION``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.util import PriorityDispatchResult, warn
+
+from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp
+from websauna_migrate.database.connection import connection_of
+from websauna_migrate.database.sql import literal_sql, quoted_table, tokens, unquoted
+from websauna_migrate.dialects.computed import Stored, is_same_computed
+from websauna_migrate.dialects.indexes import RENAMES
+from websauna_migrate.packages.package import TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Column, Constraint, Index, Table
+    from sqlalchemy.engine import Dialect
+
+    from websauna_migrate.autogenerate.renamed import Renames
+
+# Marks on an operation, as Alembic reverses them: the columns of the models and of the database.
+_MODIFY, _EXISTING = "modify_computed", "existing_computed"
+# Both, where the column is made anew only if something else of it changes.
+_IF_CHANGED = "computed"
+
+
+def compare_computed(
+    context: AutogenContext,
+    alter: AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    found: Column[Any],
+    wanted: Column[Any],
+) -> PriorityDispatchResult:
+    """Decide whether a computed column changed, or a column became one or is one no more."""
+    if found.computed is None and wanted.computed is None:
+        return PriorityDispatchResult.CONTINUE
+    is_one_no_more = found.computed is None or wanted.computed is None
+    if is_one_no_more or not _is_same(context, schema, table, found, wanted):
+        alter.kw |= {_MODIFY: wanted, _EXISTING: found}
+    elif connection_of(context).dialect.name in ("mysql", "mariadb"):  # where another change would make it a plain one
+        alter.kw[_IF_CHANGED] = (found, wanted)
+    return PriorityDispatchResult.STOP
+
+
+def _is_same(context: AutogenContext, schema: str | None, table: str, found: Column[Any], wanted: Column[Any]) -> bool:
+    renames: Renames | None = context.opts.get(RENAMES)
+    name = TableName(schema, table)
+    stored = Stored(renames.stored(name), renames.columns.get(name, {})) if renames is not None else Stored(name)
+    connection = connection_of(context)
+    same = is_same_computed(found, wanted, connection, stored)
+    if same is None:
+        same = _expression(found, connection.dialect) == _expression(wanted, connection.dialect)
+        if not same:
+            warn(
+                f"The expression of computed column {name}.{wanted.name} cannot be compared in this database; "
+                f"it is taken for unchanged"
+            )
+            return True
+    return same
+
+
+def _expression(column: Column[Any], dialect: Dialect) -> str:
+    assert column.computed is not None
+    return "".join(literal_sql(column.computed.sqltext, dialect).split())
+
+
+def recreate_columns(script: ops.MigrationScript, migration: MigrationContext, *, is_written: bool) -> None:
+    """Put what a database accepts in place of the changes of computed columns in ``script``, both ways.
+
+    What is over a column is dropped and made again only where the script ``is_written``: it is no difference.
+    """
+    for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+        changed = [_recreate_in(op, migration, is_written) for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]
+        if any(changed):
+            upgrade.reverse_into(downgrade)
+
+
+def _recreate_in(modify: ModifyTableOps, migration: MigrationContext, is_written: bool) -> bool:
+    """Tell whether a computed column of ``modify`` changes, after the operations were replaced by those that do it."""
+    replaced: dict[int, list[MigrateOperation]] = {}
+    for op in modify.ops:
+        if isinstance(op, ops.AlterColumnOp) and (columns := _columns_of(op)):
+            replaced[id(op)] = _replacement(modify, op, *columns, migration)
+    if replaced:
+        modify.ops = [part for op in modify.ops for part in replaced.get(id(op), [op])]
+        recreated = [op for op in modify.ops if isinstance(op, RecreateColumn)]
+        if recreated and is_written and migration.dialect.name != "sqlite":  # a batch keeps them
+            modify.ops = _around(modify.ops, recreated, migration.dialect)
+    return bool(replaced)
+
+
+def _columns_of(op: AlterColumnOp) -> tuple[Column[Any], Column[Any]] | None:
+    """Return the column of the database and that of the models where it has to be made anew, and unmark ``op``."""
+    unchanged: tuple[Column[Any], Column[Any]] | None = op.kw.pop(_IF_CHANGED, None)
+    found, wanted = op.kw.pop(_EXISTING, None), op.kw.pop(_MODIFY, None)
+    return unchanged if wanted is None else (found, wanted)
+
+
+def _replacement(
+    modify: ModifyTableOps, op: AlterColumnOp, found: Column[Any], wanted: Column[Any], migration: MigrationContext
+) -> list[MigrateOperation]:
+    if found.primary_key or wanted.primary_key:
+        warn(
+            f"Computed column {TableName(modify.schema, modify.table_name)}.{found.name} cannot be modified: "
+            f"it is part of the primary key; write it by hand"
+        )
+        return []
+    if _can_set_expression(found, wanted, migration):
+        return [_set_expression(modify, found, wanted, migration.dialect), *([op] if op.has_changes() else [])]
+    return [RecreateColumn(modify.table_name, wanted, found, schema=modify.schema)]
+
+
+def _can_set_expression(found: Column[Any], wanted: Column[Any], migration: MigrationContext) -> bool:
+    if migration.dialect.name != "postgresql" or found.computed is None or wanted.computed is None:
+        return False
+    version: tuple[int, ...] = getattr(migration.dialect, "server_version_info", None) or (0,)
+    is_stored = wanted.computed.persisted
+    if is_stored is None:
+        is_stored = version < (18,)
+    return version >= (17,) and bool(found.computed.persisted) is is_stored
+
+
+def _set_expression(modify: ModifyTableOps, found: Column[Any], wanted: Column[Any], dialect: Dialect) -> StatementsOp:
+    assert found.computed is not None
+    assert wanted.computed is not None
+    table = quoted_table(TableName(modify.schema, modify.table_name), dialect)
+    column = quoted_table(TableName(None, wanted.name), dialect)
+    before, after = (literal_sql(computed.sqltext, dialect) for computed in (found.computed, wanted.computed))
+    there, back = (f"ALTER TABLE {table} ALTER COLUMN {column} SET EXPRESSION AS ({sql})" for sql in (after, before))
+    diff: tuple[object, ...] = (_MODIFY, modify.schema, modify.table_name, wanted.name, {}, before, after)
+    return StatementsOp(diff, [Do(there)], [Do(back)])
+
+
+def _around(
+    operations: Iterable[MigrateOperation], recreated: Iterable[RecreateColumn], dialect: Dialect
+) -> list[MigrateOperation]:
+    """Return ``operations`` with the indexes and constraints over columns that are ``recreated`` dropped before.
+
+    They go with the column, or stand in its way.
+    """
+    inner = list(operations)
+    drops = [op for op in inner if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp))]
+    gone = {str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None)) for op in drops}
+    over: dict[str, MigrateOperation] = {}
+    for op in recreated:
+        for item in _parts_over(op.old, dialect):
+            if str(item.name) not in gone:
+                over.setdefault(str(item.name), _drop(item, op.column.table))
+    rest = [op for op in inner if op not in drops]
+    return [*drops, *over.values(), *rest, *(op.reverse() for op in over.values())]
+
+
+def _parts_over(column: Column[Any], dialect: Dialect) -> Iterator[Index | Constraint]:
+    """Yield the indexes and constraints of the table of ``column`` that have it."""
+    for index in sorted(column.table.indexes, key=lambda one: str(one.name)):
+        if "duplicates_constraint" not in index.info and (
+            column.name in index.columns or _is_named(column, " ".join(map(str, index.expressions)), dialect)
+        ):
+            yield index
+    for constraint in sorted(column.table.constraints, key=lambda one: str(one.name)):
+        if isinstance(constraint, sa.CheckConstraint):
+            if constraint.name is not None and _is_named(column, str(constraint.sqltext), dialect):
+                yield constraint
+        elif isinstance(constraint, (sa.UniqueConstraint, sa.ForeignKeyConstraint)) and (
+            column.name in constraint.columns
+        ):
+            yield constraint
+
+
+def _is_named(column: Column[Any], sql: str, dialect: Dialect) -> bool:
+    return column.name in map(unquoted, tokens(sql, dialect.name))
+
+
+def _drop(item: Index | Constraint, model: Table) -> MigrateOperation:
+    """Return what drops ``item``; an index comes back as in the ``model``, of which a database does not show all."""
+    if isinstance(item, sa.Index):
+        return ops.DropIndexOp.from_index({str(one.name): one for one in model.indexes}.get(str(item.name), item))
+    return ops.DropConstraintOp.from_constraint(item)
