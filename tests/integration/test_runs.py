@@ -538,13 +538,13 @@ FAMILY = [
 
 @pytest.fixture
 def family(sqlite, tmp_path):
-    """An application that enforces foreign keys, and two tables of which one refers to the other."""
+    """An application that enforces foreign keys, unless it is not to, and two tables of which one refers to the other."""
 
-    def family(change: str):
+    def family(change: str, *, enforced: bool = True):
         revisions = [Revision("family", up=FAMILY), Revision("change", up=change)]
         project = write_project(tmp_path, sqlite.new_database(), {"red": revisions})
         with (tmp_path / "red" / "__init__.py").open("a") as file:
-            file.write(ENFORCED)
+            file.write(ENFORCED if enforced else "")
         return project
 
     return family
@@ -580,8 +580,9 @@ def test_batch_mode_keeps_the_rows_that_refer_to_a_table_it_makes_anew(mode, fam
     assert project.heads() == {"red": ["change"]}
 
 
-def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run):
-    project = family("op.execute('DELETE FROM parent')")
+@pytest.mark.parametrize("enforced", [True, False], ids=["enforced", "not enforced"])
+def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run, enforced):
+    project = family("op.execute('DELETE FROM parent')", enforced=enforced)
 
     done = run(*project.argv("upgrade"), **project.options)
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from websauna_migrate.exceptions import RunError
+from websauna_migrate.database.sqlite_keys import KeyCheck
 
 if TYPE_CHECKING:
     import sqlite3
@@ -110,37 +110,20 @@ def keys_unenforced(connection: Connection) -> Iterator[Callable[[], None]]:
     """Switch the enforcement of foreign keys off on SQLite, and yield a check to be made before each commit.
 
     Batch mode drops the old table, and the rows that refer to it would go too. The pragma does nothing inside a
-    transaction, so it stands around all of them; where keys are not enforced, there is nothing to check.
+    transaction, so it stands around all of them. What a revision breaks is found where keys are not enforced as well:
+    other databases would refuse it.
     """
-    if connection.dialect.name != "sqlite" or not _rows(connection, "PRAGMA foreign_keys"):
+    if connection.dialect.name != "sqlite":
         yield lambda: None
         return
+    cursor = connection.connection.cursor()
+    is_enforced = cursor.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    check = KeyCheck(connection)
+    cursor.execute("PRAGMA foreign_keys = OFF")
     try:
-        broken: set[object] | None = set(_rows(connection, "PRAGMA foreign_key_check"))
-    except connection.dialect.loaded_dbapi.Error:  # a key refers to columns that are not unique
-        broken = None
-    _rows(connection, "PRAGMA foreign_keys = OFF")
-
-    def check_keys() -> None:
-        if broken is None:
-            return
-        now = set(_rows(connection, "PRAGMA foreign_key_check"))
-        new = sorted(now - broken, key=str)
-        # Rows that were broken before may be others now, of a renamed table for instance.
-        if len(now) > len(broken):
-            keys = [f"row {row} of {table} refers to a missing row of {target}" for table, row, target, _ in new]
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            what = f"foreign key violation: {', '.join(keys[:3])}{more}"
-            raise RunError(what, "change or delete those rows in the script first")
-
-    try:
-        yield check_keys
+        with check.listening():
+            yield check
     finally:
-        connection.rollback()
-        _rows(connection, "PRAGMA foreign_keys = ON")
-
-
-def _rows(connection: Connection, statement: str) -> list[Any]:
-    """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
-    rows: list[object] = connection.connection.cursor().execute(statement).fetchall()
-    return [] if rows == [(0,)] else rows
+        if is_enforced:
+            connection.rollback()
+            connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
