@@ -538,7 +538,7 @@ FAMILY = [
 
 @pytest.fixture
 def family(sqlite, tmp_path):
-    """An application that enforces foreign keys, unless it is not to, and two tables of which one refers to the other."""
+    """An application that enforces foreign keys, or not, and two tables of which one refers to the other."""
 
     def family(change: str, *, enforced: bool = True):
         revisions = [Revision("family", up=FAMILY), Revision("change", up=change)]
