@@ -27,12 +27,15 @@ WINGS = [wing for line in LAYERS["layers"] for wing in line.split(" | ")]
 
 #: Modules that do nothing without a server, a process or a whole application, and the tests that run them.
 TESTED_AS_A_WHOLE = {
+    "autogenerate/checks": "integration/test_constraints",
+    "autogenerate/constraint_facts": "integration/test_constraints",
     "autogenerate/enum_dependents": "integration/test_enums",
     "autogenerate/invalid_indexes": "integration/test_doctor_neighbours",
     "autogenerate/serials": "integration/test_postgresql_models",
     "autogenerate/enums": "integration/test_enums",
     "bootstrap": "integration/test_boot",
     "database/lock_server": "integration/test_lock",
+    "dialects/checks": "integration/test_constraints",
     "env": "integration/test_env",
     "repair/ahead": "integration/test_doctor_misrecorded",
     "repair/case": "integration/test_doctor",

@@ -11,20 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from alembic.operations.ops import (
-    CreateCheckConstraintOp,
-    CreateIndexOp,
-    CreateUniqueConstraintOp,
-    DropConstraintOp,
-)
+from alembic.operations.ops import CreateIndexOp, CreateUniqueConstraintOp, DropConstraintOp
 from alembic.util import DispatchPriority, PriorityDispatchResult, warn
-from sqlalchemy import CheckConstraint
-from sqlalchemy.engine import Inspector
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex
 
+from websauna_migrate.autogenerate.checks import compare_check_constraints, compare_exclude_constraints
 from websauna_migrate.autogenerate.computed import compare_computed
 from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
 from websauna_migrate.autogenerate.script_ops import Sql
@@ -33,29 +26,23 @@ from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
 from websauna_migrate.dialects.spelling import (
     as_stored,
-    check_constraints,
     default_text,
     type_text,
 )
 from websauna_migrate.dialects.temporary import makes_temporary_tables
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.private import is_of_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, ModifyTableOps
     from alembic.runtime.plugins import Plugin
     from sqlalchemy import Column, Index, Table
-    from sqlalchemy.engine import Dialect
 
     from websauna_migrate.autogenerate.renamed import Renames
 
 PLUGIN = "websauna_migrate.autogenerate.comparators"
-
-
-_CHECKS: WeakKeyDictionary[Inspector, dict[str | None, Any]] = WeakKeyDictionary()
 
 
 def plugins(user: Mapping[str, Any]) -> list[str]:
@@ -232,92 +219,6 @@ def _columns(constraint: sa.PrimaryKeyConstraint | sa.UniqueConstraint) -> tuple
     return tuple(column.name for column in constraint.columns)
 
 
-def compare_check_constraints(
-    context: AutogenContext,
-    modify: ModifyTableOps,
-    schema: str | None,
-    name: str,
-    found: Table | None,
-    wanted: Table | None,
-) -> PriorityDispatchResult:
-    """Find CHECK constraints that were added or removed, by name. Their conditions are not compared.
-
-    A database names those that the models leave without a name: where there are such, none counts as removed. The
-    user's hooks are asked, and what a comparator that the user named has found is not written twice.
-    """
-    if found is None or wanted is None:
-        return PriorityDispatchResult.CONTINUE
-    dialect = connection_of(context).dialect
-    quote = dialect.identifier_preparer.quote
-    try:
-        shown = {quote(check): (check, sql) for check, sql in _shown_checks(context, schema, name)}
-    except NotImplementedError:  # the dialect does not read them
-        return PriorityDispatchResult.CONTINUE
-    checks = check_constraints(wanted)
-    named = _named_checks(checks, dialect)
-    missing = {key: named[key] for key in sorted(named.keys() - shown.keys())}
-    gone = [shown[key] for key in sorted(shown.keys() - named.keys())] if len(named) == len(checks) else []
-    written = {op.constraint_name for op in modify.ops if isinstance(op, (CreateCheckConstraintOp, DropConstraintOp))}
-    for check in _added_checks(missing, found, wanted, dialect):
-        if check.name not in written and _passes_hook(context, check, is_stored=False):
-            modify.ops.append(CreateCheckConstraintOp(check.name, name, check.sqltext, schema=schema))
-    for check in _removed_checks(gone, found):
-        if check.name not in written and _passes_hook(context, check, is_stored=True):
-            modify.ops.append(DropConstraintOp.from_constraint(check))
-    return PriorityDispatchResult.CONTINUE
-
-
-def _passes_hook(context: AutogenContext, check: CheckConstraint, *, is_stored: bool) -> bool:
-    return context.run_object_filters(check, check.name, "check_constraint", is_stored, None)
-
-
-def _named_checks(checks: Iterable[CheckConstraint], dialect: Dialect) -> dict[str, CheckConstraint]:
-    """Return those of ``checks`` that have a name, by the name as it is in SQL."""
-    preparer = dialect.identifier_preparer
-    return {str(preparer.format_constraint(check)): check for check in checks if isinstance(check.name, str)}
-
-
-def _added_checks(
-    missing: Mapping[str, CheckConstraint], found: Table, wanted: Table, dialect: Dialect
-) -> Iterator[CheckConstraint]:
-    made = {key: check for key, check in missing.items() if _makes(check, found)}
-    created = str(CreateTable(wanted).compile(dialect=dialect)) if made else ""
-    for key, check in made.items():
-        if f"CONSTRAINT {key} CHECK" in created:  # or it is of a type that needs none here
-            yield check
-
-
-def _removed_checks(gone: Iterable[tuple[str, str]], found: Table) -> Iterator[CheckConstraint]:
-    for name, sql in gone:
-        if not (name in found.c and "json_valid" in sql.lower()):  # MariaDB's own, of a JSON column
-            yield sa.CheckConstraint(escape_colons(sql), name=sa.schema.conv(name), table=found)
-
-
-def _makes(check: CheckConstraint, found: Table) -> bool:
-    """Tell whether ``check`` needs its own statement: that of a type is created with a new column."""
-    return not is_of_type(check) or all(column.name in found.c for column in check.columns)
-
-
-def _shown_checks(context: AutogenContext, schema: str | None, table: str) -> list[tuple[str, str]]:
-    """Return name and condition of the named checks of ``table`` that the user's hook lets through.
-
-    Those of a whole schema are read in one query.
-
-    :raises NotImplementedError: the dialect does not read checks
-    """
-    inspector = context.inspector
-    if schema not in (read := _CHECKS.setdefault(inspector, {})):
-        names = [key.name for key in context.table_key_to_table.values() if key.schema in (schema, _default(context))]
-        read[schema] = inspector.get_multi_check_constraints(schema=schema, filter_names=names)
-    named = [(check["name"], check["sqltext"]) for check in read[schema].get((schema, table)) or () if check["name"]]
-    parents: Any = {"table_name": table, "schema_name": schema}
-    return [(check, sql) for check, sql in named if context.run_name_filters(check, "check_constraint", parents)]
-
-
-def _default(context: AutogenContext) -> str | None:
-    return connection_of(context).dialect.default_schema_name
-
-
 def _is_stored_as(context: AutogenContext, wanted: Column[Any], before: str | None) -> bool:
     """Tell whether the database, asked for the default of ``wanted``, shows ``before``."""
     connection = connection_of(context)
@@ -354,5 +255,7 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(pass_over_equal_uniques, "table", "equal_uniques")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
+    exclusions = ("table", "exclude_constraints")
+    plugin.add_autogenerate_comparator(compare_exclude_constraints, *exclusions, qualifier="postgresql")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
     plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")

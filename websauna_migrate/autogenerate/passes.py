@@ -19,6 +19,7 @@ from websauna_migrate.autogenerate.fills import fill_columns
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
+from websauna_migrate.autogenerate.script_ops import warnings_of
 from websauna_migrate.autogenerate.serials import change_sequences
 from websauna_migrate.packages.package import TableName
 
@@ -180,6 +181,13 @@ def _tables_in(connection: Connection) -> Iterator[TableName]:
             yield from (TableName(schema, name).shown(default) for name in inspector.get_table_names(schema))
 
 
+def _warn_of_what_is_left(draft: Draft) -> None:
+    """Warn of what differs and is only a comment in the script."""
+    for script in draft.scripts:
+        for line in warnings_of(script.upgrade_ops_list):
+            warn(line)
+
+
 def _call_hook_of_user(draft: Draft) -> None:
     hook = draft.user.get("process_revision_directives")
     if hook is not None:
@@ -246,6 +254,7 @@ PASSES: tuple[Pass, ...] = (
     # The last of ours before the hook: a comment stands right before the operation that it is about.
     _note_candidates,
     _warn_of_computed_names,
+    _warn_of_what_is_left,
     # The user sees what is going to happen, and may change it; from here on operations are only completed and read.
     _call_hook_of_user,
     # After the hook, so that what it added runs as well.

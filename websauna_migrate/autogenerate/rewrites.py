@@ -15,8 +15,9 @@ from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.autogenerate.renamed import inspect_renamed
-from websauna_migrate.autogenerate.script_ops import Sql, table_of
+from websauna_migrate.autogenerate.script_ops import Sql, StatementsOp, table_of
 from websauna_migrate.database.sql import literal_sql, plain_dialect
+from websauna_migrate.dialects.constraints import check_name, condition_sql
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import stored_name
 from websauna_migrate.packages.ownership import table_name
@@ -138,10 +139,21 @@ def _with_name_of_check(column: Column[Any], direction: _Direction) -> Column[An
 def _named(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
     for op in inner:
         give_name(op)
+        _name_check(op, direction.dialect)
         for attribute in ("constraint_name", "index_name") if direction.names_altered else ():
             if isinstance(name := getattr(op, attribute, None), str):
                 setattr(op, attribute, conv(name))
     return inner
+
+
+def _name_check(op: MigrateOperation, dialect: Dialect) -> None:
+    """Name a CHECK constraint without a name, so that the way back knows it."""
+    if not isinstance(op, (ops.DropConstraintOp, ops.CreateCheckConstraintOp)) or op.constraint_name is not None:
+        return
+    made = op.reverse() if isinstance(op, ops.DropConstraintOp) else op
+    if isinstance(made, ops.CreateCheckConstraintOp):
+        condition = condition_sql(made.to_constraint().sqltext, dialect)
+        op.constraint_name = check_name(made.table_name, condition, dialect.name)
 
 
 def _without_indexes_that_go(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
@@ -266,7 +278,7 @@ _REWRITES: tuple[_Rewrite, ...] = (
 def _outside_of_batch(modify: ops.ModifyTableOps, inner: Operations) -> Operations:
     """Take the indexes out of a batch, which makes them over columns only, and forgets their order."""
     drops = [op for op in inner if is_index_drop(op)]
-    creates = [op for op in inner if isinstance(op, (ops.CreateIndexOp, Sql)) and op not in drops]
+    creates = [op for op in inner if isinstance(op, (ops.CreateIndexOp, Sql, StatementsOp)) and op not in drops]
     rest = [op for op in inner if op not in drops and op not in creates]
     return [*drops, _with_ops(modify, rest), *creates]
 

@@ -134,6 +134,9 @@ class Refuse:
 Statement: TypeAlias = "Do | DoAlone | Note | Refuse"
 
 
+_BY_HAND = "Write by hand: "
+
+
 class StatementsOp(ops.MigrateOperation):
     """A change that is written in SQL: the statements of this direction, and those of the other.
 
@@ -159,11 +162,25 @@ class StatementsOp(ops.MigrateOperation):
         return self.diff
 
 
+def by_hand(diff: tuple[Any, ...], text: str) -> StatementsOp:
+    """Return what stands for a change that cannot be written safely: ``text`` as a comment, which is warned of too."""
+    return StatementsOp(diff, [Note(_BY_HAND + text)], [Note(f"Write the way back by hand: {text}")])
+
+
+def warnings_of(operations: Iterable[MigrateOperation]) -> Iterator[str]:
+    """Yield what to warn of: the comments of changes that are left to the user."""
+    for op in walk_ops(operations):
+        notes = op.statements if isinstance(op, StatementsOp) else ()
+        yield from (note.text for note in notes if isinstance(note, Note) and note.text.startswith(_BY_HAND))
+
+
 def render_statements(context: AutogenContext, op: StatementsOp) -> list[str]:
     """Return the statements of this direction as code."""
     prefix = context.opts["alembic_module_prefix"] or ""
     sqlalchemy = context.opts["sqlalchemy_module_prefix"] or ""
-    return [rendered_statement(statement, prefix, sqlalchemy) for statement in op.statements]
+    lines = [rendered_statement(statement, prefix, sqlalchemy) for statement in op.statements]
+    # A function of comments alone is none.
+    return [*lines, *(["pass"] if lines and all(isinstance(one, Note) for one in op.statements) else [])]
 
 
 def rendered_statement(statement: Statement, op: str, sa: str) -> str:

@@ -20,9 +20,10 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.autogenerate.constraint_facts import constraint_changes
 from websauna_migrate.autogenerate.invalid_indexes import tables_with_invalid_indexes
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.dialects.spelling import check_constraints, default_text, foreign_key_spec, key_rules, type_text
+from websauna_migrate.dialects.spelling import default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import has_loose_comparators
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import UpgradeOps
     from alembic.runtime.plugins import Plugin
-    from sqlalchemy import Column, Constraint, Index, Table
+    from sqlalchemy import Column, Index, Table
     from sqlalchemy.engine import Dialect, Inspector
     from sqlalchemy.engine.interfaces import (
-        ReflectedCheckConstraint,
         ReflectedColumn,
         ReflectedForeignKeyConstraint,
         ReflectedIndex,
@@ -55,7 +55,6 @@ class Shown:
     indexes: Sequence[ReflectedIndex]
     unique_constraints: Sequence[ReflectedUniqueConstraint]
     foreign_keys: Sequence[ReflectedForeignKeyConstraint]
-    check_constraints: Sequence[ReflectedCheckConstraint]
     comment: str | None
 
 
@@ -84,8 +83,9 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
                 wanted[schema][name] = table
         for schema, tables in wanted.items():
             shown = read_tables(context.inspector, schema, tables)
-            same = (name for name in shown if is_same(tables[name], shown[name], dialect))
-            unchanged.update({TableName(schema, name) for name in same} - tables_with_invalid_indexes(context).keys())
+            same = (TableName(schema, name) for name in shown if is_same(tables[name], shown[name], dialect))
+            found = {name for name in same if has_same_constraints(context, name, tables[name.name])}
+            unchanged.update(found - tables_with_invalid_indexes(context).keys())
             there = context.inspector.get_table_names(schema)
             if not any(context.run_name_filters(name, "table", {"schema_name": schema}) for name in there):
                 schemas.discard(schema)
@@ -100,7 +100,6 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
     indexes = inspector.get_multi_indexes(schema, listed)
     unique_constraints = inspector.get_multi_unique_constraints(schema, listed)
     foreign_keys = inspector.get_multi_foreign_keys(schema, listed)
-    checks = inspector.get_multi_check_constraints(schema, listed)
     comments = inspector.get_multi_table_comment(schema, listed)
     return {
         key[1]: Shown(
@@ -109,7 +108,6 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
             indexes.get(key, ()),
             unique_constraints.get(key, ()),
             foreign_keys.get(key, ()),
-            checks.get(key, ()),
             comments[key]["text"] if key in comments else None,
         )
         for key in columns
@@ -125,7 +123,6 @@ def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
         and _same_indexes(table.indexes, shown.indexes)
         and _same_unique_constraints(table, shown.unique_constraints)
         and _same_foreign_keys(table, shown.foreign_keys, dialect)
-        and _same_checks(table, shown.check_constraints, dialect)
     )
 
 
@@ -205,13 +202,10 @@ def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tup
     )
 
 
-def _same_checks(table: Table, shown: Sequence[ReflectedCheckConstraint], dialect: Dialect) -> bool:
-    wanted: list[Constraint] = list(check_constraints(table))
-    if not wanted or not shown:
-        return not wanted and not shown
-    preparer = dialect.identifier_preparer
-    names = [str(preparer.format_constraint(check)) for check in wanted if isinstance(check.name, str)]
-    return len(names) == len(wanted) and sorted(names) == sorted(preparer.quote(str(check["name"])) for check in shown)
+def has_same_constraints(context: AutogenContext, name: TableName, table: Table) -> bool:
+    """Tell whether no CHECK or EXCLUDE constraint of ``table`` came, went or changed."""
+    changes = (constraint_changes(context, name, table, kind) for kind in ("c", "x"))
+    return not any(one.gone or one.new for one in changes)
 
 
 def _has_options(found: ReflectedIndex | ReflectedUniqueConstraint) -> bool:

@@ -43,9 +43,10 @@ _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql
 
 @contextmanager
 def quiet_reflection() -> Iterator[None]:
-    """Suppress warnings of SQLAlchemy about types that it does not know and, on SQLite, indexes over expressions."""
+    """Suppress warnings of SQLAlchemy about what it reads and does not know: types, indexes over expressions."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
+        warnings.filterwarnings("ignore", "Can't validate argument 'dialect_options'", SAWarning)  # of NOT VALID
         warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
         yield
 

@@ -24,9 +24,11 @@ from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.dialects.constraints import check_name
 from websauna_migrate.dialects.errors import LostInBatch
 from websauna_migrate.dialects.indexes import ComparingIndexes
 from websauna_migrate.dialects.sqlite_sql import (
+    checks_in,
     computed_expressions,
     declared_collations,
     lost_in_batch,
@@ -76,6 +78,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     _new_table: Table | None = None
     _as_they_were: Mapping[str, str] = {}
     _afterwards: tuple[str, ...] = ()
+    _unnamed: Mapping[str, sa.Constraint] = {}
 
     @property
     def database(self) -> Connection | None:
@@ -88,7 +91,8 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
         if not dropped <= names_in(stored.table) and not batch_op.naming_convention:
             batch_op.naming_convention = _NAMES  # the table was created without naming it
-        batch_op.table_args = (*batch_op.table_args, *_checks_to_add(batch_op, stored.table))
+        self._unnamed = _take_unnamed_checks(batch_op, stored.table)
+        batch_op.table_args = (*batch_op.table_args, *_checks_to_add(batch_op, stored.table, self._unnamed.keys()))
         batch_op.table_kwargs.update(table_options(stored.table))
         for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
             self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
@@ -104,7 +108,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         stored = _read(self.database, table.name)
         dropped = {column.name for column in table.c if not batch_impl.column_transfers.get(column.name)}
         _restore_columns(batch_impl, stored.table)
-        _let_checks_follow(batch_impl, new)
+        _let_checks_follow(batch_impl, new, stored.table)
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
         self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.database, table.name))
         gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
@@ -120,7 +124,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
             return []
         assert batch_impl.new_table is not None
         new_sql = str(CreateTable(batch_impl.new_table).compile(dialect=self.dialect))
-        return lost_in_batch(stored.table, new_sql, gone, _dropped_constraints(batch_impl))
+        return lost_in_batch(stored.table, new_sql, gone, {**_dropped_constraints(batch_impl), **self._unnamed})
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Rename a table; the new one of a batch gets back what was dropped with the old one."""
@@ -217,15 +221,28 @@ def _counter(connection: Connection, table: str) -> tuple[str, ...]:
     return forget, f"INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {last})"
 
 
-def _checks_to_add(batch_op: KeepingBatch, stored: str) -> Iterator[sa.CheckConstraint]:
-    """Yield the CHECK constraints without a name that Alembic would leave out."""
+def _take_unnamed_checks(batch_op: KeepingBatch, stored: str) -> dict[str, sa.Constraint]:
+    """Return the CHECK constraints without a name that the batch drops, by the names that autogenerate gives them.
+
+    Alembic finds no such constraint in the table: what drops it is taken out of the batch.
+    """
+    unnamed = {check_name(batch_op.table_name, check, "sqlite"): check for check in unnamed_checks(stored)}
+    drops = {arguments[0].name for name, arguments, _ in batch_op.batch if name == "drop_constraint"} & unnamed.keys()
+    batch_op.batch = [
+        change for change in batch_op.batch if change[0] != "drop_constraint" or change[1][0].name not in drops
+    ]
+    return {name: sa.CheckConstraint(escape_colons(unnamed[name])) for name in drops}
+
+
+def _checks_to_add(batch_op: KeepingBatch, stored: str, dropped: Set[str]) -> Iterator[sa.CheckConstraint]:
+    """Yield the CHECK constraints without a name that Alembic would leave out, but not those ``dropped``."""
     convention = batch_op.naming_convention or {}
     restated = any(isinstance(arg, sa.CheckConstraint) for arg in batch_op.table_args)
     if restated or "ck" in convention or sa.CheckConstraint in convention:
         return
     gone = {arguments[1].name for name, arguments, _ in batch_op.batch if name == "drop_column"}
     for check in unnamed_checks(stored):
-        if not naming((check,), gone):
+        if not naming((check,), gone) and check_name(batch_op.table_name, check, "sqlite") not in dropped:
             yield sa.CheckConstraint(escape_colons(renamed_columns(check, batch_op.renamed)))
 
 
@@ -257,8 +274,12 @@ def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Map
             column.computed.sqltext = sa.text(escape_colons(expressions[name]))
 
 
-def _let_checks_follow(batch_impl: ApplyBatchImpl, new: Table) -> None:
-    """Let the checks of the ``new`` table follow their columns, as on PostgreSQL: to another name, or out of it."""
+def _let_checks_follow(batch_impl: ApplyBatchImpl, new: Table, sql: str) -> None:
+    """Let the checks of the ``new`` table follow their columns, as on PostgreSQL: to another name, or out of it.
+
+    Those that stay say what they say in ``sql``: SQLAlchemy reads a colon in it as a parameter.
+    """
+    stored = {name: condition for name, condition in checks_in(sql) if name} if batch_impl.reflected else {}
     table, columns = batch_impl.table, batch_impl.columns
     dropped = table.c.keys() - columns.keys()
     renamed = {name: column.name for name, column in columns.items() if column.name != name}
@@ -266,8 +287,9 @@ def _let_checks_follow(batch_impl: ApplyBatchImpl, new: Table) -> None:
     for check in [constraint for constraint in new.constraints if isinstance(constraint, sa.CheckConstraint)]:
         if naming((str(check.sqltext),), dropped):
             new.constraints.discard(check)
-        elif renamed and check.name in kept:
-            check.sqltext = sa.text(escape_colons(renamed_columns(str(check.sqltext), renamed)))
+        elif check.name in kept and (renamed or check.name in stored):
+            condition = stored.get(str(check.name), str(check.sqltext))
+            check.sqltext = sa.text(escape_colons(renamed_columns(condition, renamed)))
 
 
 def _dropped_constraints(batch_impl: ApplyBatchImpl) -> dict[str, sa.Constraint]:

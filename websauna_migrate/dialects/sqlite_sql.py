@@ -34,6 +34,8 @@ def _unnamed(constraint: sa.Constraint) -> Iterator[str]:
     """Yield the features of a constraint that has no name in the SQL of its table."""
     if isinstance(constraint, sa.UniqueConstraint):
         yield "UNIQUE"
+    elif isinstance(constraint, sa.CheckConstraint):
+        yield "CHECK"
     elif isinstance(constraint, sa.ForeignKeyConstraint):
         said = {"ON DELETE": constraint.ondelete, "ON UPDATE": constraint.onupdate, "DEFERRABLE": constraint.deferrable}
         yield from ("REFERENCES", *(feature for feature, value in said.items() if value))
@@ -80,13 +82,19 @@ def _said(part: Sequence[str]) -> Iterator[str]:
 
 def unnamed_checks(sql: str) -> Iterator[str]:
     """Yield the conditions of the CHECK constraints without a name."""
+    return (condition for name, condition in checks_in(sql) if name is None)
+
+
+def checks_in(sql: str) -> Iterator[tuple[str | None, str]]:
+    """Yield the name of each CHECK constraint in the SQL of a table, None where it has none, and its condition."""
     for part in _parts(sql):
         words: list[str] = []
         for position, token in enumerate(part):
-            if token.upper() == "CHECK" and words[-2:-1] != ["CONSTRAINT"]:
-                yield "".join(_first_group(part[position:])[0]).strip()
+            if token.upper() == "CHECK":
+                name = unquoted(words[-1]) if [word.upper() for word in words[-2:-1]] == ["CONSTRAINT"] else None
+                yield name, "".join(_first_group(part[position:])[0]).strip()
             if not token.isspace():
-                words.append(token.upper())
+                words.append(token)
 
 
 def table_options(sql: str) -> dict[str, bool]:

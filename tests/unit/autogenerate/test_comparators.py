@@ -64,7 +64,7 @@ def test_the_users_own_comparison_comes_first(connection):
     assert len(differences(connection, other, compare_type=lambda *_: None)[0]) == 2
 
 
-def test_an_unnamed_check_keeps_the_others_from_being_taken_for_removed(connection):
+def test_a_check_without_a_name_in_the_models_is_found_by_what_it_says(connection):
     table(column("x"), sa.CheckConstraint("a > 0", name="named")).create_all(connection)
     assert differences(connection, table(column("x"), sa.CheckConstraint("a > 0"))) == []
     ((kind, check),) = differences(connection, table(column("x")))

@@ -26,7 +26,7 @@ def shown():
         {"name": "text", "type": sa.VARCHAR(9), "nullable": False, "default": None},
     ]
     index = {"name": "ix", "column_names": ["text"], "unique": False, "dialect_options": {}}
-    return Shown(columns, ["id"], [index], [], [], [], None)
+    return Shown(columns, ["id"], [index], [], [], None)
 
 
 def test_a_table_with_equal_parts_is_the_same(table, shown):
@@ -40,7 +40,6 @@ def test_a_table_with_equal_parts_is_the_same(table, shown):
         {"indexes": []},
         {"comment": "old"},
         {"columns": []},
-        {"check_constraints": [{"name": "ck", "sqltext": "a > 1"}]},
         {"unique_constraints": [{"name": "uq", "column_names": ["text"]}]},
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from websauna_migrate.dialects.sqlite_sql import (
+    checks_in,
     computed_expressions,
     declared_collations,
     lost_in_batch,
@@ -26,6 +27,7 @@ TABLE = """CREATE TABLE "t" (
 
 def test_checks_without_a_name_are_found():
     assert list(unnamed_checks(TABLE)) == ["price > 0 AND name <> ')'"]
+    assert list(checks_in(TABLE)) == [(None, "price > 0 AND name <> ')'"), ("ck", "id < 9")]
 
 
 def test_options_collations_and_computed_columns_are_found():
