@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 # Only the settings and the registration decide about the database and the tables of a run.
 OURS = frozenset({"connection", "dialect_name", "target_metadata", "url", "version_table", "version_table_schema"})
+_URL = "set sqlalchemy.url = ... in the [app:...] section of the INI"
+_INSTEAD = {
+    "target_metadata": "call config.add_migration_package({package!r}, '{package}.models:Base') in the application",
+    "version_table": "take the revisions of that table over with ws-alembic adopt --from {value}",
+    "version_table_schema": "put the schema first in the search_path of the database user, or of sqlalchemy.url",
+}
 
 
 def run_alembic(package: str, **options: object) -> None:
@@ -50,16 +56,22 @@ def run_alembic(package: str, **options: object) -> None:
     install()
     refused = OURS.intersection(options)
     if refused:
-        raise RunError(
-            f"env.py of {package}: run_alembic() does not take {', '.join(sorted(refused))}",
-            "leave it out: the settings file and add_migration_package() set it",
-        )
+        raise _not_taken(package, {name: options[name] for name in sorted(refused)})
     run = context.config.attributes.get(ATTRIBUTE)
     if run is not None:
         _run(run, package, options)
         return
     with _run_of_plain_alembic(context.config, package) as run:
         _run(run, package, options)
+
+
+def _not_taken(package: str, options: Mapping[str, object]) -> RunError:
+    shown = {name: value if isinstance(value, str) else "TABLE" for name, value in options.items()}
+    instead = dict.fromkeys(_INSTEAD.get(name, _URL).format(package=package, value=shown[name]) for name in options)
+    return RunError(
+        f"env.py of {package}: run_alembic() does not take {', '.join(options)}",
+        f"leave it out, and {'; '.join(instead)}",
+    )
 
 
 def _run(run: RunContext, package: str, options: dict[str, object]) -> None:

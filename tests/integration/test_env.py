@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from projects import ALEMBIC, PACKAGES, WS_ALEMBIC, Workspace, revise, write
@@ -88,6 +90,36 @@ def test_process_revision_directives_may_write_nothing(lite):
     ran = lite.run("revision", "--autogenerate")
     assert (ran.code, ran.out) == (0, "")
     assert not lite.scripts()
+
+
+FIRST_CHECK = {
+    "": {"modify_type", "modify_default", "add_constraint", "add_index"},
+    ", compare_type=False": {"modify_default", "add_constraint", "add_index"},
+    ", compare_server_default=False": {"modify_type", "add_constraint", "add_index"},
+    ", include_object=mine": {"modify_type"},
+}
+
+
+def test_the_first_check_of_a_database_that_plain_alembic_made_can_be_narrowed(lite):
+    """As on the page about a project that used plain Alembic."""
+    lite.execute("CREATE TABLE thing (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(20), kind VARCHAR(9))")
+    models = """
+    class Thing(Base):
+        __tablename__ = "thing"
+        id = Column(Integer, primary_key=True)
+        name = Column(String(40), index=True)
+        kind = Column(String(9), server_default="plain")
+        __table_args__ = (CheckConstraint("kind <> ''", name="ck_kind"),)
+    """
+    hooks = (
+        "def mine(item, name, type_, reflected, other):\n"
+        "    return type_ not in ('check_constraint', 'index') and name != 'kind'\n"
+    )
+    found = {}
+    for options in FIRST_CHECK:
+        make_app(lite, models, hooks=hooks, options=options)
+        found[options] = {one["operation"] for one in json.loads(lite.run("check", "--format", "json").out)}
+    assert found == FIRST_CHECK
 
 
 def test_compare_type_may_be_switched_off(lite):

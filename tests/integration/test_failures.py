@@ -422,12 +422,21 @@ def test_an_env_py_of_another_package_is_told(shop):
     assert shop.fails("upgrade").startswith(told)
 
 
-@pytest.mark.parametrize("option", ["version_table", "target_metadata", "connection", "url"])
-def test_an_env_py_that_sets_what_we_set_is_told(shop, option):
-    text = f"from websauna_migrate.env import run_alembic\nrun_alembic(package='shop', {option}='x')\n"
+@pytest.mark.parametrize(
+    ("options", "instead"),
+    [
+        ("version_table='old'", "take the revisions of that table over with ws-alembic adopt --from old"),
+        ("target_metadata=[]", "call config.add_migration_package('shop', 'shop.models:Base') in the application"),
+        ("connection='secret', url='secret'", "set sqlalchemy.url = ... in the [app:...] section of the INI"),
+    ],
+)
+def test_an_env_py_that_sets_what_we_set_is_told_what_to_write_instead(shop, options, instead):
+    text = f"from websauna_migrate.env import run_alembic\nrun_alembic(package='shop', {options})\n"
     write(shop.app / "alembic" / "env.py", text)
     revise(shop.app / "alembic", "aaa1")
-    assert f"run_alembic() does not take {option}; " in shop.fails("upgrade")
+    said = shop.fails("upgrade")
+    names = ", ".join(part.partition("=")[0] for part in options.split(", "))
+    assert said == f"env.py of shop: run_alembic() does not take {names}; leave it out, and {instead}"
 
 
 def test_a_wrong_command_line_exits_with_2(shop):
