@@ -8,6 +8,10 @@ from pathlib import Path
 PACKAGE = Path("{{ cookiecutter.__package_path }}")
 
 
+# What deploys an application; an add-on is deployed with one.
+DEPLOYMENT = ("Dockerfile", ".dockerignore", "docker-entrypoint.sh", "container.ini", "MANIFEST.in", "production.ini")
+
+
 def shape_app() -> None:
     (PACKAGE / "development.py").unlink()
 
@@ -16,7 +20,8 @@ def shape_addon() -> None:
     """Move the revisions into the package, so that they are installed with it."""
     shutil.move("alembic", PACKAGE / "alembic")
     shutil.rmtree(PACKAGE / "conf")
-    Path("production.ini").unlink()
+    for name in DEPLOYMENT:
+        Path(name).unlink()
 
 
 # pip compiles Python files of the installed template.

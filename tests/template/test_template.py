@@ -33,6 +33,7 @@ KINDS = ("app", "addon")
 DATABASES = ("sqlite", "postgresql", "mysql")
 
 BOTH = {
+    ".github/workflows/test.yml",
     ".gitignore",
     "README.rst",
     "development.ini",
@@ -43,13 +44,23 @@ BOTH = {
     "acme/shop/pshell.py",
     "acme/shop/views.py",
     "tests/conftest.py",
+    "tests/test_migrations.py",
     "tests/test_models.py",
     "tests/test_pshell.py",
     "tests/test_views.py",
 }
+DEPLOYED = {
+    ".dockerignore",
+    "Dockerfile",
+    "MANIFEST.in",
+    "container.ini",
+    "docker-entrypoint.sh",
+    "production.ini",
+    "acme/shop/conf/base.ini",
+}
 SCRIPT_LOCATION = ("env.py", "script.py.mako", "versions/README.rst")
 FILES = {
-    "app": BOTH | {"production.ini", "acme/shop/conf/base.ini"} | {f"alembic/{name}" for name in SCRIPT_LOCATION},
+    "app": BOTH | DEPLOYED | {f"alembic/{name}" for name in SCRIPT_LOCATION},
     "addon": BOTH | {"acme/shop/development.py"} | {f"acme/shop/alembic/{name}" for name in SCRIPT_LOCATION},
 }
 
@@ -162,6 +173,9 @@ def test_the_names_follow_from_the_name_of_the_project(tmp_path):
         ("project_name", 'The "Shop"', "quotation"),
         ("project_name", "The\\Shop", "backslash"),
         ("project_name", " ", "one line"),
+        ("database", "mariadb", "must be one of sqlite, postgresql, mysql; for MariaDB, choose mysql"),
+        ("kind", "plugin", "must be one of app, addon"),
+        ("databse", "mysql", "is not a variable of this template; it has project_name, repo_name"),
     ],
 )
 def test_a_name_that_cannot_be_is_one_line_and_leaves_nothing(tmp_path, variable, value, reason):
@@ -317,6 +331,7 @@ def test_a_baked_project_runs_and_shows_what_the_shell_added(fresh, run, start, 
         input='dbsession.add(Note(text="Bread & butter"))\ntm.commit()\nprint_ddl(Note)\n',
     )
     assert "CREATE TABLE" in shell.stdout, shell.stderr
+    assert re.search(r"dbsession +The SQLAlchemy session, also request.dbsession", shell.stdout + shell.stderr)
     server = start(fresh.script("pserve"), uri, cwd=migrated)
     assert "Bread &amp; butter" in page(f"http://localhost:{port}/{path}", server)
 
@@ -412,6 +427,79 @@ def test_the_revisions_of_an_addon_travel_in_its_wheel(fresh, run, migrated, tmp
     names = zipfile.ZipFile(wheel).namelist()
     for name in (*SCRIPT_LOCATION, f"versions/{revision.name}"):
         assert f"blue/alembic/{name}" in names
+
+
+@pytest.mark.parametrize("migrated", ["app", "addon"], indirect=True)
+def test_a_baked_project_tests_its_revisions(fresh, run, migrated):
+    options = ["-q", "-p", "no:cacheprovider", "tests/test_migrations.py"]
+    done = run(fresh.script("pytest"), *options, cwd=migrated, timeout=60)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def deployed(fresh, tmp_path_factory):
+    """An environment with the wheel of the application, without its checkout, and the folder of a container."""
+    folder, project = tmp_path_factory.mktemp("deployed"), fresh.projects["app"]
+    if not revisions(project):
+        argv = [fresh.script("ws-alembic"), "-c", "development.ini", "revision", "--autogenerate"]
+        subprocess.run(argv, cwd=project, check=True)
+    pip = [fresh.script("pip"), "--disable-pip-version-check", "--quiet"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, project]
+    subprocess.run(wheel, check=True)
+    venv.create(folder / "env", symlinks=True)
+    [packages] = (folder / "env").glob("lib/python*/site-packages")
+    # What the application needs is borrowed; the links to the checkouts are not followed from here.
+    (packages / "borrowed.pth").write_text(f"{next(fresh.scripts.parent.glob('lib/python*/site-packages'))}\n")
+    subprocess.run([*pip, "install", "--no-deps", "--target", packages, next(folder.glob("*.whl"))], check=True)
+    for name in ("ws-alembic", "pserve"):
+        script = folder / "env" / "bin" / name
+        script.write_text(re.sub("^#!.*", f"#!{script.parent / 'python'}", fresh.script(name).read_text()))
+        script.chmod(0o755)
+    for name in ("production.ini", "container.ini", "docker-entrypoint.sh"):
+        shutil.copy(project / name, folder)
+    return folder
+
+
+def test_a_wheel_and_an_ini_are_enough_to_upgrade(deployed, fresh, run):
+    environment = {"DATABASE_URL": f"sqlite:///{deployed / 'live.sqlite'}"}
+    argv = [deployed / "env" / "bin" / "ws-alembic", "-c", "production.ini", "-x", "packages=all"]
+    assert run(*argv, "upgrade", cwd=deployed, env=environment).returncode == 0
+    status = run(*argv, "status", "--check", cwd=deployed, env=environment)
+    assert re.search("red.app +.*up to date", status.stdout), status.stderr
+    heads = run(*argv, "heads", "-v", cwd=deployed, env=environment).stdout
+    assert str(deployed / "env") in heads
+    assert str(fresh.projects["app"]) not in heads
+
+
+def test_a_container_upgrades_before_the_application_starts(deployed, start):
+    port = free_port()
+    replace_in(deployed / "container.ini", "listen = 0.0.0.0:6543", f"listen = 0.0.0.0:{port}")
+    environment = {
+        "DATABASE_URL": f"sqlite:///{deployed / 'container.sqlite'}",
+        "PATH": f"{deployed / 'env' / 'bin'}:/usr/bin:/bin",
+    }
+    server = start("/bin/sh", "docker-entrypoint.sh", "pserve", "ws://container.ini", cwd=deployed, env=environment)
+    assert "There are no notes yet" in page(f"http://localhost:{port}/", server)
+
+
+def test_the_dockerfile_copies_what_the_project_has(deployed):
+    """Docker is not run here: its instructions name the files that the tests above run."""
+    [dockerfile] = (template_path() / "{{cookiecutter.__folder}}").glob("Dockerfile")
+    text = dockerfile.read_text()
+    copied = re.search(r"(?m)^COPY (?!-)(production.*) \./$", text)[1].split()
+    assert all((deployed / name).is_file() for name in copied)
+    assert 'ENTRYPOINT ["sh", "docker-entrypoint.sh"]\nCMD ["pserve", "ws://container.ini"]' in text
+
+
+def test_the_wheel_of_an_application_has_no_revision_that_was_deleted(deployed, fresh, tmp_path):
+    project = shutil.copytree(fresh.projects["app"], tmp_path / "project")
+    stale = project / "build" / "lib" / "red" / "app" / "alembic" / "versions" / "stale.py"
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.touch()
+    argv = [fresh.script("python"), "setup.py", "--quiet", "build"]
+    subprocess.run(argv, cwd=project, check=True, capture_output=True)
+    assert not stale.exists()
+    assert {path.name for path in stale.parent.glob("*.py")} == {path.name for path in revisions(project)}
 
 
 # --- make demo -------------------------------------------------------------------------------------------------

@@ -87,18 +87,18 @@ class UnresolvedForeignKey(OwnershipError):
         self.target = target
         super().__init__(
             f"a foreign key of table {table!r} refers to {target!r}, which is in no registered metadata",
-            "register the package that has it, or correct the name",
+            "include the package that has it with config.include(), or correct the name",
         )
 
 
 class BrokenModels(OwnershipError):
     """The mappers of the application cannot be configured."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, remedy: str | None = None) -> None:
         self.error = error
         super().__init__(
             f"the models cannot be read, so no table has a known owner: {cause_of(error)}",
-            "fix the model that is named there",
+            remedy or "fix the model that is named there",
         )
 
 

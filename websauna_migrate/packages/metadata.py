@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import conv
 from websauna_migrate.packages.errors import UnresolvedForeignKey
 from websauna_migrate.packages.ownership import referred_table
 from websauna_migrate.packages.package import referred_name
+from websauna_migrate.packages.references import is_unresolved
 from websauna_migrate.private import is_of_type, name_by_convention
 
 if TYPE_CHECKING:
@@ -44,11 +45,17 @@ def target_metadata(packages: Iterable[MigrationPackage], ownership: Ownership) 
 
     A package with its own metadata may refer to a table of another package by name, which SQLAlchemy looks up only in
     the metadata of the referring table. If one does, a copy of all tables in one metadata is returned.
+
+    :raises UnresolvedForeignKey: no registered package has the table
     """
     metadata = list(dict.fromkeys(m for package in packages for m in package.metadata))
-    if len(metadata) < 2 or not any(_refers_elsewhere(table) for m in metadata for table in m.tables.values()):
-        return metadata
-    return [merged_metadata(ownership)]
+    elsewhere = [table for m in metadata for table in m.tables.values() if _refers_elsewhere(table)]
+    if len(metadata) > 1 and elsewhere:
+        return [merged_metadata(ownership)]
+    for table in elsewhere:
+        for key in filter(is_unresolved, table.foreign_keys):
+            raise UnresolvedForeignKey(table.fullname, key.target_fullname)
+    return metadata
 
 
 def _refers_elsewhere(table: Table) -> bool:

@@ -23,6 +23,7 @@ from websauna_migrate.packages.errors import (
     TableWithTwoOwners,
 )
 from websauna_migrate.packages.package import TableName, holds, referred_name
+from websauna_migrate.packages.references import remedy_for_reference
 from websauna_migrate.private import all_mappers
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def find_owners(packages: Collection[MigrationPackage], *, complete: bool = True
     try:
         mappers = _mappers(configured=True)
     except Exception as error:  # the models of the user may raise anything
-        return Ownership(MappingProxyType({}), MappingProxyType({}), (BrokenModels(error),))
+        broken = BrokenModels(error, remedy_for_reference(error, packages))
+        return Ownership(MappingProxyType({}), MappingProxyType({}), (broken,))
     return _assigned(packages, (*_rules_of_classes(packages, mappers), *_further_rules(packages, mappers)))
 
 

@@ -259,7 +259,7 @@ class Ownerless(Finding):
     def remedy(self) -> Remedy:
         """What to do."""
         if isinstance(self.error, BrokenModels):
-            return "Fix the model that is named there."
+            return sentence(self.error.remedy)
         return "Register the package of its model, or set Table.info['package'] to a registered one."
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyramid.router import Router
 from sqlalchemy.orm import Session
-from websauna_migrate import get_engine
+from websauna_migrate import get_engine, get_migration_packages
 from webtest import TestApp
 
 {% if cookiecutter.kind == "app" %}
@@ -16,7 +16,6 @@ from {{ cookiecutter.package_name }} import main
 {% else %}
 from {{ cookiecutter.package_name }}.development import main
 {% endif %}
-from {{ cookiecutter.package_name }}.models import Base
 
 
 @pytest.fixture
@@ -30,8 +29,10 @@ def app(tmp_path: Path) -> Iterator[Router]:
 
 @pytest.fixture
 def tables(app: Router) -> None:
-    """The tables of the models, created without revisions."""
-    Base.metadata.create_all(get_engine(app.registry))
+    """The tables of all packages, created without revisions."""
+    for package in get_migration_packages(app.registry).values():
+        for metadata in package.metadata:
+            metadata.create_all(get_engine(app.registry))
 
 
 @pytest.fixture

@@ -11,6 +11,14 @@ from websauna_migrate import get_engine
 
 from . import models
 
+# What the shell shows about these names when it starts.
+HELP = {
+    "dbsession": "The SQLAlchemy session, also request.dbsession. Commit with tm.commit().",
+    "tm": "The transaction manager: tm.commit() keeps changes, tm.abort() discards them.",
+    "engine": "The SQLAlchemy engine of the database.",
+    "print_ddl": "print_ddl(Model) prints the SQL that creates the table of a model.",
+}
+
 
 def setup(env: dict[str, Any]) -> None:
     """Add ``dbsession``, ``tm``, ``engine``, ``print_ddl`` and the models to ``env``.
@@ -28,6 +36,8 @@ def setup(env: dict[str, Any]) -> None:
         models=models,
         print_ddl=partial(print_ddl, engine),
     )
+    for name, text in HELP.items():
+        env[name].__doc__ = text
     env.update({m.class_.__name__: m.class_ for m in models.Base.registry.mappers})
 
 
