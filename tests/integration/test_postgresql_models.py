@@ -159,6 +159,58 @@ def test_of_equal_unique_constraints_of_a_new_table_none_is_missing(work):
     changed(work, CONSTRAINED.format(equal))  # and that of the primary key
 
 
+# --- types -----------------------------------------------------------------------------------------------------
+
+TYPED = """
+from sqlalchemy.dialects import postgresql
+
+class Thing(Base):
+    __tablename__ = "Thing"
+    id = Column(Integer, primary_key=True)
+    Size = Column({})
+    longer = Column({})
+    kept = Column({})
+    flag = Column({})
+    data = Column({})
+    several = Column({})
+"""
+TEXTS = (
+    "String(9)",
+    "String(9), server_default='7'",
+    "String(9), server_default='8'",
+    "Integer",
+    "Text",
+    "postgresql.ARRAY(String)",
+)
+CONVERTED = (
+    "Integer",
+    "BigInteger",
+    "Integer, server_default='8'",
+    "Boolean, server_default=true()",
+    "postgresql.JSONB",
+    "postgresql.ARRAY(Integer)",
+)
+
+
+def test_a_type_is_converted_with_a_cast_where_postgresql_needs_one(work):
+    before = TYPED.format(*TEXTS)
+    changed(work, before)
+    work.execute("""INSERT INTO "Thing" VALUES (1, '5', '6', DEFAULT, 1, '{"a": 1}', '{1,2}')""")
+    work.models(work.app / "shop", TYPED.format(*CONVERTED))
+    (script,) = work.autogenerate()
+    text = script.read_text()
+    assert text.count("postgresql_using=") == 7, text  # upward all but one that has the type; back that of a boolean
+    work.goes_both_ways(script, before)
+    assert work.execute('SELECT * FROM "Thing"') == [(1, 5, 6, 8, True, {"a": 1}, [1, 2])]
+
+
+def test_a_type_that_no_cast_converts_is_warned_of(work):
+    changed(work, TYPED.format(*TEXTS))
+    work.models(work.app / "shop", TYPED.format(*TEXTS).replace("flag = Column(Integer)", "flag = Column(Uuid)"))
+    ran = work.run("revision", "--autogenerate")
+    assert "PostgreSQL cannot cast Thing.flag from INTEGER to UUID; pass postgresql_using" in ran.err
+
+
 # --- tables that inherit ---------------------------------------------------------------------------------------
 
 INHERITING = """

@@ -29,6 +29,7 @@ WINGS = [wing for line in LAYERS["layers"] for wing in line.split(" | ")]
 TESTED_AS_A_WHOLE = {
     "autogenerate/checks": "integration/test_constraints",
     "autogenerate/constraint_facts": "integration/test_constraints",
+    "autogenerate/conversions": "integration/test_postgresql_models",
     "autogenerate/enum_dependents": "integration/test_enums",
     "autogenerate/invalid_indexes": "integration/test_doctor_neighbours",
     "autogenerate/serials": "integration/test_postgresql_models",

@@ -10,11 +10,13 @@ from alembic.runtime.plugins import Plugin
 from websauna_migrate.autogenerate import comparators, unchanged
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
+    ConvertColumn,
     RecreateColumn,
     Refusal,
     RenameTable,
     StatementsOp,
     render_comment,
+    render_conversion,
     render_recreation,
     render_refusal,
     render_rename,
@@ -25,6 +27,7 @@ from websauna_migrate.dialects.install import install_implementations
 _RENDERERS = (
     (RenameTable, render_rename),
     (RecreateColumn, render_recreation),
+    (ConvertColumn, render_conversion),
     (Comment, render_comment),
     (StatementsOp, render_statements),
     (Refusal, render_refusal),

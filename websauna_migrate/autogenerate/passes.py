@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.computed import recreate_columns
+from websauna_migrate.autogenerate.conversions import convert_types
 from websauna_migrate.autogenerate.drops import losses, order_drops
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import change_enums, types_of_others
@@ -118,6 +119,13 @@ def _change_sequences(draft: Draft) -> None:
     tables = _visible(ownership, draft).tables
     for script in draft.scripts:
         change_sequences(script, connection, [tables[key] for key in draft.comparison.tables if key in tables])
+
+
+def _convert_types(draft: Draft) -> None:
+    connection = draft.migration.bind
+    if draft.writing is not None and connection is not None and connection.dialect.name == "postgresql":
+        for script in draft.scripts:
+            convert_types(script, connection)
 
 
 def _fill_columns(draft: Draft) -> None:
@@ -247,6 +255,8 @@ PASSES: tuple[Pass, ...] = (
     _change_enums,
     # After the columns that have their numbers from them, on the way back before them.
     _change_sequences,
+    # After the enums, which write some changes of types by themselves, and after all that makes the way back.
+    _convert_types,
     # After all that makes the way back: a column that is filled has none of its own.
     _fill_columns,
     # After the enums: what they commit by itself stays before the renames, the rest of it uses the new names.

@@ -77,6 +77,28 @@ def render_recreation(context: AutogenContext, op: RecreateColumn) -> list[str]:
     return [str(renderers.dispatch(one)(context, one)) for one in (drop, add)]
 
 
+class ConvertColumn(ops.AlterColumnOp):
+    """``op.alter_column()`` with ``postgresql_using``, which Alembic does not write."""
+
+    using: str
+
+    @classmethod
+    def of(cls, op: ops.AlterColumnOp, using: str) -> ConvertColumn:
+        """Return ``op`` with an expression for the values of the new type."""
+        converted = cls(op.table_name, op.column_name)
+        vars(converted).update(vars(op))
+        converted.using = using
+        return converted
+
+
+def render_conversion(context: AutogenContext, op: ConvertColumn) -> str:
+    """Return the call that alters the column."""
+    plain = ops.AlterColumnOp(op.table_name, op.column_name)
+    vars(plain).update(vars(op))
+    text = str(renderers.dispatch(plain)(context, plain))
+    return f"{text[:-1]},\n{' ' * 11}postgresql_using={op.using!r})" if op.modify_type is not None else text
+
+
 class Comment(ops.MigrateOperation):
     """A line for the reader of the script."""
 
