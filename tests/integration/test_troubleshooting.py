@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from projects import WS_ALEMBIC, Workspace, revise, write
+from projects import MODELS, WS_ALEMBIC, Workspace, revise, write
 from servers import Backend
 from troubles import CREATE_NOTE, CREATE_THING, NOTE, THING, shop
 
@@ -67,14 +67,45 @@ def from_websauna(workspace: Workspace) -> None:
     workspace.execute(CREATE.format(history), f"INSERT INTO {history} VALUES ('4a79eaf54317')")
     write(workspace.app / "websauna" / "system" / "__init__.py", "")
 
+    write(workspace.app / "acme" / "blog" / "__init__.py", "")
+    write(workspace.app / "acme" / "blog" / "models.py", MODELS + dedent(MEMO))
+    blog = workspace.app / "acme" / "blog" / "alembic"
+    write(blog / "env.py", "from websauna_migrate.env import run_alembic\n\nrun_alembic(package='blog')\n")
+    revise(blog, "mmm1", None, CREATE_MEMO, "op.drop_table('memo')")
+    workspace.execute(CREATE.format("alembic_history_blog"), "INSERT INTO alembic_history_blog VALUES ('mmm1')")
+    workspace.execute("CREATE TABLE memo (id INTEGER PRIMARY KEY)")
+
+
+def from_flask_migrate(workspace: Workspace) -> None:
+    """What ``flask db init`` creates, with one of two revisions applied, and models that left Flask-SQLAlchemy."""
+    shop(workspace.folder, workspace.url)
+    (workspace.app / "alembic").rename(workspace.app / "migrations")
+    write(workspace.app / "migrations" / "alembic.ini", "[alembic]\n")
+    write(workspace.app / "migrations" / "env.py", "from flask import current_app\n")
+    write(workspace.app / "shop" / "__init__.py", "")
+    workspace.write_ini(start="")
+    workspace.execute(CREATE.format("alembic_version"), "INSERT INTO alembic_version VALUES ('aaa1')")
+    workspace.execute("CREATE TABLE thing (id INTEGER NOT NULL, name VARCHAR(20), PRIMARY KEY (id), UNIQUE (name))")
+
+
+def from_kotti_migrate(workspace: Workspace) -> None:
+    """An add-on as Kotti's documentation has it, without an ``env.py``, in the metadata that all packages share."""
+    workspace.add_app("shop", addons=["kotti_blog"])
+    write(workspace.app / "kotti" / "__init__.py", MODELS + "metadata = Base.metadata\n")
+    blog = workspace.app / "kotti_blog"
+    write(blog / "__init__.py", "from . import resources\n\n\ndef includeme(config):\n    config.scan(__name__)\n")
+    write(blog / "resources.py", "from kotti import *\nfrom sqlalchemy import *\n" + dedent(THING + NOTE))
+    revise(blog / "alembic", "aaa1", None, CREATE_THING, "op.drop_table('thing')")
+    revise(blog / "alembic", "bbb2", "aaa1", CREATE_NOTE, "op.drop_table('note')")
+    table = "kotti_blog_alembic_version"
+    workspace.execute(CREATE.format(table), f"INSERT INTO {table} VALUES ('aaa1')")
+    workspace.execute("CREATE TABLE thing (id INTEGER PRIMARY KEY, name VARCHAR(20) UNIQUE)")
+
 
 def remove_a_package(workspace: Workspace) -> None:
     shop(workspace.folder, workspace.url)
-    notes = workspace.add(
-        "acme.notes", "class Memo(Base):\n    __tablename__ = 'memo'\n    id = Column(Integer, primary_key=True)\n"
-    )
-    create = "op.create_table('memo', sa.Column('id', sa.Integer, primary_key=True))"
-    revise(notes / "alembic", "mmm1", None, create, "op.drop_table('memo')")
+    notes = workspace.add("acme.notes", MEMO)
+    revise(notes / "alembic", "mmm1", None, CREATE_MEMO, "op.drop_table('memo')")
     workspace.add_app("shop", THING + NOTE, ["acme.notes"])
     workspace.ok("-x", "packages=all", "upgrade")
     workspace.execute("INSERT INTO memo VALUES (1)", "INSERT INTO memo VALUES (2)")
@@ -84,9 +115,11 @@ SCENARIOS: dict[str, Callable[[Workspace], None]] = {
     scenario.__name__.replace("_", "-"): scenario
     for scenario in (
         *(no_such_revision, two_heads, tables_exist_but_no_history, from_plain_alembic, from_websauna),
-        remove_a_package,
+        *(from_flask_migrate, from_kotti_migrate, remove_a_package),
     )
 }
+MEMO = "class Memo(Base):\n    __tablename__ = 'memo'\n    id = Column(Integer, primary_key=True)\n"
+CREATE_MEMO = "op.create_table('memo', sa.Column('id', sa.Integer, primary_key=True))"
 CREATE = "CREATE TABLE {0} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {0}_pkc PRIMARY KEY (version_num))"
 
 STARTER = """\

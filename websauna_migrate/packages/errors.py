@@ -31,6 +31,18 @@ class UnknownPackage(UsageError):
         )
 
 
+class NothingRegistered(RegistrationError):
+    """The application registers no package. ``package`` is where it is defined."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(
+            "the application registers no package with models, so there is nothing to migrate",
+            f"where it is configured, add the lines: config.include('websauna_migrate') and "
+            f"config.add_migration_package('{package}', '{package}.models:Base')",
+        )
+
+
 class InvalidScriptLocation(RegistrationError):
     """A script location is not a folder that can hold revisions."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import UsageError, listed
-from websauna_migrate.packages.errors import UnknownPackage
+from websauna_migrate.packages.errors import NothingRegistered, UnknownPackage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -101,9 +101,12 @@ def package_names(named: Sequence[str] | None, registered: Collection[str], curr
 
     ``named`` is the value of ``-x packages=``. Without it that is ``current``, the current package.
 
+    :raises NothingRegistered: the application registers none at all
     :raises UnknownPackage: one of them is not registered
     :raises UsageError: the option names none
     """
+    if not registered:
+        raise NothingRegistered(current)
     if named is None:
         return (current,)
     if not named:

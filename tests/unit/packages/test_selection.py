@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from websauna_migrate.exceptions import UsageError
-from websauna_migrate.packages.errors import UnknownPackage
+from websauna_migrate.packages.errors import NothingRegistered, UnknownPackage
 from websauna_migrate.packages.package import History
 from websauna_migrate.packages.selection import (
     Selected,
@@ -173,3 +173,11 @@ def test_an_installed_package_is_no_project(tmp_path, folders):
     (tmp_path / "venv" / "pyproject.toml").touch()
     assert project_folder(folders["tags"]) is None
     assert project_folder(folders["notes"]) == tmp_path / "notes"
+
+
+@pytest.mark.parametrize("named", [None, ("all",), ("shop",)])
+def test_an_application_that_registers_nothing_is_told_the_lines_to_add(named):
+    with pytest.raises(NothingRegistered) as caught:
+        package_names(named, (), "acme.shop")
+    assert "config.include('websauna_migrate')" in caught.value.remedy
+    assert "config.add_migration_package('acme.shop', 'acme.shop.models:Base')" in caught.value.remedy
