@@ -103,3 +103,148 @@ def test_a_check_that_is_inherited_is_not_dropped(pg):
     assert pg.run("check").out == "No new upgrade operations detected.\n"
     pg.models(package, INHERITED.format('CheckConstraint("id > 9", name="ck_id"),'))
     assert "Write by hand: CHECK ck_id of child is inherited, change that of the parent table" in pg.run("check").err
+
+
+PAIR = """
+class Pair(Base):
+    __tablename__ = "pair"
+    a = Column(Integer, primary_key=True, autoincrement=False)
+    b = Column(Integer, {b})
+    c = Column(String(20), unique=True)
+
+class Gone(Base):
+    __tablename__ = "gone"
+    {gone}
+    kept = Column(String(20), primary_key=True)
+
+class Numbered(Base):
+    __tablename__ = "numbered"
+    id = Column(Integer, primary_key=True)
+    b = Column(Integer, nullable=False{numbered})
+
+class Of(Base):
+    __tablename__ = "of_pair"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer)
+    b = Column(Integer)
+    c = Column(ForeignKey("pair.c"))
+    __table_args__ = (ForeignKeyConstraint({columns}, {target}, name="fk_of"),)
+"""
+PAIRS = PAIR.format(
+    b="nullable=True",
+    gone="gone = Column(Integer, primary_key=True)",
+    numbered="",
+    columns='["a"]',
+    target='["pair.a"]',
+)
+OTHER_PAIRS = PAIR.format(
+    b="primary_key=True",
+    gone="new = Column(Integer, primary_key=True, autoincrement=False, server_default='0')",
+    numbered=", primary_key=True",
+    columns='["a", "b"]',
+    target='["pair.a", "pair.b"]',
+)
+
+
+def test_a_primary_key_gets_other_columns(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    package = here.add_app("shop", PAIRS, history=True)
+    here.autogenerate()
+    here.execute("INSERT INTO pair (a, b) VALUES (1, 2)")
+    here.models(package, OTHER_PAIRS)
+    (script,) = here.autogenerate()
+    here.goes_both_ways(script, PAIRS)
+    here.execute("INSERT INTO pair (a, b) VALUES (1, 3)", "INSERT INTO of_pair (id, a, b) VALUES (1, 1, 3)")
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        here.execute("INSERT INTO pair (a, b) VALUES (1, 3)")
+
+
+KEYS = """
+class Place(Base):
+    __tablename__ = "place"
+    a = Column(Integer, primary_key=True)
+    b = Column(Integer, primary_key=True)
+    c = Column(Integer, unique=True)
+    {more}
+
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer)
+    b = Column(Integer)
+    c = Column(Integer)
+    __table_args__ = ({args})
+
+{gone}
+"""
+GONE = """
+class Gone(Base):
+    __tablename__ = "gone"
+    id = Column(Integer, primary_key=True)
+    a = Column(Integer)
+    b = Column(Integer)
+    __table_args__ = ({0})
+"""
+KEY = 'ForeignKeyConstraint(["a", "b"], ["place.a", "place.b"], name="fk_{0}"{1}),'
+PLAIN = (
+    'UniqueConstraint("a", "b", name="uq_order"), UniqueConstraint("b", "c"),'
+    'UniqueConstraint("a", "c", name="uq_rules", deferrable=True, initially="DEFERRED"),'
+    'UniqueConstraint("c", name="uq_nulls"),'
+) + KEY.format("note", ", deferrable=True")
+CHANGED = (
+    'UniqueConstraint("b", "a", name="uq_order"), UniqueConstraint("c", "b"),'
+    'UniqueConstraint("a", "c", name="uq_rules"),'
+    'UniqueConstraint("c", name="uq_nulls", postgresql_nulls_not_distinct=True),'
+) + KEY.format("note", ', deferrable=True, initially="DEFERRED", match="FULL"')
+WITH_RULES = 'UniqueConstraint("b", name="uq_gone", deferrable=True), ' + KEY.format("gone", ', match="FULL"')
+DEFINITIONS = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('u', 'f', 'x') ORDER BY 1"
+
+
+def test_what_postgresql_says_of_keys_is_compared_and_comes_back(pg):
+    exclude = 'postgresql.ExcludeConstraint(("b", "="), using="btree", name="ex_gone"),'
+    gone = "from sqlalchemy.dialects import postgresql\n" + GONE.format(WITH_RULES + exclude)
+    before = KEYS.format(more="", args=PLAIN, gone=gone)
+    package = pg.add_app("shop", before, history=True)
+    pg.autogenerate()
+    assert pg.run("check").out == "No new upgrade operations detected.\n"
+    stored = pg.execute(DEFINITIONS)
+    pg.models(package, KEYS.format(more="", args=CHANGED, gone=""))
+    (script,) = pg.autogenerate()
+    changed = pg.execute(DEFINITIONS)
+    assert len(set(stored) - set(changed)) == 8, changed
+    pg.goes_both_ways(script, before)
+    assert pg.execute(DEFINITIONS) == changed
+    pg.ok("downgrade", "-1")
+    assert pg.execute(DEFINITIONS) == stored
+
+
+def test_the_order_of_the_columns_of_a_unique_constraint_counts(tmp_path, backend):
+    here = Workspace(tmp_path, backend.new_database())
+    rules = ' deferrable=True, initially="DEFERRED"' if backend.name != "mariadb" else ' ondelete="CASCADE"'
+    uniques = 'UniqueConstraint("{0}", "{1}", name="uq_order"), UniqueConstraint("{2}", "{3}"),'
+    before = KEYS.format(more="", args=uniques.format("a", "b", "b", "c") + KEY.format("note", ""), gone="")
+    package = here.add_app("shop", before, history=True)
+    here.autogenerate()
+    args = uniques.format("b", "a", "c", "b") + KEY.format("note", f",{rules}")
+    here.models(package, KEYS.format(more="", args=args, gone=""))
+    (script,) = here.autogenerate()
+    here.goes_both_ways(script, before)
+
+
+def test_a_foreign_key_that_stays_is_made_again_around_a_primary_key_that_changes(pg):
+    before = KEYS.format(more="", args=KEY.format("note", ', match="FULL"'), gone="")
+    package = pg.add_app("shop", before, history=True)
+    pg.autogenerate()
+    stored = pg.execute(DEFINITIONS)
+    pg.models(
+        package,
+        before.replace(
+            "    c = Column(Integer, unique=True)", "    __table_args__ = (PrimaryKeyConstraint('b', 'a'),)"
+        ),
+    )
+    (script,) = pg.autogenerate()
+    pg.goes_both_ways(script, before)
+    assert {row for row in stored if row[0] == "fk_note"} <= set(pg.execute(DEFINITIONS))
+    pg.models(package, before.replace("    b = Column(Integer, primary_key=True)", "    b = Column(Integer)"))
+    left = "Write by hand: primary key of place from (b, a) to (a), to which foreign keys refer: fk_note of note"
+    assert left in pg.run("revision", "--autogenerate", "-m", "x").err

@@ -104,6 +104,12 @@ CHANGES = [
     "ALTER TABLE sale ADD CONSTRAINT ck_sale_price CHECK (price >= 0.00) NOT VALID",
     "ALTER TABLE sale DROP CONSTRAINT sale_check; ALTER TABLE sale ADD CHECK (before_id <> place_id)",
     "ALTER TABLE sale ADD EXCLUDE (price WITH =)",
+    "ALTER TABLE sale DROP CONSTRAINT sale_pkey CASCADE; ALTER TABLE sale ADD PRIMARY KEY (id, price)",
+    "ALTER TABLE sale DROP CONSTRAINT one_name; ALTER TABLE sale ADD CONSTRAINT one_name UNIQUE (place_id, name)",
+    "ALTER TABLE sale DROP CONSTRAINT one_name;"
+    "ALTER TABLE sale ADD CONSTRAINT one_name UNIQUE (name, place_id) DEFERRABLE INITIALLY DEFERRED",
+    "ALTER TABLE sale DROP CONSTRAINT sale_place_id_fkey; ALTER TABLE sale"
+    " ADD FOREIGN KEY (place_id) REFERENCES place MATCH FULL ON DELETE CASCADE DEFERRABLE",
     "ALTER TABLE sale DROP CONSTRAINT ex_sale",
     "ALTER TABLE sale DROP CONSTRAINT ex_sale; ALTER TABLE sale ADD CONSTRAINT ex_sale EXCLUDE (code WITH =)",
 ]

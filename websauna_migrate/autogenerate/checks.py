@@ -12,7 +12,7 @@ from alembic.operations.ops import CreateCheckConstraintOp, DropConstraintOp
 from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import CreateTable
 
-from websauna_migrate.autogenerate.constraint_facts import constraint_changes
+from websauna_migrate.autogenerate.constraint_facts import constraint_changes, stored_constraints
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, by_hand
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons, quoted_table
@@ -114,9 +114,13 @@ def compare_exclude_constraints(
     wanted: sa.Table | None,
 ) -> PriorityDispatchResult:
     """Find EXCLUDE constraints that were added, removed or changed; they are written in SQL, with all they say."""
-    if found is None or wanted is None:
-        return PriorityDispatchResult.CONTINUE
     table, dialect = TableName(schema, name), connection_of(context).dialect
+    if found is None:
+        return PriorityDispatchResult.CONTINUE
+    if wanted is None:  # they go with their table, but do not come back with it
+        stored = [_dropped(one, table, dialect) for one in stored_constraints(context, table) if one.kind == "x"]
+        modify.ops += [StatementsOp(op.diff, [], op.undo) for op in stored]
+        return PriorityDispatchResult.CONTINUE
     changes = constraint_changes(context, table, wanted, "x")
     modify.ops[:0] = [_dropped(one, table, dialect) for one in changes.gone if one.own]
     modify.ops += [_made(one, table, dialect) for one in changes.new]

@@ -20,6 +20,11 @@ from sqlalchemy.schema import CreateIndex
 from websauna_migrate.autogenerate.checks import compare_check_constraints, compare_exclude_constraints
 from websauna_migrate.autogenerate.computed import compare_computed
 from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
+from websauna_migrate.autogenerate.keys import (
+    compare_foreign_keys,
+    compare_primary_keys,
+    compare_unique_constraints,
+)
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
@@ -166,25 +171,6 @@ def _expression_indexes_of_model(wanted: Table | None, found: Table | None) -> d
     return {name: index for name, index in named.items() if name not in reflected}
 
 
-def warn_of_primary_keys(
-    context: AutogenContext,
-    modify: ModifyTableOps,
-    schema: str | None,
-    name: str,
-    found: Table | None,
-    wanted: Table | None,
-) -> PriorityDispatchResult:
-    """Warn where the primary key is over other columns: Alembic does not compare it."""
-    if found is not None and wanted is not None:
-        there, here = ({column.name: None for column in table.primary_key} for table in (found, wanted))
-        gone, new = there.keys() - {*wanted.c.keys()}, here.keys() - {*found.c.keys()}
-        may_be_renamed = bool(gone and new)
-        if there.keys() - (gone if may_be_renamed else ()) != here.keys() - (new if may_be_renamed else ()):
-            columns = f"from ({', '.join(there)}) to ({', '.join(here)})"
-            warn(f"Primary key of {TableName(schema, name)} cannot be modified {columns}; write it by hand")
-    return PriorityDispatchResult.CONTINUE
-
-
 def pass_over_equal_uniques(
     context: AutogenContext,
     modify: ModifyTableOps,
@@ -252,8 +238,10 @@ def setup(plugin: Plugin) -> None:
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
     plugin.add_autogenerate_comparator(compare_identity, *defaults, qualifier="postgresql", priority=first)
-    plugin.add_autogenerate_comparator(warn_of_primary_keys, "table", "primary_keys")
+    plugin.add_autogenerate_comparator(compare_primary_keys, "table", "primary_keys")
     plugin.add_autogenerate_comparator(pass_over_equal_uniques, "table", "equal_uniques")
+    plugin.add_autogenerate_comparator(compare_unique_constraints, "table", "unique_constraints")
+    plugin.add_autogenerate_comparator(compare_foreign_keys, "table", "foreign_keys")
     plugin.add_autogenerate_comparator(compare_check_constraints, "table", "check_constraints")
     exclusions = ("table", "exclude_constraints")
     plugin.add_autogenerate_comparator(compare_exclude_constraints, *exclusions, qualifier="postgresql")

@@ -21,6 +21,7 @@ from websauna_migrate.autogenerate.errors import UnrenderableType
 from websauna_migrate.autogenerate.inherited import in_order_of_inheritance
 from websauna_migrate.autogenerate.key_order import with_keys_in_order
 from websauna_migrate.autogenerate.mysql_indexes import keep_keys
+from websauna_migrate.autogenerate.primary_keys import change_keys_at_once
 from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
@@ -64,6 +65,9 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
                 container.ops[:] = with_keys_in_order(container.ops, migration.dialect.default_schema_name)
         if connection.dialect.name in ("mysql", "mariadb") and comparison.writing is not None:
             keep_keys(upgrade, downgrade, migration, comparison.tables)
+        if connection.dialect.name in ("mysql", "mariadb"):
+            for container in (upgrade, downgrade):
+                change_keys_at_once(container, migration.dialect)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]
         downgrade.ops[:] = [op.reverse() for op in reversed(last)] + downgrade.ops
         downgrade.ops += [op.reverse() for op in reversed(first) if op.undo]

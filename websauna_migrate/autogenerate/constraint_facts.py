@@ -73,6 +73,11 @@ def constraint_changes(context: AutogenContext, table: TableName, wanted: sa.Tab
     return changes([one for one in shown if one.kind == kind], ours)
 
 
+def stored_constraints(context: AutogenContext, table: TableName) -> list[Shown]:
+    """Return the constraints of ``table`` that were read, by their names after the renames."""
+    return _read(context).shown.get(table, [])
+
+
 def _wanted(constraint: Any, made: Made, dialect: Dialect) -> Wanted:
     of_type, name = is_of_type(constraint), _name(constraint, dialect)
     return Wanted(constraint, name, None if of_type and name else made.get(id(constraint), ""), of_type)

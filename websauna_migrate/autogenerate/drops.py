@@ -167,12 +167,12 @@ def _write(upgrade: ops.UpgradeOps, order: list[TableName], first: list[ops.Modi
 
 def _drops_of(constraints: Mapping[TableName, list[Named]]) -> Iterator[ops.ModifyTableOps]:
     for table, found in constraints.items():
-        drops = [_as_operation(table, constraint).reverse() for constraint in found]
+        drops = [as_operation(table, constraint).reverse() for constraint in found]
         if drops:
             yield ops.ModifyTableOps(table.name, drops, schema=table.schema)
 
 
-def _as_operation(table: TableName, constraint: Named) -> ops.AddConstraintOp:
+def as_operation(table: TableName, constraint: Named) -> ops.AddConstraintOp:
     """Return the operation that makes it. It was reflected: it has a name, and refers to no ``Table``."""
     if not _is_key(constraint):
         return ops.CreateUniqueConstraintOp.from_constraint(constraint)

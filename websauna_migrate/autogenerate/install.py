@@ -8,6 +8,7 @@ from alembic.autogenerate import renderers
 from alembic.runtime.plugins import Plugin
 
 from websauna_migrate.autogenerate import comparators, unchanged
+from websauna_migrate.autogenerate.key_ops import CreateKey, render_key
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
     ConvertColumn,
@@ -26,6 +27,7 @@ from websauna_migrate.dialects.install import install_implementations
 
 _RENDERERS = (
     (RenameTable, render_rename),
+    (CreateKey, render_key),
     (RecreateColumn, render_recreation),
     (ConvertColumn, render_conversion),
     (Comment, render_comment),

@@ -17,6 +17,7 @@ from websauna_migrate.autogenerate.drops import losses, order_drops
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import change_enums, types_of_others
 from websauna_migrate.autogenerate.fills import fill_columns
+from websauna_migrate.autogenerate.primary_keys import keep_referring_keys
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
@@ -92,6 +93,12 @@ def _take_renames(draft: Draft) -> None:
 def _recreate_columns(draft: Draft) -> None:
     for script in draft.scripts:
         recreate_columns(script, draft.migration, is_written=draft.writing is not None)
+
+
+def _keep_referring_keys(draft: Draft) -> None:
+    if draft.writing is not None:
+        for script in draft.scripts:
+            keep_referring_keys(script, draft.migration, draft.comparison.tables)
 
 
 def _split_foreign_keys(draft: Draft) -> None:
@@ -250,6 +257,7 @@ PASSES: tuple[Pass, ...] = (
     # What stands for a change of a computed column until here can neither be written nor reversed.
     _recreate_columns,
     # These two make the way back anew from the way there, so they come before those that write both ways apart.
+    _keep_referring_keys,
     _split_foreign_keys,
     _order_drops,
     _change_enums,

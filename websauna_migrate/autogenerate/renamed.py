@@ -81,6 +81,13 @@ class Renames:
         names = {stored.name: self.table(stored).name, **self.columns.get(self.table(stored), {})}
         return renamed_sql(sql, names, dialect) if self.touch(self.table(stored)) else sql
 
+    def definition(self, stored: TableName, target: TableName | None, sql: str, dialect: Dialect) -> str:
+        """Return the definition of a constraint of ``stored`` with the new names; it may refer to ``target``."""
+        own, references, other = sql.partition(" REFERENCES ")
+        if target is None or not references:
+            return self.sql(stored, sql, dialect)
+        return self.sql(stored, own, dialect) + references + self.sql(target, other, dialect)
+
     def touch(self, table: TableName) -> bool:
         """Tell whether ``table``, by its new name, or a column of it was renamed."""
         return table in self.columns or table in self.tables.values()

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.autogenerate.key_ops import CreateKey, DropKey
 from websauna_migrate.autogenerate.renamed import inspect_renamed
 from websauna_migrate.autogenerate.script_ops import Sql, StatementsOp, table_of
 from websauna_migrate.database.sql import literal_sql, plain_dialect
@@ -229,6 +230,23 @@ def _name(op: MigrateOperation) -> str | None:
     return None if name is None else str(name)
 
 
+def _primary_key_last(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    """Make a new primary key when its columns are there, and the old one is gone before one of its columns changes.
+
+    MySQL changes it in one statement, in which a column that is not to be NULL is there and no other one has changed.
+    """
+    drops = [op for op in inner if isinstance(op, DropKey)]
+    creates = [op for op in inner if isinstance(op, CreateKey)]
+    if not drops and not creates:
+        return inner
+    rest = [op for op in inner if not isinstance(op, (CreateKey, DropKey))]
+    if direction.dialect.name not in ("mysql", "mariadb"):
+        keys = [op for op in rest if isinstance(op, ops.CreateForeignKeyOp)]
+        return [*drops, *(op for op in rest if op not in keys), *creates, *keys]
+    first = [op for op in rest if isinstance(op, ops.AddColumnOp) or getattr(op, "modify_nullable", None) is False]
+    return [*first, *drops, *creates, *(op for op in rest if op not in first)]
+
+
 def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
     """Drop foreign keys before the indexes that they need, and the indexes that MariaDB made for them after them."""
     keys = [op for op in inner if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"]
@@ -268,6 +286,7 @@ _REWRITES: tuple[_Rewrite, ...] = (
     _columns,
     _identities_apart,  # after the types of the columns: the operations that it makes have them
     _taken_names_first,
+    _primary_key_last,
     _keys_first,  # last: it puts all that is there now into an order
 )
 

@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.autogenerate.constraint_facts import constraint_changes
+from websauna_migrate.autogenerate.constraint_facts import constraint_changes, stored_constraints
 from websauna_migrate.autogenerate.invalid_indexes import tables_with_invalid_indexes
+from websauna_migrate.autogenerate.keys import Rules, rules_of
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.spelling import default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
@@ -119,7 +120,7 @@ def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
     return (
         (table.comment or None) == (shown.comment or None)
         and _same_columns(table, shown.columns, dialect)
-        and {column.name for column in table.primary_key} == {*shown.primary_key}
+        and [column.name for column in table.primary_key] == [*shown.primary_key]
         and _same_indexes(table.indexes, shown.indexes)
         and _same_unique_constraints(table, shown.unique_constraints)
         and _same_foreign_keys(table, shown.foreign_keys, dialect)
@@ -180,12 +181,16 @@ def _same_unique_constraint(
     wanted: sa.UniqueConstraint, found: Mapping[tuple[str, ...], ReflectedUniqueConstraint]
 ) -> bool:
     shown = found.get(tuple(sorted(column.name for column in wanted.columns)))
-    same_name = shown is not None and (not isinstance(wanted.name, str) or wanted.name == shown["name"])
-    return same_name and not wanted.dialect_kwargs
+    if shown is None or (isinstance(wanted.name, str) and wanted.name != shown["name"]):
+        return False
+    same_order = [column.name for column in wanted.columns] == shown["column_names"]
+    return same_order and not wanted.dialect_kwargs and rules_of(wanted) == Rules()
 
 
 def _same_foreign_keys(table: Table, shown: Sequence[ReflectedForeignKeyConstraint], dialect: Dialect) -> bool:
     default = dialect.default_schema_name
+    if any(rules_of(key).match for key in table.foreign_key_constraints):
+        return False
     try:
         wanted = Counter(foreign_key_spec(key, default) for key in table.foreign_key_constraints)
     except SQLAlchemyError:  # it refers to a table that is in no model
@@ -203,7 +208,9 @@ def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tup
 
 
 def has_same_constraints(context: AutogenContext, name: TableName, table: Table) -> bool:
-    """Tell whether no CHECK or EXCLUDE constraint of ``table`` came, went or changed."""
+    """Tell whether no CHECK or EXCLUDE constraint of ``table`` came, went or changed, and no key has rules."""
+    if any(one.kind in ("u", "f") for one in stored_constraints(context, name)):
+        return False
     changes = (constraint_changes(context, name, table, kind) for kind in ("c", "x"))
     return not any(one.gone or one.new for one in changes)
 

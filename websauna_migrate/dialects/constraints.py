@@ -30,7 +30,9 @@ _STORED = sa.text(
     "SELECT n.nspname, c.relname, k.contype::text, k.conname,"
     " regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), k.conislocal AND k.conparentid = 0"
     " FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-    " WHERE k.contype IN ('c', 'x') AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 4"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " AND (k.contype IN ('c', 'x') OR k.contype = 'u' AND k.condeferrable OR k.contype = 'f' AND k.confmatchtype = 'f')"
+    " ORDER BY 1, 2, 4"
 )
 _MADE = sa.text(
     "SELECT c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_class AS c"
@@ -71,7 +73,10 @@ class Question:
 
 
 def read_constraints(connection: Connection) -> dict[TableName, list[Shown]]:
-    """Return the CHECK and EXCLUDE constraints of all tables of a PostgreSQL database."""
+    """Return the CHECK and EXCLUDE constraints of all tables of a PostgreSQL database.
+
+    With them the unique constraints that are deferrable, and the foreign keys with ``MATCH FULL``.
+    """
     default = connection.dialect.default_schema_name
     found: defaultdict[TableName, list[Shown]] = defaultdict(list)
     for schema, table, kind, name, definition, own in connection.execute(_STORED):

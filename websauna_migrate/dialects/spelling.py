@@ -53,9 +53,9 @@ def key_rules(options: Mapping[str, object]) -> tuple[str, str, bool, bool]:
     return update, delete, deferred, deferred or bool(options.get("deferrable"))
 
 
-def stored_name(check: CheckConstraint, dialect: Dialect) -> str:
-    """Return the name of ``check`` as the database has it: one that a naming convention makes too long is cut."""
-    return str(dialect.identifier_preparer.format_constraint(check)).strip('"`')
+def stored_name(constraint: sa.Constraint, dialect: Dialect) -> str:
+    """Return the name of ``constraint`` as the database has it: one that a naming convention makes too long is cut."""
+    return str(dialect.identifier_preparer.format_constraint(constraint)).strip('"`')
 
 
 def as_stored(context: AutogenContext, column: Column[Any], *, with_default: bool) -> Column[Any] | None:

@@ -90,7 +90,9 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         stored = _read(connection_of(self), batch_op.table_name)
         dropped = {str(arguments[0].name) for name, arguments, _ in batch_op.batch if name == "drop_constraint"}
         if not dropped <= names_in(stored.table) and not batch_op.naming_convention:
-            batch_op.naming_convention = _NAMES  # the table was created without naming it
+            # The table was created without naming it. A primary key that stays keeps no name.
+            primary = {"pk": "pk_%(table_name)s"} if f"pk_{batch_op.table_name}" in dropped else {}
+            batch_op.naming_convention = {**_NAMES, **primary}
         self._unnamed = _take_unnamed_checks(batch_op, stored.table)
         batch_op.table_args = (*batch_op.table_args, *_checks_to_add(batch_op, stored.table, self._unnamed.keys()))
         batch_op.table_kwargs.update(table_options(stored.table))
