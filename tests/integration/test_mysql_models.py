@@ -125,3 +125,84 @@ def test_a_key_of_another_package_is_named_where_the_type_of_its_column_changes(
     (script,) = (path for path in maria.scripts() if "wider" in path.name)
     assert script.read_text().count(f"    # {note}") == 2
     assert "drop_constraint" not in script.read_text()
+
+
+COLUMNS = """
+from sqlalchemy.dialects import mysql
+
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    # Of another character set in the database than the models name, which is none.
+    name = Column(String(50))
+    body = Column(Text)
+    kind = Column(Enum("a", "b"))
+    # With one that they name.
+    key = Column(String(20, collation="utf8mb4_bin"))
+    at_null = Column(mysql.TIMESTAMP, nullable=True, server_default=text("NULL ON UPDATE CURRENT_TIMESTAMP"))
+    at_ms = Column(mysql.DATETIME(fsp=3), server_default=text("NULL ON UPDATE CURRENT_TIMESTAMP(3)"), comment="why")
+    at_now = Column(DateTime, server_default=text("CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"))
+    at_day = Column(DateTime, nullable=False, server_default=text("'2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP"))
+    at_any = Column(DateTime, server_default=text("NULL ON UPDATE CURRENT_TIMESTAMP"), server_onupdate=FetchedValue())
+    twice = Column(Integer, Computed("id * 2"))
+    __table_args__ = (
+        Index("ft", "body", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT"),
+        Index("ix_name", "name", mysql_length=10, mariadb_length=10),
+        Index("ix_kind", "kind", "name"),
+        Index("ix_key", "key"),
+    )
+"""
+UNNAMED = (
+    "ALTER TABLE note MODIFY name VARCHAR(50) CHARACTER SET latin1 COLLATE latin1_german1_ci",
+    "ALTER TABLE note MODIFY body TEXT CHARACTER SET latin1",
+    "ALTER TABLE note MODIFY kind ENUM('a', 'b') CHARACTER SET latin1",
+    "ALTER TABLE note DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+)
+COLUMN_CHANGES = (
+    ("String(50)", "String(60)", "modify type note: name from VARCHAR(50)"),
+    ('Enum("a", "b")', 'Enum("a", "b", "c")', "modify type note: kind from ENUM"),
+    ('collation="utf8mb4_bin"', 'collation="utf8mb4_general_ci"', "modify type note: key from VARCHAR(20)"),
+    (
+        'nullable=True, server_default=text("NULL ON UPDATE CURRENT_TIMESTAMP")',
+        "nullable=True",
+        "modify default note: at_null from NULL ON UPDATE",
+    ),
+    ("NULL ON UPDATE CURRENT_TIMESTAMP(3)", "NULL", "modify default note: at_ms from NULL ON UPDATE"),
+    (
+        "CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP",
+        "CURRENT_TIMESTAMP",
+        "modify default note: at_now from",
+    ),
+    (
+        ", server_default=text(\"'2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP\")",
+        "",
+        "modify default note: at_day from '2020-01-01 00:00:00' ON UPDATE",
+    ),
+    ('server_default=text("NULL ON UPDATE CURRENT_TIMESTAMP"), server_onupdate', "server_onupdate", ""),
+    ("id * 2", "id * 3", "modify computed note: twice"),
+    ("mysql_length=10, mariadb_length=10", "mysql_length=20, mariadb_length=20", "index note: ix_name"),
+    ('Index("ix_key", "key")', 'Index("ix_key", "key", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT")', "ix_key"),
+)
+
+
+def test_columns_and_indexes_change_as_the_models_say_and_no_more(maria):
+    package = maria.add_app("shop", COLUMNS, history=True)
+    maria.autogenerate()
+    assert maria.ok("check") == WELL
+    maria.execute(*UNNAMED, "INSERT INTO note (id, name) VALUES (1, 'a')")
+    assert maria.ok("check") == WELL
+    ((_, before),) = maria.execute("SHOW CREATE TABLE note")
+    maria.models(package, changed(COLUMNS, *((old, new) for old, new, _ in COLUMN_CHANGES)))
+    told = maria.run("check").out
+    for *_, difference in COLUMN_CHANGES:
+        assert difference in told
+    assert "at_any" not in told
+    assert "ix_kind" not in told
+    (script,) = maria.autogenerate()
+    ((_, after),) = maria.execute("SHOW CREATE TABLE note")
+    assert after.count("latin1_german1_ci") == before.count("latin1_german1_ci")
+    assert after.upper().count("ON UPDATE") == 1
+    maria.goes_both_ways(script, COLUMNS)
+    maria.ok("downgrade", "-1")
+    ((_, again),) = maria.execute("SHOW CREATE TABLE note")
+    assert sorted(again.splitlines()) == sorted(before.splitlines())

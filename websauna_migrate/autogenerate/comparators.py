@@ -29,6 +29,8 @@ from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
+from websauna_migrate.dialects.mysql_charset import has_charset, implies_charset, keeping_charset, without_charset
+from websauna_migrate.dialects.mysql_on_update import on_update, without_on_update
 from websauna_migrate.dialects.spelling import (
     as_stored,
     default_text,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from alembic.operations.ops import AlterColumnOp, ModifyTableOps
     from alembic.runtime.plugins import Plugin
     from sqlalchemy import Column, Index, Table
+    from sqlalchemy.types import TypeEngine
 
     from websauna_migrate.autogenerate.renamed import Renames
 
@@ -69,12 +72,19 @@ def compare_type(
         return PriorityDispatchResult.STOP
     connection = connection_of(context)
     dialect = connection.dialect
-    if type_text(found.type, dialect) != type_text(wanted.type, dialect):
+    with_charset = implies_charset(wanted.type, dialect)
+
+    def text(type_: TypeEngine[Any]) -> str | None:
+        return type_text(type_ if with_charset else without_charset(type_, dialect), dialect)
+
+    if text(found.type) != text(wanted.type):
         stored = as_stored(context, wanted, with_default=False)
         if stored is None and not makes_temporary_tables(connection):
             return PriorityDispatchResult.CONTINUE  # Alembic compares the names
-        if stored is None or type_text(stored.type, dialect) != type_text(found.type, dialect):
-            alter.modify_type = wanted.type
+        if stored is None or text(stored.type) != text(found.type):
+            alter.modify_type = keeping_charset(wanted.type, found.type, dialect)
+    if alter.modify_type is None and not has_charset(found, wanted, dialect):
+        alter.modify_type = wanted.type
     return PriorityDispatchResult.STOP
 
 
@@ -93,12 +103,24 @@ def compare_server_default(
         return PriorityDispatchResult.CONTINUE
     dialect = connection_of(context).dialect
     before, after = default_text(found, dialect), default_text(wanted, dialect)
+    if before and wanted.server_onupdate is not None and not on_update(after or ""):
+        before = without_on_update(before)  # the models say that the server does something on an update
     if before != after and not (after is None and wanted.table.autoincrement_column is wanted):
         if after is not None and _is_stored_as(context, wanted, before):
             return PriorityDispatchResult.STOP
         # False stands for "no change", None for "drop it"
         alter.modify_server_default = wanted.server_default
+        if after is None and on_update(before or ""):
+            _state_whole_column(alter, found, wanted)
     return PriorityDispatchResult.STOP
+
+
+def _state_whole_column(alter: AlterColumnOp, found: Column[Any], wanted: Column[Any]) -> None:
+    """Let a script of MySQL write the column anew: ``DROP DEFAULT`` alone leaves ``ON UPDATE`` behind."""
+    if wanted.nullable:
+        alter.modify_server_default = sa.DefaultClause(sa.text("NULL"))
+    else:
+        alter.modify_type = alter.modify_type or found.type
 
 
 def compare_identity(

@@ -17,7 +17,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
 from websauna_migrate.database.sql import escape_colons, plain_dialect
-from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
+from websauna_migrate.dialects.temporary import TEMPORARY, copy_columns, copy_table, undone
 from websauna_migrate.packages.ownership import table_name
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class ComparingIndexes:
         if connection.dialect.name == "sqlite":
             stored = connection.scalar(_SQLITE, {"name": found.name})
             return spelled(_created(wanted, connection.dialect)) == spelled(str(stored))
+        if _parser(wanted) != _parser(found):
+            return False
         try:
             with undone(connection):
                 stored = _parts(found.table, str(found.name), connection)
@@ -89,6 +91,12 @@ def _is_plain(index: Index) -> bool:
     return not has_options and all(isinstance(part, sa.Column) for part in index.expressions)
 
 
+def _parser(index: Index) -> str:
+    """Return the parser of a ``FULLTEXT`` index, which MySQL shows nowhere else."""
+    found = (value for name, value in index.dialect_kwargs.items() if name.endswith("_with_parser"))
+    return str(next(filter(None, found), "")).lower()
+
+
 def _sorted(part: object) -> object:
     while isinstance(part, UnaryExpression):
         part = part.element
@@ -109,9 +117,13 @@ def _made_of(index: Index, table: Table, connection: Connection) -> list[object]
     dialect = connection.dialect
     prepare = plain_dialect(dialect).identifier_preparer
     name = str(index.name)
-    drop = [f"DROP INDEX {prepare.quote(name)} ON {TEMPORARY}"] if dialect.name != "postgresql" else []
+    drop = [f"DROP INDEX {prepare.quote(name)} ON {TEMPORARY}"]
     create = _created(index, dialect).replace(f" ON {prepare.format_table(index.table)} ", f" ON {TEMPORARY} ", 1)
-    copy_table(connection, table)
+    if create.startswith("CREATE FULLTEXT "):
+        copy_columns(connection, table, "ENGINE = MyISAM")  # a temporary table of InnoDB cannot have one
+        drop = []
+    elif not copy_table(connection, table):
+        drop = []
     for sql in (*drop, create.replace(" CONCURRENTLY ", " ", 1)):
         connection.execute(sa.text(escape_colons(sql)))
     return _parts(sa.table(TEMPORARY), name, connection)

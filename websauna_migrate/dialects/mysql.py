@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 
 from websauna_migrate.dialects.indexes import ComparingIndexes
+from websauna_migrate.dialects.mysql_on_update import ReadingOnUpdate
 
 if TYPE_CHECKING:
     from sqlalchemy import Index
 
 
-class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
+class ComparingMySQLImpl(ComparingIndexes, ReadingOnUpdate, MySQLImpl):
     """Alembic's operations on MySQL, with the server as the judge of indexes.
 
     MySQL itself knows no ``IF EXISTS`` of an index, MariaDB does: the same script runs on both.
@@ -44,5 +45,5 @@ class ComparingMySQLImpl(ComparingIndexes, MySQLImpl):
         return str(index.name) in {one["name"] for one in found}
 
 
-class ComparingMariaDBImpl(ComparingIndexes, MariaDBImpl):
+class ComparingMariaDBImpl(ComparingIndexes, ReadingOnUpdate, MariaDBImpl):
     """The same on MariaDB."""

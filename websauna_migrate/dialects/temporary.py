@@ -35,11 +35,33 @@ def undone(connection: Connection) -> Iterator[None]:
         savepoint.rollback()
 
 
-def copy_table(connection: Connection, table: Table) -> None:
-    """Make the temporary table with the columns of ``table``; MariaDB copies the indexes too."""
-    original = escape_colons(plain_dialect(connection.dialect).identifier_preparer.format_table(table))
-    like = f"(LIKE {original})" if connection.dialect.name == "postgresql" else f"LIKE {original}"
-    connection.execute(text(f"CREATE TEMPORARY TABLE {TEMPORARY} {like}"))
+def copy_table(connection: Connection, table: Table) -> bool:
+    """Make the temporary table with the columns of ``table``, and tell whether it has the indexes too.
+
+    MariaDB and MySQL copy them, but not where one is a ``FULLTEXT`` index, which no temporary table of theirs can have.
+    """
+    original = _formatted(connection, table)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"CREATE TEMPORARY TABLE {TEMPORARY} (LIKE {original})"))
+        return False
+    try:
+        connection.execute(text(f"CREATE TEMPORARY TABLE {TEMPORARY} LIKE {original}"))
+    except SQLAlchemyError:
+        copy_columns(connection, table)
+        return False
+    return True
+
+
+def copy_columns(connection: Connection, table: Table, options: str = "") -> None:
+    """Make the temporary table on MariaDB or MySQL with the columns of ``table``, whatever its indexes are."""
+    quote = plain_dialect(connection.dialect).identifier_preparer.quote
+    names = ", ".join(escape_colons(quote(column.name)) for column in table.columns) or "*"
+    original = _formatted(connection, table)
+    connection.execute(text(f"CREATE TEMPORARY TABLE {TEMPORARY} {options} AS SELECT {names} FROM {original} LIMIT 0"))
+
+
+def _formatted(connection: Connection, table: Table) -> str:
+    return escape_colons(plain_dialect(connection.dialect).identifier_preparer.format_table(table))
 
 
 def makes_temporary_tables(connection: Connection) -> bool:
