@@ -124,3 +124,25 @@ def test_a_column_that_is_not_to_be_null_is_warned_of_where_nobody_is_asked(tmp_
     assert "UPDATE note SET kind = ... WHERE kind IS NULL" in text
     assert "UPDATE note SET text = ... WHERE text IS NULL" in text
     assert work.run("upgrade").code == 1
+
+
+# --- sequences -------------------------------------------------------------------------------------------------
+
+COUNTED = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    number = Column(BigInteger, Sequence("numbers"{0}))
+    other = Column(BigInteger{1})
+"""
+
+
+def test_a_sequence_of_mariadb_changes_and_comes(tmp_path, mariadb):
+    work = Workspace(tmp_path, mariadb.new_database())
+    work.add_app("shop", history=True)
+    before = COUNTED.format(", start=3", "")
+    changed(work, before)
+    options = ", increment=-5, minvalue=-100, maxvalue=50, cycle=True"
+    script = changed(work, COUNTED.format(options, ", Sequence('more')"))
+    work.goes_both_ways(script, before)
+    assert work.execute("SELECT NEXTVAL(numbers), NEXTVAL(numbers), NEXTVAL(more)") == [(3, -2, 1)]

@@ -56,6 +56,52 @@ def test_a_sequence_that_stayed_narrow_is_found(work):
     assert width(work) == "bigint"
 
 
+COUNTED = """
+class Thing(Base):
+    __tablename__ = "Thing"
+    Id = Column({id}, primary_key=True)
+    number = Column(Integer, Identity({identity}))
+    own = Column(BigInteger, Sequence("Own"{sequence}))
+    added = Column(Integer{added})
+"""
+COUNTED_BEFORE = {
+    "id": "Integer",
+    "identity": "start=5, cycle=True, maxvalue=9000",
+    "sequence": ", cache=3",
+    "added": "",
+}
+COUNTED_AFTER = {
+    "id": "BigInteger, Identity(always=True, increment=2)",
+    "identity": "minvalue=100, increment=10",
+    "sequence": ", start=7, increment=-1, minvalue=-9, maxvalue=99, cycle=True",
+    "added": ", Sequence('Added', increment=3)",
+}
+INSERT = 'INSERT INTO "Thing" (own) VALUES (nextval(\'"Own"\'))'
+
+
+def test_identities_and_sequences_change_and_go_on_where_they_are(work):
+    before = COUNTED.format(**COUNTED_BEFORE)
+    changed(work, before)
+    work.execute('ALTER SEQUENCE "Thing_Id_seq" RENAME TO "By:hand"', *[INSERT] * 4)
+    work.models(work.app / "shop", COUNTED.format(**COUNTED_AFTER))
+    assert [line.strip().partition(" from ")[0] for line in work.run("check").out.splitlines()[1:]] == [
+        "add sequence: Added",
+        "modify sequence: Own",
+        "modify type Thing: Id",
+        "modify identity Thing: number",
+        "modify identity Thing: Id",
+    ]
+    (script,) = work.autogenerate()
+    work.goes_both_ways(script, before)
+    work.execute(INSERT)
+    assert work.execute('SELECT "Id", number FROM "Thing" ORDER BY 1')[3:] == [(4, 8), (6, 100)]
+    assert work.execute("SELECT pg_get_serial_sequence('\"Thing\"', 'Id')") == [('public."By:hand"',)]
+    work.ok("downgrade", "-1")
+    work.execute(INSERT)
+    assert work.execute('SELECT max("Id") FROM "Thing"') == [(7,)]
+    assert width(work) == "integer"
+
+
 # --- enums -----------------------------------------------------------------------------------------------------
 
 COLOURED = """

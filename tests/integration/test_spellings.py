@@ -315,11 +315,3 @@ def test_a_key_may_be_numbered_by_an_identity_where_the_models_do_not_say_how(pg
     assert pg.ok("check") == WELL
     pg.models(package, NUMBERED.replace("Integer, primary", "BigInteger, primary"))
     finds_only(pg, "modify type sale: id from INTEGER to BIGINT")
-
-
-def test_an_identity_in_place_of_a_serial_is_warned_of(pg):
-    package = make_app(pg, NUMBERED)
-    pg.models(package, NUMBERED.replace("primary", "Identity(), primary"))
-    assert "SERIAL of sale.id cannot be modified to an identity; write it by hand" in pg.run("check").err
-    pg.models(package, NUMBERED.replace("Integer, primary", "BigInteger, primary"))
-    finds_only(pg, "modify type sale: id from INTEGER to BIGINT", "modify sequence sale: id from integer to bigint")

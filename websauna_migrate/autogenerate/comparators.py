@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.operations.ops import CreateIndexOp, CreateUniqueConstraintOp, DropConstraintOp
-from alembic.util import DispatchPriority, PriorityDispatchResult, warn
+from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.schema import CreateIndex
 
 from websauna_migrate.autogenerate.checks import compare_check_constraints, compare_exclude_constraints
 from websauna_migrate.autogenerate.computed import compare_computed
+from websauna_migrate.autogenerate.identities import compare_identity
 from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
 from websauna_migrate.autogenerate.keys import (
     compare_foreign_keys,
@@ -121,31 +122,6 @@ def _state_whole_column(alter: AlterColumnOp, found: Column[Any], wanted: Column
         alter.modify_server_default = sa.DefaultClause(sa.text("NULL"))
     else:
         alter.modify_type = alter.modify_type or found.type
-
-
-def compare_identity(
-    context: AutogenContext,
-    alter: AlterColumnOp,
-    schema: str | None,
-    table: str,
-    name: str,
-    found: Column[Any],
-    wanted: Column[Any],
-) -> PriorityDispatchResult:
-    """Find an identity in place of a default, or the other way round, over which Alembic breaks.
-
-    One in place of a ``SERIAL`` is warned of; the other way round they do the same.
-    """
-    before, after = found.server_default, wanted.server_default
-    if isinstance(before, sa.Identity) and after is None and wanted.table.autoincrement_column is wanted:
-        return PriorityDispatchResult.STOP
-    if isinstance(after, sa.Identity) and before is None and found.autoincrement is True:
-        warn(f"SERIAL of {TableName(schema, table)}.{name} cannot be modified to an identity; write it by hand")
-        return PriorityDispatchResult.STOP
-    if {type(before), type(after)} != {sa.Identity, sa.DefaultClause}:
-        return PriorityDispatchResult.CONTINUE
-    alter.existing_server_default, alter.modify_server_default = before, after
-    return PriorityDispatchResult.STOP
 
 
 def pass_over_identity(

@@ -14,8 +14,6 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.autogenerate.errors import UnrenderableType
 from websauna_migrate.autogenerate.inherited import in_order_of_inheritance
@@ -25,6 +23,7 @@ from websauna_migrate.autogenerate.primary_keys import change_keys_at_once
 from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
+from websauna_migrate.autogenerate.sequences import used_sequences
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.exceptions import reason_of
 from websauna_migrate.packages.package import TableName
@@ -120,28 +119,12 @@ def _sequences(upgrade: ops.OpContainer, connection: Connection) -> list[Sql]:
     if not connection.dialect.supports_sequences:
         return []
     found: dict[TableName, Sql] = {}
-    for sequence in _used_sequences(upgrade):
+    for sequence in used_sequences(upgrade):
         if not sa.inspect(connection).has_sequence(sequence.name, schema=sequence.schema):
             create = _sql(CreateSequence(sequence), connection)
             name = TableName(sequence.schema, sequence.name)
             found.setdefault(name, Sql(create, _sql(DropSequence(sequence), connection)))
     return list(found.values())
-
-
-def _used_sequences(operations: ops.OpContainer) -> Iterator[sa.Sequence]:
-    """Yield the sequences that columns which ``operations`` make or change take their numbers from."""
-    for _, column in made_columns(operations):
-        if isinstance(column.default, sa.Sequence) and not column.default.optional:
-            yield column.default
-        yield from _sequences_in(column.server_default)
-    for op in alterations(operations):
-        yield from _sequences_in(op.modify_server_default)
-
-
-def _sequences_in(default: object) -> Iterator[sa.Sequence]:
-    if isinstance(default, sa.DefaultClause) and isinstance(default.arg, sa.ClauseElement):
-        parts = visitors.iterate(default.arg)
-        yield from (part.sequence for part in parts if isinstance(part, next_value))
 
 
 def _named(places: list[_Place], connection: Connection) -> dict[TableName, object]:

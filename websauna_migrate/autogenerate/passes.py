@@ -22,6 +22,7 @@ from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
 from websauna_migrate.autogenerate.rendering import require_in_template
 from websauna_migrate.autogenerate.script_ops import warnings_of
+from websauna_migrate.autogenerate.sequences import change_options
 from websauna_migrate.autogenerate.serials import change_sequences
 from websauna_migrate.packages.package import TableName
 
@@ -121,11 +122,16 @@ def _change_enums(draft: Draft) -> None:
 
 def _change_sequences(draft: Draft) -> None:
     ownership, connection = draft.comparison.ownership, draft.migration.bind
-    if ownership is None or connection is None or connection.dialect.name != "postgresql" or draft.given is not None:
+    if ownership is None or connection is None or draft.given is not None:
         return
     tables = _visible(ownership, draft).tables
+    ours = [tables[key] for key in draft.comparison.tables if key in tables]
+    others = [table for key, table in ownership.tables.items() if key not in draft.comparison.tables]
     for script in draft.scripts:
-        change_sequences(script, connection, [tables[key] for key in draft.comparison.tables if key in tables])
+        if connection.dialect.name == "postgresql":
+            has_identities = draft.user.get("compare_server_default") is not False
+            change_sequences(script, connection, ours, with_identities=has_identities)
+        change_options(script, connection, ours, others)
 
 
 def _convert_types(draft: Draft) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.autogenerate.identities import change_identity
 from websauna_migrate.autogenerate.key_ops import CreateKey, DropKey
 from websauna_migrate.autogenerate.renamed import inspect_renamed
 from websauna_migrate.autogenerate.script_ops import Sql, StatementsOp, table_of
@@ -198,22 +199,27 @@ def _identity_apart(op: MigrateOperation, migration: MigrationContext) -> Operat
     becomes, was = isinstance(after, sa.Identity), isinstance(before, sa.Identity)
     if op.existing_nullable and becomes is not was:  # an identity is never NULL
         op.modify_nullable = was
-    if was:
-        first: MigrateOperation = _change_of_identity(op, after if becomes else None, migration)
+    first: Sequence[MigrateOperation]
+    if isinstance(before, sa.Identity):
+        if isinstance(after, sa.Identity):
+            first = [change_identity(op, before, after, migration.dialect)]
+        else:
+            first = [_drop_of_identity(op, migration)]
         if becomes or after is None:
             op.modify_server_default = False
     elif becomes and before:  # a column with a default gets no identity
         names = (op.table_name, op.column_name)
-        first = ops.AlterColumnOp(*names, schema=op.schema, existing_type=op.existing_type, modify_server_default=None)
+        drop = ops.AlterColumnOp(*names, schema=op.schema, existing_type=op.existing_type, modify_server_default=None)
+        first = [drop]
     else:
         return [op]
-    return [first, op] if op.has_changes() else [first]
+    return [*first, op] if op.has_changes() else first
 
 
-def _change_of_identity(op: ops.AlterColumnOp, default: sa.Identity | None, migration: MigrationContext) -> Sql:
+def _drop_of_identity(op: ops.AlterColumnOp, migration: MigrationContext) -> Sql:
     before: object = op.existing_server_default
     names = (op.table_name, op.column_name)
-    change = IdentityColumnDefault(*names, default, migration.impl, schema=op.schema, existing_server_default=before)
+    change = IdentityColumnDefault(*names, None, migration.impl, schema=op.schema, existing_server_default=before)
     return Sql(" ".join(str(change.compile(dialect=plain_dialect(migration.dialect))).split()), "")
 
 

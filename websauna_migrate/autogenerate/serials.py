@@ -1,6 +1,7 @@
 """The sequences of ``SERIAL`` columns on PostgreSQL, each of which has a width of its own.
 
-Alembic changes the type of the column only: a sequence that stays ``AS integer`` ends at 2,147,483,647.
+Alembic changes the type of the column only: a sequence that stays ``AS integer`` ends at 2,147,483,647. Where the
+models have an identity in place of a ``SERIAL``, the identity gets the name of the sequence, and goes on where it is.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp
-from websauna_migrate.database.sql import quoted_table
+from websauna_migrate.database.sql import quoted_table, quoted_text
+from websauna_migrate.dialects.numbering import altered, numbering
 from websauna_migrate.dialects.spelling import type_text
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from alembic.operations import ops
     from sqlalchemy.engine import Connection, Dialect
@@ -43,15 +45,22 @@ class _Owned:
     width: str
 
 
-def change_sequences(script: ops.MigrationScript, connection: Connection, tables: Iterable[sa.Table]) -> None:
-    """Add to ``script`` what makes the sequence of each ``SERIAL`` column of ``tables`` as wide as the column."""
+def change_sequences(
+    script: ops.MigrationScript, connection: Connection, tables: Collection[sa.Table], *, with_identities: bool
+) -> None:
+    """Add to ``script`` what makes the sequence of each ``SERIAL`` column of ``tables`` what the models say.
+
+    That is as wide as the column, or an identity, which counts only ``with_identities``.
+    """
     dialect = connection.dialect
     wanted = dict(_serials(tables, dialect))
-    changes = [
-        _change(owned, wanted[owned.column], dialect)
-        for owned in _owned(connection)
-        if wanted.get(owned.column, owned.width) != owned.width
-    ]
+    identities = dict(_identities(tables, dialect)) if with_identities else {}
+    changes = []
+    for owned in _owned(connection):
+        if owned.column in identities:
+            changes.append(_becomes_identity(owned, identities[owned.column], dialect))
+        elif wanted.get(owned.column, owned.width) != owned.width:
+            changes.append(_change(owned, wanted[owned.column], dialect))
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         upgrade.ops += changes
         downgrade.ops[:0] = [change.reverse() for change in reversed(changes)]
@@ -69,6 +78,14 @@ def _serials(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[Col
             yield ColumnName(name, column.name), width
 
 
+def _identities(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[ColumnName, sa.Identity]]:
+    for table in tables:
+        name = TableName(table.schema, table.name).shown(dialect.default_schema_name)
+        for column in table.columns:
+            if column.identity is not None:
+                yield ColumnName(name, column.name), column.identity
+
+
 def _owned(connection: Connection) -> list[_Owned]:
     default = connection.dialect.default_schema_name
     return [
@@ -84,3 +101,35 @@ def _change(owned: _Owned, width: str, dialect: Dialect) -> StatementsOp:
     table, column = owned.column
     diff: tuple[object, ...] = ("modify_sequence", table.schema, table.name, column, {}, owned.width, width)
     return StatementsOp(diff, altered(width), altered(owned.width))
+
+
+def _becomes_identity(owned: _Owned, identity: sa.Identity, dialect: Dialect) -> StatementsOp:
+    """Return what makes an identity of a ``SERIAL``, with its name and its last number; the way back does so too."""
+    name = owned.sequence
+    aside = TableName(name.schema, f"{name.name.encode()[:59].decode(errors='ignore')}_old")
+    table, column = quoted_table(owned.column.table, dialect), quoted_table(TableName(None, owned.column.name), dialect)
+    kept, used = quoted_table(aside, dialect), quoted_table(name, dialect)
+    alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+    go_on = f"SELECT setval({quoted_text(used, dialect)}, last_value, is_called) FROM {kept}"
+    put_aside = f"ALTER SEQUENCE {used} RENAME TO {quoted_table(TableName(None, aside.name), dialect)}"
+    kind = "ALWAYS" if identity.always else "BY DEFAULT"
+    counted, usual = (numbering(one, "bigint", dialect.name) for one in (identity, sa.Identity()))
+    options = " ".join((f"SEQUENCE NAME {used}", *altered(usual, counted)))
+    there = [
+        put_aside,
+        f"{alter} DROP DEFAULT",
+        f"{alter} ADD GENERATED {kind} AS IDENTITY ({options})",
+        go_on,
+        f"DROP SEQUENCE {kept}",
+    ]
+    back = [
+        put_aside,
+        f"CREATE SEQUENCE {used} AS {owned.width}",
+        go_on,
+        f"{alter} DROP IDENTITY",
+        f"{alter} SET DEFAULT nextval({quoted_text(used, dialect)})",
+        f"ALTER SEQUENCE {used} OWNED BY {table}.{column}",
+    ]
+    (schema, of_table), of_column = owned.column
+    diff: tuple[object, ...] = ("modify_identity", schema, of_table, of_column, {}, "SERIAL", f"GENERATED {kind}")
+    return StatementsOp(diff, [Do(sql) for sql in there], [Do(sql) for sql in back])
