@@ -126,6 +126,37 @@ def test_a_column_that_is_not_to_be_null_is_warned_of_where_nobody_is_asked(tmp_
     assert work.run("upgrade").code == 1
 
 
+# --- collations ------------------------------------------------------------------------------------------------
+
+COLLATED = """
+class Word(Base):
+    __tablename__ = "word"
+    id = Column(Integer, primary_key=True)
+    plain = Column(String(20{0}), nullable=False, index=True)
+    sorted = Column(String(20{1}))
+    long = Column(Text({2}))
+    more = Column(Integer{3})
+"""
+COLLATIONS = {
+    "sqlite": ("NOCASE", "RTRIM"),
+    "postgresql": ("C", "POSIX"),
+    "mariadb": ("utf8mb4_bin", "utf8mb4_swedish_ci"),
+}
+
+
+def test_a_collation_comes_changes_and_goes(work, backend):
+    one, two = (f"collation={name!r}" for name in COLLATIONS[backend.name])
+    before = COLLATED.format("", f", {one}", one, "")
+    changed(work, before)
+    work.execute("INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')")
+    work.models(work.app / "shop", COLLATED.format(f", {one}", f", {two}", "", ", index=True"))
+    names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
+    assert [line.split()[3] for line in work.run("check").out.splitlines() if "modify type" in line] == names
+    (script,) = work.autogenerate()
+    work.goes_both_ways(script, before)
+    assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
+
+
 # --- sequences -------------------------------------------------------------------------------------------------
 
 COUNTED = """

@@ -12,7 +12,6 @@ database, and the SQL is that of plain Alembic.
 
 from __future__ import annotations
 
-import copy
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.dialects.collations import add_collation, collated, uncollated
 from websauna_migrate.dialects.constraints import check_name
 from websauna_migrate.dialects.errors import LostInBatch
 from websauna_migrate.dialects.indexes import ComparingIndexes
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Column, Index, Table
-    from sqlalchemy.engine import Connection
+    from sqlalchemy import Index, Table
+    from sqlalchemy.engine import Connection, Inspector
 
 
 def _unique_name(constraint: sa.UniqueConstraint, table: Table) -> str:
@@ -78,6 +78,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     _new_table: Table | None = None
     _as_they_were: Mapping[str, str] = {}
     _afterwards: tuple[str, ...] = ()
+    _uncollated: frozenset[str] = frozenset()
     _unnamed: Mapping[str, sa.Constraint] = {}
 
     @property
@@ -99,6 +100,11 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
             self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
         self._put_aside = stored.expression_indexes
+        self._uncollated = uncollated(batch_op.batch)
+
+    def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
+        """Complete a column that was read."""
+        add_collation(column_info, table.name, inspector, connection_of(self))
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Complete the new table just before it is created, and refuse it where something would be lost."""
@@ -109,7 +115,7 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         self._new_table = new
         stored = _read(self.database, table.name)
         dropped = {column.name for column in table.c if not batch_impl.column_transfers.get(column.name)}
-        _restore_columns(batch_impl, stored.table)
+        _restore_columns(batch_impl, stored.table, self._uncollated)
         _let_checks_follow(batch_impl, new, stored.table)
         expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
         self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.database, table.name))
@@ -126,7 +132,8 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
             return []
         assert batch_impl.new_table is not None
         new_sql = str(CreateTable(batch_impl.new_table).compile(dialect=self.dialect))
-        return lost_in_batch(stored.table, new_sql, gone, {**_dropped_constraints(batch_impl), **self._unnamed})
+        lost = lost_in_batch(stored.table, new_sql, gone, {**_dropped_constraints(batch_impl), **self._unnamed})
+        return [feature for feature in lost if feature != "COLLATE" or not self._uncollated]
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
         """Rename a table; the new one of a batch gets back what was dropped with the old one."""
@@ -251,16 +258,19 @@ def _checks_to_add(batch_op: KeepingBatch, stored: str, dropped: Set[str]) -> It
 # --- the new table ---------------------------------------------------------------------------------------------
 
 
-def _restore_columns(batch_impl: ApplyBatchImpl, sql: str) -> None:
-    """Give the columns of the new table the expressions and collations that ``sql`` has for the old one."""
+def _restore_columns(batch_impl: ApplyBatchImpl, sql: str, uncollated: Set[str]) -> None:
+    """Give the columns of the new table the expressions and collations that ``sql`` has for the old one.
+
+    Those that are ``uncollated`` get another type on purpose.
+    """
     collations = declared_collations(sql) if batch_impl.reflected else {}
     if batch_impl.reflected:
         _restore_computed(batch_impl, batch_impl.table, computed_expressions(sql))
     for old_name, column in batch_impl.columns.items():
         if column.computed is not None:  # SQLite computes it again
             batch_impl.column_transfers.get(old_name, {}).pop("expr", None)
-        elif old_name in collations and batch_impl.column_transfers[old_name]:
-            _keep_collation(column, collations[old_name])
+        elif old_name in collations.keys() - uncollated and batch_impl.column_transfers[old_name]:
+            column.type = collated(column.type, collations[old_name])
 
 
 def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Mapping[str, str]) -> None:
@@ -297,9 +307,3 @@ def _let_checks_follow(batch_impl: ApplyBatchImpl, new: Table, sql: str) -> None
 def _dropped_constraints(batch_impl: ApplyBatchImpl) -> dict[str, sa.Constraint]:
     kept = batch_impl.named_constraints
     return {str(c.name): c for c in batch_impl.table.constraints if c.name and kept.get(str(c.name)) is not c}
-
-
-def _keep_collation(column: Column[Any], collation: str) -> None:
-    if isinstance(column.type, sa.String) and column.type.collation is None:
-        column.type = collated = copy.copy(column.type)
-        collated.collation = collation

@@ -118,6 +118,16 @@ def test_a_check_follows_its_renamed_column(connection, op, name):
     assert f"""{name}CHECK ("odd ""c" > 0 OR b = 'a' OR abs("odd ""c") > 0)""" in sql_of(connection, "u")
 
 
+def test_a_collation_goes_where_the_old_type_has_it_and_the_new_one_has_none(connection, op):
+    old = sa.String(20, collation="NOCASE")
+    with op.batch_alter_table("t") as batch:
+        batch.alter_column("name", existing_type=old, nullable=True)
+    assert "COLLATE" in sql_of(connection, "t")
+    with op.batch_alter_table("t") as batch:
+        batch.alter_column("name", existing_type=old, type_=sa.String(20))
+    assert "COLLATE" not in sql_of(connection, "t")
+
+
 def test_a_collation_follows_its_renamed_column(connection, op):
     connection.exec_driver_sql("CREATE TABLE u (a TEXT COLLATE NOCASE)")
     with op.batch_alter_table("u") as batch_op:
