@@ -104,4 +104,6 @@ def test_a_primary_key_over_other_columns_is_one_difference(tmp_path, database_u
     workspace.autogenerate()
     assert workspace.run("check").err == ""
     workspace.models(package, PAIR.format(b="primary_key=True"))
-    assert "(a, b)" in workspace.run("check").out
+    told = workspace.run("check").out
+    assert "modify primary key pair:" in told
+    assert "columns: (a) -> (a, b)" in told

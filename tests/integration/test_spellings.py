@@ -231,7 +231,7 @@ def test_an_index_that_is_another_one_is_found(tmp_path, backend):
     for change in INDEX_CHANGES[backend.name]:
         name = change.split('"')[1]
         changed = re.sub(rf'Index\("{name}".*(?=,\n)', lambda _, change=change: change, changed)
-        names += [name, name]
+        names.append(name)
     here.models(package, changed)
     assert sorted(re.findall(r"ix_\w+", here.run("check").out)) == sorted(names)
     (script,) = here.autogenerate()
@@ -267,7 +267,7 @@ def test_the_schema_public_may_be_named_or_not(pg):
     pg.models(package, PUBLIC.replace("id = Column(Integer,", "more = Column(Integer)\n    id = Column(Integer,"))
     assert pg.run("check").out.count("add column") == pg.run("check").out.count("\n  ") == 3
     pg.models(package, PUBLIC.replace(', ondelete="CASCADE"', "").replace(", deferrable=True", ""))
-    assert pg.run("check").out.count(" fk ") == 4
+    assert pg.run("check").out.count(" fk ") == 2
     (script,) = pg.autogenerate()
     assert pg.ok("check") == WELL
     pg.ok("downgrade", "-1")

@@ -64,7 +64,6 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
                 container.ops[:] = with_keys_in_order(container.ops, migration.dialect.default_schema_name)
         if connection.dialect.name in ("mysql", "mariadb") and comparison.writing is not None:
             keep_keys(upgrade, downgrade, migration, comparison.tables)
-        if connection.dialect.name in ("mysql", "mariadb"):
             for container in (upgrade, downgrade):
                 change_keys_at_once(container, migration.dialect)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]

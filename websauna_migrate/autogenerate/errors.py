@@ -31,3 +31,15 @@ class UnusableScript(RevisionError):
             f"the revision {script} would not run, line {line}: {reason}; it was removed",
             "fix script.py.mako, or what render_item in env.py returns",
         )
+
+
+class UnrenderableExpression(RevisionError):
+    """A default, an index or a CHECK constraint of the models cannot be written as SQL."""
+
+    def __init__(self, table: str, what: str, reason: str) -> None:
+        self.table = table
+        self.what = what
+        self.reason = reason
+        super().__init__(
+            f"table {table!r}, {what}: it cannot be written as SQL: {reason}", "write the expression with text()"
+        )

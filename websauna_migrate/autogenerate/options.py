@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table
 
 from websauna_migrate.autogenerate.comparators import plugins
+from websauna_migrate.autogenerate.expressions import require_expressions
 from websauna_migrate.autogenerate.orphans import without_orphans
 from websauna_migrate.autogenerate.passes import Draft, apply
 from websauna_migrate.autogenerate.rendering import make_render_item
@@ -21,7 +22,7 @@ from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import forget_comparators
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from alembic.operations.ops import MigrationScript
     from alembic.runtime.migration import MigrationContext
@@ -39,6 +40,8 @@ def comparison_options(
     forget_comparators("alembic_postgresql_enum")
     default_schema = connection.dialect.default_schema_name if connection is not None else None
     tables = {table.shown(default_schema) for table in comparison.tables}
+    if connection is not None:
+        require_expressions(_models(comparison), connection.dialect)
     schemas = {key.schema for key in tables} | {None}
     is_sqlite = connection is not None and connection.dialect.name == "sqlite"
     unchanged: set[TableName] = set()
@@ -56,6 +59,11 @@ def comparison_options(
         "include_object": _both(_object_filter(tables, unchanged, default_schema), user.get("include_object")),
         "process_revision_directives": _process(comparison, user),
     }
+
+
+def _models(comparison: Comparison) -> Iterator[Table]:
+    for metadata in comparison.metadata:
+        yield from (table for table in metadata.tables.values() if table_name(table) in comparison.tables)
 
 
 def _process(comparison: Comparison, user: Mapping[str, object]) -> Callable[..., None]:
