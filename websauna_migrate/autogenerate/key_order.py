@@ -112,7 +112,7 @@ def made_index(op: MigrateOperation) -> tuple[str, tuple[str, ...]] | None:
     if isinstance(op, ops.CreateUniqueConstraintOp):
         return str(op.constraint_name), tuple(op.columns)
     if isinstance(op, ops.CreateIndexOp) and not any(
-        value and name.endswith(("_length", "_prefix")) for name, value in op.kw.items()
+        name.endswith(("_length", "_prefix")) and value for name, value in op.kw.items()
     ):
         return str(op.index_name), tuple(leading_columns(op.columns))
     return None

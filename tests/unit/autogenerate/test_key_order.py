@@ -98,6 +98,7 @@ def test_the_keys_of_a_column_with_another_type_are_found_on_both_sides():
 def test_only_an_index_that_begins_with_whole_columns_is_of_use_to_a_key():
     assert made_index(ops.CreateIndexOp("ix", "t", ["a", sa.column("b"), sa.text("lower(c)")])) == ("ix", ("a",))
     assert made_index(ops.CreateIndexOp("ix", "t", ["a"], mysql_length=10)) is None
+    assert made_index(ops.CreateIndexOp("ix", "t", ["a"], postgresql_where=sa.column("b") > 0)) == ("ix", ("a",))
     assert made_index(ops.CreatePrimaryKeyOp("pk", "t", ["a"])) == (PRIMARY, ("a",))
     assert made_index(ops.AlterColumnOp("t", "a")) is None
     assert list(leading_columns([sa.Column("a"), "b"])) == ["a", "b"]
