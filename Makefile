@@ -1,7 +1,7 @@
 # The commands of this project. Each makes the environment that it needs, in .venv and .servers.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint docs servers benchmark clean
+.PHONY: help demo test unit lint docs servers benchmark release clean
 
 FOLDER ?= demo
 VENV := .venv
@@ -44,6 +44,9 @@ servers: $(READY)  ## get MariaDB, PgBouncer and Alembic's own tests into .serve
 benchmark: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS),benchmark]"
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+release: $(READY)  ## build the release of a clean checkout into dist, check it, and print how to publish it
+	@.ci/release $(BIN)/python
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) .servers build dist docs/_build *.egg-info .*_cache .hypothesis

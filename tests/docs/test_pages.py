@@ -329,8 +329,11 @@ def test_a_how_to_guide_works_as_it_is_written(
         shutil.move(before, tutorial)
 
 
-def test_the_quick_start_of_the_readme_works_as_it_is_written(
-    activated: dict[str, str], tmp_path: Path, shells: list[Shell]
+@pytest.mark.parametrize(
+    ("page", "start"), [("README.rst", "Quick start\n-----"), ("docs/index.rst", "First steps\n-----")]
+)
+def test_the_first_steps_work_as_they_are_written(
+    page: str, start: str, activated: dict[str, str], tmp_path: Path, shells: list[Shell]
 ) -> None:
     write(
         tmp_path / "myapp" / "models.py",
@@ -339,8 +342,8 @@ def test_the_quick_start_of_the_readme_works_as_it_is_written(
         "class Base(DeclarativeBase):\n    pass\n\n\n"
         'class Page(Base):\n    __tablename__ = "page"\n    id = Column(Integer, primary_key=True)\n',
     )
-    readme = (ROOT / "README.rst").read_text()
-    write(tmp_path / "quick_start.rst", readme[readme.index("Quick start\n-----") :])
+    text = (ROOT / page).read_text()
+    write(tmp_path / "quick_start.rst", text[text.index(start) :])
     shells.append(Shell(tmp_path, tmp_path, activated))
     run_page(tmp_path / "quick_start.rst", shells[0])
     code, output = shells[0].run("ws-alembic -c development.ini status --check")
