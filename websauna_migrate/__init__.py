@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyramid.config import Configurator
 
     from websauna_migrate.bootstrap import Application, load_application
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from websauna_migrate.run.executor import migrate
     from websauna_migrate.run.observer import Observer
     from websauna_migrate.run.steps import execute
+    from websauna_migrate.web.state import pending
 
 __all__ = [
     "Application",
@@ -41,6 +44,7 @@ __all__ = [
     "load_application",
     "make_plan",
     "migrate",
+    "pending",
     "select",
 ]
 
@@ -61,13 +65,26 @@ _HOMES = {
     "load_application": "bootstrap",
     "make_plan": "revisions.plan",
     "migrate": "run.executor",
+    "pending": "web.state",
     "select": "packages.selection",
 }
 
+#: Directives that few applications use, and the modules that have them.
+_DIRECTIVES = {"add_migration_health": "web.health"}
+
 
 def includeme(config: Configurator) -> None:
-    """Add the directive ``config.add_migration_package``; for ``config.include("websauna_migrate")``."""
+    """Add the directives ``config.add_migration_*``; for ``config.include("websauna_migrate")``."""
     config.include("websauna_migrate.packages.directives")
+    for name, home in _DIRECTIVES.items():
+        config.add_directive(name, _imported_when_called(name, home))
+
+
+def _imported_when_called(name: str, home: str) -> Callable[..., None]:
+    def directive(config: Configurator, *args: Any, **options: Any) -> None:
+        getattr(importlib.import_module(f"{__name__}.{home}"), name)(config, *args, **options)
+
+    return directive
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,8 @@ The one place that runs code of the application.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from websauna_migrate.database.connection import Database, read_database
 from websauna_migrate.exceptions import MigrateError, SettingsError, listed, reason_of
 from websauna_migrate.packages.directives import get_migration_packages, register_package
-from websauna_migrate.packages.histories import import_paths, make_histories, order_histories, package_folders
+from websauna_migrate.packages.histories import (
+    import_paths,
+    make_histories,
+    order_histories,
+    package_folders,
+    project_of,
+)
+from websauna_migrate.packages.initializer import REGISTRY_KEY as INITIALIZER_KEY
 from websauna_migrate.packages.metadata import steps_metadata
 from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
 from websauna_migrate.packages.package import History, MigrationPackage
@@ -23,15 +32,16 @@ from websauna_migrate.packages.selection import Selected, histories_of, select
 from websauna_migrate.revisions.graph import Graph, Scripts
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.settings import ALEMBIC_SECTION
-from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app
+from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app, running_app
 from websauna_migrate.settings.errors import (
     TO_IMPORT,
     ApplicationDidNotStart,
     SectionMissing,
 )
+from websauna_migrate.settings.started import kept_global_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from pyramid.registry import Registry
@@ -42,6 +52,8 @@ if TYPE_CHECKING:
 
 INITIALIZER = "websauna.init"
 APP = "websauna_migrate.app"
+
+_IS_LOADING: ContextVar[bool] = ContextVar("is_loading", default=False)
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,46 @@ def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complet
     if section != ALEMBIC_SECTION and section not in ini.sections:
         raise SectionMissing(str(ini.path), "section", section, tuple(ini.sections))
     sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
-    registry, module = _start(ini)
+    with _loading():
+        registry, module = _start(ini)
+    return _application(ini, section, registry, module, complete=complete)
+
+
+def running_application(registry: Registry) -> Application:
+    """Return the running application of ``registry``: what :func:`load_application` returns for its INI.
+
+    The INI is known where an :class:`~websauna_migrate.Initializer` or ``ws://`` started the application. Without it
+    there are no options of Alembic, and the revisions of the application are looked for in the folder of its package
+    and of its project. The scripts are read when they are first needed, nothing is started, and nothing is created.
+
+    :raises SettingsError: a setting is wrong
+    :raises RegistrationError: its packages cannot be what they say
+    """
+    settings = registry.settings or {}
+    module = registry.get(INITIALIZER_KEY) or registry.package_name
+    base = project_of(str(settings.get(APP) or module))
+    ini = running_app(settings, kept_global_config(registry), base)
+    return _application(ini, ALEMBIC_SECTION, registry, module, complete=False)
+
+
+def is_loading() -> bool:
+    """Tell whether an application is being started for a script, and not to answer requests."""
+    return _IS_LOADING.get()
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    token = _IS_LOADING.set(True)
+    try:
+        yield
+    finally:
+        _IS_LOADING.reset(token)
+
+
+def _application(
+    ini: AppSettings, section: str, registry: Registry, module: str | None, *, complete: bool
+) -> Application:
+    """Return what the packages of ``registry`` mean; the application is the one that ``module`` belongs to."""
     registered = get_migration_packages(registry)
     app_package = _app_package(ini, registered, module)
     if app_package not in registered:

@@ -30,7 +30,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "websauna_migrate"
 
 # Where the registry of an application keeps something: no settings.
-REGISTRY_KEYS = {"websauna_migrate.engine", "websauna_migrate.packages"}
+REGISTRY_KEYS = {
+    f"websauna_migrate.{name}"
+    for name in ("application", "engine", "global_config", "health", "initializer", "packages")
+}
 SETTING = re.compile(r"websauna(_migrate)?\.[a-z_]+\.?")
 
 

@@ -99,12 +99,12 @@ class Database:
         :raises DatabaseUnreachable: the server is down, the password is wrong, and the like
         """
         engine = self.engine_of_run(writes=writes)
-        if not writes and _is_missing_file(self.url):
+        if not writes and is_missing_file(self.url):
             engine = Database(URL.create("sqlite"), self.origin).engine_of_run(writes=False)
         try:
             connection = engine.connect()
         except DBAPIError as error:
-            raise _unreachable(self, error) from error
+            raise unreachable(self, error) from error
         except UnicodeError:
             reason = "its driver cannot encode the user name or the password"
             raise InvalidDatabaseUrl(self.origin, reason, remedy="use other characters") from None  # shows one of them
@@ -173,7 +173,8 @@ def _unusable_options(database: Database, error: Exception) -> SettingsError:
     return SettingsError(f"{database.origin}: {named} cannot be used: {reason}", "correct it, or remove it")
 
 
-def _unreachable(database: Database, error: DBAPIError) -> DatabaseUnreachable:
+def unreachable(database: Database, error: DBAPIError) -> DatabaseUnreachable:
+    """Return the error of a connection to ``database`` that failed with ``error``."""
     where = (database.shown, reason_of(error))
     path = sqlite_path(database.url) if database.url.get_backend_name() == "sqlite" else None
     if path is not None:
@@ -245,6 +246,7 @@ def _kill_query(engine: Engine, number: int) -> None:
         connection.exec_driver_sql(f"KILL QUERY {number}")
 
 
-def _is_missing_file(url: URL) -> bool:
+def is_missing_file(url: URL) -> bool:
+    """Tell whether ``url`` names a file of SQLite that does not exist: to connect would create it."""
     path = sqlite_path(url) if url.get_backend_name() == "sqlite" else None
     return path is not None and not path.exists()

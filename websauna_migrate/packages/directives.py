@@ -16,6 +16,7 @@ from sqlalchemy import MetaData
 from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.packages.errors import InvalidScriptLocation
 from websauna_migrate.packages.package import MigrationPackage, history_table_name
+from websauna_migrate.settings.started import keep_global_config
 
 if TYPE_CHECKING:
     from pyramid.config import Configurator
@@ -32,6 +33,7 @@ _DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 def includeme(config: Configurator) -> None:
     """Add the directive ``config.add_migration_package`` to ``config``."""
     config.add_directive(DIRECTIVE, add_migration_package)
+    keep_global_config(config.registry)
 
 
 def add_migration_package(

@@ -129,6 +129,12 @@ def package_folders(name: str) -> tuple[Path, ...]:
     return (Path(spec.origin).parent,) if spec.origin else ()
 
 
+def project_of(package: str) -> Path:
+    """Return the project folder of ``package``, else the folder of the package; of none, the working directory."""
+    folder = next(iter(package_folders(package)), None)
+    return Path.cwd() if folder is None else project_folder(folder) or folder
+
+
 def place_for_revisions(package: str, history: History, base: Path) -> Path:
     """Return the folder where revisions of ``package`` alone would be looked for; ``history`` holds its tables now.
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from websauna_migrate.packages.directives import DISCRIMINATOR
+from websauna_migrate.settings.started import keep_global_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
     from pyramid.registry import Registry
     from pyramid.router import Router
+
+#: Where the registry keeps the module of the Initializer.
+REGISTRY_KEY = "websauna_migrate.initializer"
 
 
 class Initializer:
@@ -42,6 +46,8 @@ class Initializer:
         self.global_config = global_config
         self.settings = dict(settings)
         self.config = self.create_configurator()
+        self.config.registry[REGISTRY_KEY] = type(self).__module__
+        keep_global_config(self.config.registry, global_config)
         self.config.include("websauna_migrate")
 
     def create_configurator(self) -> Configurator:

@@ -58,22 +58,6 @@ def plan_text(plan: Plan, *, colour: bool) -> str:
     return table(("", "", "package", "revision", "message"), rows, colour=colour)
 
 
-def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]) -> list[dict[str, object]]:
-    """Return the state of each history as plain values."""
-    return [
-        {
-            "package": history.package,
-            "packages": list(history.packages),
-            "history_table": history.history_table,
-            "current": list(states[history.package].current),
-            "heads": list(states[history.package].heads),
-            "pending": states[history.package].pending,
-            "state": states[history.package].state,
-        }
-        for history in histories
-    ]
-
-
 def status_text(histories: Iterable[History], states: Mapping[str, HistoryState], *, colour: bool) -> str:
     """Return one row per history."""
     from rich.text import Text

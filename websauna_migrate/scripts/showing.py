@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RevisionError, command, listed
+from websauna_migrate.exceptions import RevisionError, command
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Mapping
 
-    from websauna_migrate.packages.package import History
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import HistoryState, Plan
     from websauna_migrate.scripts.loading import Loaded
@@ -56,8 +55,9 @@ def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
     from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.database.search_path import first_schema_missing
-    from websauna_migrate.revisions.plan import history_state, pending_elsewhere, wrong_rows
-    from websauna_migrate.scripts.report import status_json, status_text
+    from websauna_migrate.revisions.plan import pending_elsewhere, wrong_rows
+    from websauna_migrate.revisions.states import history_states, status_json
+    from websauna_migrate.scripts.report import status_text
 
     histories = [one.history for one in loaded.selected]
     graph = loaded.app.graph()
@@ -68,7 +68,7 @@ def status(options: Namespace, loaded: Loaded) -> int:
         warn(options, misplaced)
     for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
         warn(options, error)
-    states = {h.package: history_state(graph.histories[h.package], rows[h.package]) for h in histories}
+    states = history_states(graph, histories, rows)
     if options.format == "json":
         show_json(status_json(histories, states))
     else:
@@ -80,23 +80,12 @@ def status(options: Namespace, loaded: Loaded) -> int:
 
 def _are_good(options: Namespace, loaded: Loaded, states: Mapping[str, HistoryState]) -> bool:
     """Tell whether ``status --check`` finds nothing to do; warn of histories without revisions."""
-    missing = [
-        one.history
-        for one in loaded.selected
-        if states[one.history.package].state == "no revisions" and loaded.app.ownership.of(one.history.packages)
-    ]
-    for history in missing:
-        warn(options, _without_revisions(history))
-    return not missing and all(state.state in ("up to date", "no revisions") for state in states.values())
+    from websauna_migrate.revisions.states import are_fine, without_revisions
 
-
-def _without_revisions(history: History) -> RevisionError:
-    """Return the warning of a history whose packages have tables that no upgrade creates."""
-    folders = listed(tuple(map(str, history.version_locations)))
-    return RevisionError(
-        f"{history.package} has tables and no revisions in {folders}, so no upgrade creates its tables",
-        "write the first revision with 'revision --autogenerate', or install the package with its scripts",
-    )
+    missing = without_revisions([one.history for one in loaded.selected], states, loaded.app.ownership)
+    for error in missing.values():
+        warn(options, error)
+    return not missing and are_fine(states.values())
 
 
 def plan(options: Namespace, loaded: Loaded) -> int:

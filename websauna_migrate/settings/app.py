@@ -22,7 +22,7 @@ from paste.deploy.loadwsgi import APP
 
 from websauna_migrate.exceptions import SettingsError, listed
 from websauna_migrate.settings.errors import SettingsFileMissing
-from websauna_migrate.settings.ini import absolute, places, resolved_sections
+from websauna_migrate.settings.ini import absolute, merged_parser, places, resolved_sections
 from websauna_migrate.settings.loader import Loader
 from websauna_migrate.settings.paste import (
     COMPOSITES,
@@ -35,6 +35,10 @@ from websauna_migrate.settings.paste import (
 # The schemes that plaster knows for an INI file, and ours. All of them mean the merged file here.
 INI_SCHEMES = frozenset({"ws", "ini", "file+ini", "pastedeploy", "pastedeploy+ini"})
 
+#: Stands in errors for the name of the settings file of an application that was started without one.
+NO_FILE = "(no settings file)"
+
+_OURS = "websauna_migrate."
 _CONFIG_URI = re.compile(r"(?:([a-zA-Z][\w+.-]*)://)?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
 
@@ -101,6 +105,23 @@ def read_app(config_uri: str) -> AppSettings:
     reader, context = _read_app_context(uri)
     sections = resolved_sections(reader.parser)
     return AppSettings(config_uri, uri.path, uri.name, dict(context.global_conf), dict(context.local_conf), sections)
+
+
+def running_app(settings: Mapping[str, Any], global_config: Mapping[str, object], base: Path) -> AppSettings:
+    """Return the settings that a running application has, with the other sections of its file.
+
+    ``global_config`` is PasteDeploy's. Where it names no file there are no sections, and relative paths count from
+    ``base``.
+
+    :raises SettingsError: the file is no longer there, or cannot be read
+    """
+    ours = {key: str(value) if key.startswith(_OURS) else value for key, value in settings.items()}
+    given = {str(key): str(value) for key, value in global_config.items()}
+    if "__file__" not in given:
+        return AppSettings("", base / NO_FILE, MAIN, given, ours, {})
+    path = absolute(Path(given["__file__"]))
+    sections = resolved_sections(merged_parser(path, given))
+    return AppSettings(str(path), path, MAIN, given, ours, sections)
 
 
 def app_factory_module(config_uri: str) -> str:

@@ -14,6 +14,7 @@ from plaster.protocols import IWSGIProtocol
 from websauna_migrate.settings.errors import InvalidPasteSection
 from websauna_migrate.settings.ini import ResolvingParser, absolute, merged_parser, places
 from websauna_migrate.settings.paste import MAIN, Context, ObjectType, PasteReader, load_context, paste_reason
+from websauna_migrate.settings.started import starting_from
 
 
 class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
@@ -62,7 +63,9 @@ class Loader(plaster.ILoader, IWSGIProtocol):  # type: ignore[misc]
 
     def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, object] | None = None) -> Any:
         """Load the WSGI application ``name``."""
-        return self._context(APP, name, defaults).create()
+        context = self._context(APP, name, defaults)
+        with starting_from(self._globals(defaults)):
+            return context.create()
 
     def get_wsgi_server(self, name: str | None = None, defaults: Mapping[str, object] | None = None) -> Any:
         """Load the runner of the WSGI server ``name``."""

@@ -20,7 +20,6 @@ from websauna_migrate.scripts.report import (
     head_lines,
     plan_json,
     plan_text,
-    status_json,
     status_text,
     summary_text,
     table,
@@ -49,29 +48,6 @@ def test_json_of_a_plan_has_the_keys_of_the_contract():
     assert plan_json(plan("first", "")) == [
         {"package": "shop", "revision": "a0", "direction": "up", "message": "first"},
         {"package": "shop", "revision": "a1", "direction": "up", "message": ""},
-    ]
-
-
-def test_json_of_the_status_has_the_keys_of_the_contract():
-    assert status_json([NOTES, SHOP], STATES) == [
-        {
-            "package": "notes",
-            "packages": ["notes"],
-            "history_table": "alembic_history_notes",
-            "current": [],
-            "heads": [],
-            "pending": 0,
-            "state": "no revisions",
-        },
-        {
-            "package": "shop",
-            "packages": ["shop", "tags"],
-            "history_table": "alembic_history_shop",
-            "current": ["a1"],
-            "heads": ["b2", "c3"],
-            "pending": 2,
-            "state": "several heads",
-        },
     ]
 
 

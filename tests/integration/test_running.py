@@ -1,0 +1,111 @@
+"""A running application sees where its database stands, with its own engine, on each database."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+
+from projects import Workspace, revise
+from running import configure, dispose, write_revisions
+from websauna_migrate import get_engine, pending
+from websauna_migrate.web.health import answer
+
+THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n"
+CREATE = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
+ASK = """
+import json
+
+def main(argv):
+    from pyramid.paster import get_app
+    import websauna_migrate
+    from websauna_migrate.web.state import application_of
+    registry = get_app(argv[0]).registry
+    app = application_of(registry)
+    print(json.dumps({
+        "ini": str(app.ini.path),
+        "locations": {one.package: str(one.script_location) for one in app.histories},
+        "pending": [step.revision.id for step in websauna_migrate.pending(registry)],
+    }))
+"""
+ASK_HEALTH = """
+import json
+
+def main(argv):
+    from pyramid.paster import get_app
+    from websauna_migrate.web.health import answer
+    print(json.dumps(answer(get_app(argv[0]).registry)))
+"""
+PLAIN = """
+from pyramid.config import Configurator
+
+def main(global_config, **settings):
+    config = Configurator(settings=settings)
+    config.include("websauna_migrate")
+    config.add_migration_package("{name}", "{name}.models:Base")
+    return config.make_wsgi_app()
+"""
+
+
+def test_heads_are_read_while_a_run_holds_the_lock_and_nothing_is_created(backend, tmp_path):
+    from websauna_migrate.run.alone import alone
+    from websauna_migrate.run.observer import Observer
+    from websauna_migrate.web.state import application_of
+
+    write_revisions(tmp_path)
+    config = configure(tmp_path, backend.new_database())
+    config.commit()
+    try:
+        with alone(application_of(config.registry), Observer()):
+            assert [step.revision.id for step in pending(config.registry)] == ["u1", "u2", "s1"]
+            assert answer(config.registry)[0] == 503
+        with closing(get_engine(config.registry).raw_connection()) as connection, closing(connection.cursor()) as seen:
+            seen.execute(
+                "SELECT name FROM sqlite_master"
+                if get_engine(config.registry).dialect.name == "sqlite"
+                else "SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'alembic%'"
+            )
+            assert list(seen.fetchall()) == []
+    finally:
+        dispose(config)
+
+
+@pytest.fixture
+def here(tmp_path, sqlite):
+    return Workspace(tmp_path, sqlite.new_database())
+
+
+def asked(workspace, config_uri):
+    (workspace.app / "ask.py").write_text(ASK)
+    ran = workspace.call("ask:main", [config_uri])
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+def test_the_ini_is_known_however_the_application_is_started(here):
+    """An Initializer gets it from PasteDeploy, and other applications where ``ws://`` starts them."""
+    here.add_app("shop", THING, init=PLAIN)
+    here.write_ini("[alembic]\nscript_location = %(here)s/elsewhere\n", start="use = call:shop:main\n")
+    revise(here.app / "elsewhere", "a1", None, CREATE)
+    expected = {"ini": str(here.ini), "locations": {"shop": str(here.app / "elsewhere")}, "pending": ["a1"]}
+    assert asked(here, f"ws://{here.ini}") == expected
+    revise(here.app / "alembic", "b1", None, CREATE)
+    assert asked(here, str(here.ini))["pending"] == ["b1"]  # PasteDeploy alone: nobody tells
+    here.add_app("store", THING, settings="[alembic]\nscript_location = %(here)s/elsewhere\n")
+    init = here.app / "store/__init__.py"
+    init.write_text(init.read_text().replace('raise RuntimeError("the scripts configure no views")', "pass"))
+    revise(here.app / "elsewhere", "c1", None, CREATE)
+    assert asked(here, str(here.ini))["pending"] == ["c1"]
+
+
+def test_health_is_what_status_prints(here):
+    here.add_app("shop", THING, init=PLAIN.replace("return", 'config.add_migration_health("/health")\n    return'))
+    here.write_ini(start="use = call:shop:main\n")
+    revise(here.app / "alembic", "a1", None, CREATE)
+    (here.app / "ask.py").write_text(ASK_HEALTH)
+    for code in (503, 200):
+        ran = here.call("ask:main", [f"ws://{here.ini}"])
+        rows = json.loads(here.ok("-x", "packages=all", "status", "--format", "json"))
+        assert json.loads(ran.out) == [code, rows]
+        here.ok("upgrade")

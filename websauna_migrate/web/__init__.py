@@ -1,0 +1,1 @@
+"""What the running application sees of its migrations: what is pending, health, the guard and its page."""
