@@ -157,6 +157,54 @@ def test_a_collation_comes_changes_and_goes(work, backend):
     assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
 
 
+# --- options of tables -----------------------------------------------------------------------------------------
+
+OPTIONED = """
+class Word(Base):
+    __tablename__ = "word"
+    id = Column(Integer, primary_key=True)
+    text = Column(String(20))
+    __table_args__ = {{{}}}
+
+class Other(Base):
+    __tablename__ = "other"
+    id = Column(Integer, primary_key=True)
+"""
+OPTIONS = {
+    "mariadb": (
+        "'mariadb_engine': 'Aria', 'mariadb_charset': 'latin1', 'mariadb_row_format': 'dynamic'",
+        "'mariadb_engine': 'InnoDB', 'mariadb_default_charset': 'utf8mb4', 'mariadb_collate': 'utf8mb4_bin',"
+        " 'mariadb_row_format': 'compressed', 'mariadb_key_block_size': '8'",
+        "SELECT engine, table_collation, row_format FROM information_schema.tables WHERE table_name = 'word'"
+        " AND table_schema = DATABASE()",
+        [("InnoDB", "utf8mb4_bin", "Compressed")],
+    ),
+    "postgresql": (
+        "'postgresql_with': {'fillfactor': 70}",
+        "'postgresql_with': {'fillfactor': 80, 'autovacuum_enabled': False, 'toast.autovacuum_enabled': True}",
+        "SELECT reloptions FROM pg_class WHERE relname = 'word'",
+        [(["fillfactor=80", "autovacuum_enabled=false"],)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_options_of_a_table_follow_where_the_models_name_them(tmp_path, request, name):
+    before, after, query, rows = OPTIONS[name]
+    work = Workspace(tmp_path, request.getfixturevalue(name).new_database())
+    work.add_app("shop", history=True)
+    changed(work, OPTIONED.format(before))
+    work.execute("INSERT INTO word (id, text) VALUES (1, 'one')")
+    if name == "postgresql":
+        work.execute("ALTER TABLE other SET (fillfactor = 50)")
+    script = changed(work, OPTIONED.format(after))
+    assert "ALTER TABLE other" not in script.read_text()
+    work.goes_both_ways(script, OPTIONED.format(before))
+    assert work.execute(query) == rows
+    work.models(work.app / "shop", OPTIONED.format(""))
+    work.ok("check")
+
+
 # --- sequences -------------------------------------------------------------------------------------------------
 
 COUNTED = """

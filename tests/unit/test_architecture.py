@@ -38,6 +38,7 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/primary_keys": "integration/test_constraints",
     "autogenerate/sequences": "integration/test_postgresql_models",
     "autogenerate/serials": "integration/test_postgresql_models",
+    "autogenerate/table_options": "integration/test_column_changes",
     "autogenerate/enums": "integration/test_enums",
     "bootstrap": "integration/test_boot",
     "database/lock_server": "integration/test_lock",

@@ -27,6 +27,7 @@ from websauna_migrate.autogenerate.keys import (
     compare_unique_constraints,
 )
 from websauna_migrate.autogenerate.script_ops import Sql
+from websauna_migrate.autogenerate.table_options import compare_table_options
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
@@ -233,6 +234,8 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(compare_server_default, *defaults)
     first = DispatchPriority.FIRST
     plugin.add_autogenerate_comparator(compare_computed, *defaults, priority=first)
+    for dialect in ("mysql", "mariadb"):
+        plugin.add_autogenerate_comparator(compare_table_options, "table", "table_options", qualifier=dialect)
     for dialect in ("sqlite", "mysql", "mariadb"):
         plugin.add_autogenerate_comparator(pass_over_identity, *defaults, qualifier=dialect, priority=first)
     plugin.add_autogenerate_comparator(compare_identity, *defaults, qualifier="postgresql", priority=first)

@@ -24,6 +24,7 @@ from websauna_migrate.autogenerate.rendering import require_in_template
 from websauna_migrate.autogenerate.script_ops import warnings_of
 from websauna_migrate.autogenerate.sequences import change_options
 from websauna_migrate.autogenerate.serials import change_sequences
+from websauna_migrate.autogenerate.table_options import change_storage
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
@@ -132,6 +133,16 @@ def _change_sequences(draft: Draft) -> None:
             has_identities = draft.user.get("compare_server_default") is not False
             change_sequences(script, connection, ours, with_identities=has_identities)
         change_options(script, connection, ours, others)
+
+
+def _change_storage(draft: Draft) -> None:
+    ownership, connection = draft.comparison.ownership, draft.migration.bind
+    if ownership is None or connection is None or connection.dialect.name != "postgresql" or draft.given is not None:
+        return
+    tables = _visible(ownership, draft).tables
+    ours = [tables[key] for key in draft.comparison.tables if key in tables]
+    for script in draft.scripts:
+        change_storage(script, connection, ours, draft.models(ownership).renames)
 
 
 def _convert_types(draft: Draft) -> None:
@@ -269,6 +280,7 @@ PASSES: tuple[Pass, ...] = (
     _change_enums,
     # After the columns that have their numbers from them, on the way back before them.
     _change_sequences,
+    _change_storage,
     # After the enums, which write some changes of types by themselves, and after all that makes the way back.
     _convert_types,
     # After all that makes the way back: a column that is filled has none of its own.
