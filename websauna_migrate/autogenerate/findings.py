@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from websauna_migrate.database.sql import literal_sql
+from websauna_migrate.database.sql import plain_dialect
 from websauna_migrate.exceptions import one_line
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
@@ -250,5 +250,11 @@ def _shown(value: object, dialect: Dialect) -> str:
         return str(value.name)
     if isinstance(value, (TypeEngine, ClauseElement)):
         with suppress(SQLAlchemyError):  # some are of another database
-            value = value.compile(dialect=dialect) if isinstance(value, TypeEngine) else literal_sql(value, dialect)
+            value = value.compile(dialect=dialect) if isinstance(value, TypeEngine) else _literal(value, dialect)
     return one_line(getattr(value, "arg", value))
+
+
+def _literal(clause: ClauseElement, dialect: Dialect) -> str:
+    """Return ``clause`` as SQL, with the names of columns alone."""
+    options = {"include_table": False, "literal_binds": True}
+    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs=options))

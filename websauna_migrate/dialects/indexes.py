@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
-from websauna_migrate.database.sql import escape_colons, plain_dialect
+from websauna_migrate.database.sql import escape_colons, plain_dialect, tokens, unquoted
 from websauna_migrate.dialects.temporary import TEMPORARY, copy_columns, copy_table, undone
 from websauna_migrate.packages.ownership import table_name
 
@@ -38,7 +38,6 @@ RENAMES = (
     "websauna_migrate.autogenerate.renames"  # the option of a comparison with the Renames that the database is to have
 )
 _BEFORE_PARTS = re.compile(r".*? USING ", re.DOTALL)  # CREATE INDEX name ON table
-_ONLY_SPELLING = re.compile(r'[\s"]+')  # SQLite puts quotes around what it renames
 
 
 class ComparingIndexes:
@@ -81,8 +80,9 @@ def is_expression_index(index: Index) -> bool:
 
 
 def spelled(sql: str) -> str:
-    """Return the SQL of an index as SQLite keeps it in one spelling."""
-    return _ONLY_SPELLING.sub("", sql).lower()
+    """Return SQL as SQLite keeps it in one spelling. What is written in a literal stays as it is."""
+    words = (token for token in tokens(sql, "sqlite") if not token.isspace() and not token.startswith(("--", "/*")))
+    return " ".join(token if token[0] == "'" else unquoted(token).lower() for token in words)
 
 
 def _is_plain(index: Index) -> bool:

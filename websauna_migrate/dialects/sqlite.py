@@ -26,7 +26,8 @@ from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.collations import add_collation, collated, uncollated
 from websauna_migrate.dialects.constraints import check_name
 from websauna_migrate.dialects.errors import LostInBatch
-from websauna_migrate.dialects.indexes import ComparingIndexes
+from websauna_migrate.dialects.indexes import RENAMES, ComparingIndexes
+from websauna_migrate.dialects.sqlite_indexes import as_stored_index, read_indexes
 from websauna_migrate.dialects.sqlite_sql import (
     checks_in,
     computed_expressions,
@@ -56,6 +57,8 @@ def _unique_name(constraint: sa.UniqueConstraint, table: Table) -> str:
 def _key_name(constraint: sa.ForeignKeyConstraint, table: Table) -> str:
     return constraint_name("fk", table.name, constraint.column_keys, referred_name(constraint.elements[0]).name)
 
+
+_TABLE = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table")
 
 # The names that autogenerate gives constraints without one.
 _NAMES = {"uq": "%(unique)s", "fk": "%(key)s", "unique": _unique_name, "key": _key_name}
@@ -103,8 +106,13 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         self._uncollated = uncollated(batch_op.batch)
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Complete a column that was read."""
+        """Complete a column that was read: SQLAlchemy reads no collation, and of an expression one line."""
         add_collation(column_info, table.name, inspector, connection_of(self))
+        if column_info.get("computed") and table.schema is None:
+            sql = connection_of(self).scalar(_TABLE, {"table": table.name}) or ""
+            expression = computed_expressions(sql).get(column_info["name"])
+            if expression is not None:
+                column_info["computed"] = {**column_info["computed"], "sqltext": escape_colons(expression)}
 
     def prep_table_for_batch(self, batch_impl: ApplyBatchImpl, table: Table) -> None:
         """Complete the new table just before it is created, and refuse it where something would be lost."""
@@ -153,12 +161,20 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         metadata_unique_constraints: set[sa.UniqueConstraint],
         metadata_indexes: set[Index],
     ) -> None:
-        """Name the unique constraints in the database that have no name: Alembic never misses one of those."""
+        """Complete what SQLAlchemy reads: a name for unique constraints without one, and the order of indexes.
+
+        Alembic never misses a constraint without a name.
+        """
         found = (conn_unique_constraints, conn_indexes, metadata_unique_constraints, metadata_indexes)
         super().correct_for_autogen_constraints(*found)  # type: ignore[no-untyped-call]
         for constraint in conn_unique_constraints:
             if constraint.name is None:
                 constraint.name = _unique_name(constraint, constraint.table)
+        table = next((index.table for index in conn_indexes), None)
+        stored = read_indexes(connection_of(self), table, self.context_opts.get(RENAMES)) if table is not None else {}
+        for index in [index for index in conn_indexes if index.name in stored]:
+            conn_indexes.remove(index)
+            conn_indexes.add(as_stored_index(index, stored[str(index.name)]))
 
     def create_index(self, index: Index, **options: object) -> None:
         """Create an index; one that a batch found is created from its own SQL."""

@@ -129,8 +129,19 @@ def computed_expressions(sql: str) -> dict[str, str]:
     return found
 
 
+def listed(sql: str) -> list[list[str]]:
+    """Return what the first parentheses of ``sql`` list, each as tokens: the parts of a table, or of an index."""
+    return _split(sql)[0]
+
+
 def _parts(sql: str) -> list[list[str]]:
     """Return the columns and constraints in the SQL of a table, and last its options, each as tokens."""
+    parts, after = _split(sql)
+    return [part for part in (*parts, after) if "".join(part).strip()]
+
+
+def _split(sql: str) -> tuple[list[list[str]], list[str]]:
+    """Return the parts inside the first parentheses, and the tokens after them."""
     inside, after = _first_group([token for token in tokens(sql, "sqlite") if not token.startswith(("--", "/*"))])
     depth = 0
     parts: list[list[str]] = [[]]
@@ -140,7 +151,7 @@ def _parts(sql: str) -> list[list[str]]:
             parts.append([])
         else:
             parts[-1].append(token)
-    return [part for part in (*parts, after) if "".join(part).strip()]
+    return parts, after
 
 
 def _first_group(tokens: Sequence[str]) -> tuple[Sequence[str], list[str]]:

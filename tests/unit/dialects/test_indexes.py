@@ -15,3 +15,8 @@ def test_an_index_in_descending_order_is_not_over_an_expression():
 
 def test_quotes_and_white_space_are_no_part_of_the_sql_of_an_index():
     assert spelled('CREATE INDEX "i"\n ON t ("a" COLLATE NOCASE)') == spelled("create index i on t (a collate nocase)")
+
+
+def test_a_literal_is_spelled_in_one_way_only():
+    assert spelled("a = 'B  c'") != spelled("a = 'b c'")
+    assert spelled("""a='it''s "B"' -- why""") == spelled("""A = 'it''s "B"'""")
