@@ -258,6 +258,32 @@ def test_a_type_that_no_cast_converts_is_warned_of(work):
     assert "PostgreSQL cannot cast Thing.flag from INTEGER to UUID; pass postgresql_using" in ran.err
 
 
+DOMAINS = """
+from sqlalchemy.dialects import postgresql
+
+class Thing(Base):
+    __tablename__ = "Thing"
+    id = Column(Integer, primary_key=True)
+    plain = Column(postgresql.DOMAIN("Size", {0}))
+    named = Column(postgresql.DOMAIN("code", String(9), {1}))
+    list = Column(postgresql.ARRAY(postgresql.DOMAIN("same", Integer, check="VALUE in (1, 2)", default="1")))
+"""
+
+
+def test_the_parts_of_a_domain_change(work):
+    before = DOMAINS.format("Integer, check='VALUE > 0'", "default='a:b', not_null=True")
+    changed(work, before)
+    work.execute("""INSERT INTO "Thing" VALUES (1, 5, 'abc')""")
+    check = "constraint_name='ck code', check='char_length(VALUE) < 9'"
+    after = "Integer, check='VALUE > 1', not_null=True", f"default='c', {check}"
+    work.models(work.app / "shop", DOMAINS.format(*after))
+    assert work.run("check").out.count("modify domain: ") == 2
+    (script,) = work.autogenerate()
+    work.goes_both_ways(script, before)
+    work.models(work.app / "shop", DOMAINS.format(after[0].replace("Integer", "BigInteger"), after[1]))
+    assert "domain Size is integer, and the models have bigint" in work.run("check").err
+
+
 # --- tables that inherit ---------------------------------------------------------------------------------------
 
 INHERITING = """

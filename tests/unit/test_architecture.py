@@ -43,6 +43,7 @@ TESTED_AS_A_WHOLE = {
     "bootstrap": "integration/test_boot",
     "database/lock_server": "integration/test_lock",
     "dialects/checks": "integration/test_constraints",
+    "dialects/domains": "integration/test_postgresql_models",
     "env": "integration/test_env",
     "repair/ahead": "integration/test_doctor_misrecorded",
     "repair/case": "integration/test_doctor",

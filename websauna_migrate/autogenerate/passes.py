@@ -13,6 +13,7 @@ from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.computed import recreate_columns
 from websauna_migrate.autogenerate.conversions import convert_types
+from websauna_migrate.autogenerate.domains import change_domains
 from websauna_migrate.autogenerate.drops import losses, order_drops
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import change_enums, types_of_others
@@ -121,17 +122,18 @@ def _change_enums(draft: Draft) -> None:
             change_enums(script, draft.migration, models)
 
 
-def _change_sequences(draft: Draft) -> None:
+def _change_sequences_and_domains(draft: Draft) -> None:
     ownership, connection = draft.comparison.ownership, draft.migration.bind
     if ownership is None or connection is None or draft.given is not None:
         return
     tables = _visible(ownership, draft).tables
     ours = [tables[key] for key in draft.comparison.tables if key in tables]
     others = [table for key, table in ownership.tables.items() if key not in draft.comparison.tables]
+    has_identities = draft.user.get("compare_server_default") is not False
     for script in draft.scripts:
         if connection.dialect.name == "postgresql":
-            has_identities = draft.user.get("compare_server_default") is not False
             change_sequences(script, connection, ours, with_identities=has_identities)
+            change_domains(script, connection, ours, others)
         change_options(script, connection, ours, others)
 
 
@@ -278,8 +280,8 @@ PASSES: tuple[Pass, ...] = (
     _split_foreign_keys,
     _order_drops,
     _change_enums,
-    # After the columns that have their numbers from them, on the way back before them.
-    _change_sequences,
+    # After the columns that have their numbers from a sequence, on the way back before them.
+    _change_sequences_and_domains,
     _change_storage,
     # After the enums, which write some changes of types by themselves, and after all that makes the way back.
     _convert_types,

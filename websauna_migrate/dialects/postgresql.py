@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.engine import Inspector
 
 from websauna_migrate.database.connection import connection_of
@@ -28,6 +29,15 @@ _DEFAULT_THAT_COUNTS = sa.text(
 )
 
 
+_OWN_PARTS = sa.text(
+    "SELECT NOT a.attnotnull, pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute AS a"
+    " JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " WHERE a.attname = :column AND c.relname = :table"
+    " AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema END"
+)
+
+
 class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
     """Alembic's operations on PostgreSQL, which read a default that calls a sequence as the server shows it.
 
@@ -35,7 +45,8 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
     """
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
-        """Correct the default of a column that was read, and leave out that of a ``SERIAL``."""
+        """Correct the default of a column that was read: leave out that of a ``SERIAL``, and what a domain has."""
+        self._leave_out_of_domain(table, column_info)
         if "nextval(" not in (column_info.get("default") or ""):
             return
         names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
@@ -45,6 +56,15 @@ class ReadingPostgresqlImpl(ComparingIndexes, PostgresqlImpl):
         column_info["default"], is_owned = found
         if is_owned and isinstance(column_info["type"], sa.Integer):
             del column_info["default"]
+
+    def _leave_out_of_domain(self, table: Table, column_info: Any) -> None:
+        """Leave out what SQLAlchemy takes for parts of the column, and are those of its domain."""
+        type_ = column_info["type"]
+        if isinstance(type_, DOMAIN) and (type_.default is not None or type_.not_null):
+            names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
+            found = connection_of(self).execute(_OWN_PARTS, names).first()
+            if found is not None:
+                column_info["nullable"], column_info["default"] = found
 
     def correct_for_autogen_foreignkeys(
         self, conn_fks: set[ForeignKeyConstraint], metadata_fks: set[ForeignKeyConstraint]
