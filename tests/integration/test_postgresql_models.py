@@ -284,6 +284,46 @@ def test_the_parts_of_a_domain_change(work):
     assert "domain Size is integer, and the models have bigint" in work.run("check").err
 
 
+# --- tables that are parted ------------------------------------------------------------------------------------
+
+PARTED = """
+class Sale(Base):
+    __tablename__ = "Sale"
+    id = Column(Integer, primary_key=True)
+    day = Column(Date, primary_key=True)
+    code = Column(String(9), index=True)
+    __table_args__ = {"postgresql_partition_by": "RANGE (day)"}
+
+class Log(Base):
+    __tablename__ = "log"
+    id = Column(Integer, primary_key=True)
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+"""
+PARTITIONS = """
+SELECT c.relname, pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), c.reloptions,
+(SELECT count(*) FROM pg_index WHERE indrelid = c.oid)
+FROM pg_class AS c WHERE c.relkind IN ('r', 'p') AND c.relname ~* '^(sale|log)' ORDER BY 1
+"""
+
+
+def test_a_table_that_was_dropped_comes_back_with_its_partitions(work):
+    changed(work, PARTED)
+    bounds = "FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+    work.execute(
+        f'CREATE TABLE "Sale_2026" PARTITION OF "Sale" {bounds} PARTITION BY LIST (id)',
+        'CREATE TABLE sale_1 PARTITION OF "Sale_2026" FOR VALUES IN (1)',
+        'CREATE TABLE sale_rest PARTITION OF "Sale" DEFAULT',
+    )
+    before = work.execute(PARTITIONS)
+    assert len(before) == 5
+    work.models(work.app / "shop", "")
+    (script,) = work.autogenerate()
+    assert work.execute(PARTITIONS) == []
+    work.goes_both_ways(script, PARTED)
+    work.ok("downgrade", "-1")
+    assert work.execute(PARTITIONS) == before
+
+
 # --- tables that inherit ---------------------------------------------------------------------------------------
 
 INHERITING = """

@@ -35,6 +35,7 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/invalid_indexes": "integration/test_doctor_neighbours",
     "autogenerate/key_ops": "integration/test_constraints",
     "autogenerate/keys": "integration/test_constraints",
+    "autogenerate/partitions": "integration/test_postgresql_models",
     "autogenerate/primary_keys": "integration/test_constraints",
     "autogenerate/sequences": "integration/test_postgresql_models",
     "autogenerate/serials": "integration/test_postgresql_models",

@@ -26,6 +26,7 @@ from websauna_migrate.autogenerate.keys import (
     compare_primary_keys,
     compare_unique_constraints,
 )
+from websauna_migrate.autogenerate.partitions import keep_partitions
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.autogenerate.table_options import compare_table_options
 from websauna_migrate.database.connection import connection_of
@@ -234,6 +235,7 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(compare_server_default, *defaults)
     first = DispatchPriority.FIRST
     plugin.add_autogenerate_comparator(compare_computed, *defaults, priority=first)
+    plugin.add_autogenerate_comparator(keep_partitions, "table", "partitions", qualifier="postgresql")
     for dialect in ("mysql", "mariadb"):
         plugin.add_autogenerate_comparator(compare_table_options, "table", "table_options", qualifier=dialect)
     for dialect in ("sqlite", "mysql", "mariadb"):

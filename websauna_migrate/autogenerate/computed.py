@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult, warn
 
-from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp
+from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp, by_hand
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import literal_sql, quoted_table, tokens, unquoted
 from websauna_migrate.dialects.computed import Stored, is_same_computed
 from websauna_migrate.dialects.indexes import RENAMES
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,11 +114,9 @@ def _replacement(
     modify: ModifyTableOps, op: AlterColumnOp, found: Column[Any], wanted: Column[Any], migration: MigrationContext
 ) -> list[MigrateOperation]:
     if found.primary_key or wanted.primary_key:
-        warn(
-            f"Computed column {TableName(modify.schema, modify.table_name)}.{found.name} cannot be modified: "
-            f"it is part of the primary key; write it by hand"
-        )
-        return []
+        place = ColumnName(TableName(modify.schema, modify.table_name), found.name)
+        text = f"computed column {place} is part of the primary key: drop the key and the column, and add them again"
+        return [by_hand(RecreateColumn(modify.table_name, wanted, found, schema=modify.schema).to_diff_tuple(), text)]
     if _can_set_expression(found, wanted, migration):
         return [_set_expression(modify, found, wanted, migration.dialect), *([op] if op.has_changes() else [])]
     return [RecreateColumn(modify.table_name, wanted, found, schema=modify.schema)]
