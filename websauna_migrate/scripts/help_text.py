@@ -5,6 +5,7 @@ The reference page shows the same texts, and ``tests/integration/test_help.py`` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 X_OPTIONS = {
@@ -42,16 +43,21 @@ class HelpText:
         """The summary and the details."""
         return f"{self.summary} {self.details}"
 
+    @property
+    def epilog(self) -> str:
+        """What stands below the options: the ``-x`` options and the examples."""
+        lines = [_x_options(self.x_options), ""] if self.x_options else []
+        lines.append("examples:")
+        for example in self.examples:
+            lines += [f"  {example.line}", f"      {example.meaning}"]
+        return "\n".join(lines)
 
-def epilog(help_text: HelpText) -> str:
-    """Return what stands below the options in ``--help``: the ``-x`` options and the examples."""
-    lines = ["-x options:"] if help_text.x_options else []
-    for name in help_text.x_options:
+
+def _x_options(names: Iterable[str]) -> str:
+    lines = ["-x options:"]
+    for name in names:
         values, meaning = X_OPTIONS[name]
         lines += [f"  -x {name}={values}", f"      {meaning}"]
-    lines += ["", "examples:"] if lines else ["examples:"]
-    for example in help_text.examples:
-        lines += [f"  {example.line}", f"      {example.meaning}"]
     return "\n".join(lines)
 
 
@@ -228,3 +234,12 @@ HELP = {
         ),
     ),
 }
+
+#: What stands below the options of ``ws-alembic --help``.
+FIRST_STEPS = f"""\
+{_x_options(X_OPTIONS)}
+
+first steps:
+  ws-alembic -c development.ini -x packages=all status
+  ws-alembic -c development.ini revision --autogenerate -m "Describe the change"
+  ws-alembic -c development.ini -x packages=all upgrade"""

@@ -6,18 +6,19 @@ from argparse import REMAINDER, ArgumentParser, Namespace, RawDescriptionHelpFor
 from collections.abc import Iterable, Mapping
 from textwrap import fill
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from websauna_migrate._version import __version__
 from websauna_migrate.packages.selection import closest
 from websauna_migrate.private import add_missing_options, option_names
 from websauna_migrate.scripts.arguments import add_global_options, add_options_again, after_subcommand
-from websauna_migrate.scripts.help_text import HELP, epilog
 from websauna_migrate.scripts.subcommands import TABLE
 
 if TYPE_CHECKING:
+    from argparse import _SubParsersAction
     from collections.abc import Sequence
 
+    from websauna_migrate.scripts.help_text import HelpText
     from websauna_migrate.scripts.subcommands import Subcommand
 
 PROG = "ws-alembic"
@@ -26,47 +27,68 @@ _DESCRIPTION = (
     "Alembic's commands for all packages of a Pyramid application. Options before COMMAND are accepted after it too. "
     "'ws-alembic COMMAND --help' explains a command and shows examples."
 )
-_EPILOG = """\
-first steps:
-  ws-alembic -c development.ini -x packages=all status
-  ws-alembic -c development.ini revision --autogenerate -m "Describe the change"
-  ws-alembic -c development.ini -x packages=all upgrade"""
 
 
 class Parser(ArgumentParser):
-    """An ``ArgumentParser`` that knows its subcommands."""
+    """The parser of a command line, which knows its subcommands."""
 
     subcommands: Mapping[str, ArgumentParser] = MappingProxyType({})
 
 
+class SubcommandParser(ArgumentParser):
+    """The parser of a subcommand. Its texts are imported when somebody asks for them: a run needs none."""
+
+    def format_help(self) -> str:
+        """Return the text of ``--help``."""
+        from websauna_migrate.scripts.help_text import HELP
+
+        _describe(self, HELP[self.prog.rpartition(" ")[2]])
+        return super().format_help()
+
+
 def build_parser(of_alembic: Mapping[str, ArgumentParser] = MappingProxyType({})) -> Parser:
-    """Return the parser of all subcommands.
+    """Return the parser of all subcommands, with their texts.
 
     ``of_alembic`` are the parsers of Alembic's subcommands: options and subcommands that only they have are added.
     """
-    parser = Parser(
-        PROG, description=fill(_DESCRIPTION, _WIDTH), epilog=_EPILOG, formatter_class=RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    add_global_options(parser)
-    subparsers = parser.add_subparsers(
-        required=True, dest="subcommand", metavar="COMMAND", title="commands", parser_class=ArgumentParser
-    )
+    from websauna_migrate.scripts.help_text import FIRST_STEPS, HELP
+
+    parser, subparsers = _new_parser()
+    parser.epilog = FIRST_STEPS
     for subcommand in TABLE.values():
         help_text = HELP[subcommand.name]
-        subparser = subparsers.add_parser(
-            subcommand.name,
-            help=help_text.summary,
-            description=fill(help_text.description, _WIDTH),
-            epilog=epilog(help_text),
-            formatter_class=RawDescriptionHelpFormatter,
-        )
+        subparser = subparsers.add_parser(subcommand.name, help=help_text.summary)
+        _describe(subparser, help_text)
         _add_arguments(subparser, subcommand, of_alembic.get(subcommand.name))
     for name in of_alembic.keys() - TABLE.keys():  # of a newer Alembic
         newer = subparsers.add_parser(name, help="As in Alembic.", parents=[of_alembic[name]], add_help=False)
         add_options_again(newer)
     parser.subcommands = MappingProxyType(subparsers.choices)
     return parser
+
+
+def build_parser_of(subcommand: Subcommand) -> Parser:
+    """Return the parser of command lines with this one ``subcommand``. It is quicker to build than all of them."""
+    parser, subparsers = _new_parser()
+    _add_arguments(subparsers.add_parser(subcommand.name), subcommand, None)
+    parser.subcommands = MappingProxyType(subparsers.choices)
+    return parser
+
+
+def _new_parser() -> tuple[Parser, _SubParsersAction[Any]]:
+    parser = Parser(PROG, description=fill(_DESCRIPTION, _WIDTH), formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_global_options(parser)
+    subparsers = parser.add_subparsers(
+        required=True, dest="subcommand", metavar="COMMAND", title="commands", parser_class=SubcommandParser
+    )
+    return parser, subparsers
+
+
+def _describe(parser: ArgumentParser, help_text: HelpText) -> None:
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.description = fill(help_text.description, _WIDTH)
+    parser.epilog = help_text.epilog
 
 
 def _add_arguments(parser: ArgumentParser, subcommand: Subcommand, of_alembic: ArgumentParser | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.scripts.border import run_script
 from websauna_migrate.scripts.loading import load
-from websauna_migrate.scripts.parser import build_parser, command_of, parse
+from websauna_migrate.scripts.parser import build_parser, build_parser_of, command_of, parse
 from websauna_migrate.scripts.streams import standard_streams
 from websauna_migrate.scripts.subcommands import OURS, TABLE
 
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     name = command_of(argv)
     subcommand = OURS.get(name or "")
     if subcommand is not None:
-        options = parse(build_parser(), argv)
+        options = parse(build_parser_of(subcommand), argv)
         work = subcommand.runner(options)
         if work is not None:
             return run_script(lambda: work(options, load(options, complete=subcommand.needs_models)), options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from websauna_migrate.packages.selection import OPTIONS
-from websauna_migrate.scripts.help_text import HELP, X_OPTIONS, Example, HelpText, epilog
+from websauna_migrate.scripts.help_text import FIRST_STEPS, HELP, X_OPTIONS, Example, HelpText
 from websauna_migrate.scripts.subcommands import TABLE
 
 
@@ -23,11 +23,12 @@ def test_a_subcommand_says_what_it_does_in_one_sentence_and_has_two_examples_of_
 
 def test_each_x_option_is_explained():
     assert X_OPTIONS.keys() == set(OPTIONS)
+    assert all(f"  -x {name}=" in FIRST_STEPS for name in OPTIONS)
 
 
 def test_what_stands_below_the_options_names_the_x_options_and_whole_commands():
     examples = (Example("check", "compare"),)
-    assert epilog(HelpText("Check.", "Now.", examples, ("cascade",))) == (
+    assert HelpText("Check.", "Now.", examples, ("cascade",)).epilog == (
         "-x options:\n"
         "  -x cascade=yes\n"
         "      also undo revisions of other packages that require what is undone; default: no\n"
@@ -36,4 +37,4 @@ def test_what_stands_below_the_options_names_the_x_options_and_whole_commands():
         "  ws-alembic -c development.ini check\n"
         "      compare"
     )
-    assert epilog(HelpText("List.", "Now.", examples, ())).startswith("examples:\n")
+    assert HelpText("List.", "Now.", examples, ()).epilog.startswith("examples:\n")

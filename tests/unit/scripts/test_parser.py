@@ -10,7 +10,7 @@ import pytest
 
 from websauna_migrate.private import option_names
 from websauna_migrate.scripts.command_line import CommandLine
-from websauna_migrate.scripts.parser import build_parser, command_of, parse
+from websauna_migrate.scripts.parser import build_parser, build_parser_of, command_of, parse
 from websauna_migrate.scripts.subcommands import TABLE
 
 
@@ -79,6 +79,15 @@ def test_a_mistyped_option_is_refused_with_the_closest_one(capsys):
     assert refused(capsys, "revision", "--autogenrate", "zzz") == (
         "ws-alembic revision: error: unrecognized arguments: --autogenrate (did you mean --autogenerate?), zzz"
     )
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_the_parser_of_one_subcommand_has_its_options_and_its_help(name, capsys):
+    one = build_parser_of(TABLE[name])
+    assert set(option_names(one.subcommands[name])) == set(option_names(build_parser().subcommands[name]))
+    with pytest.raises(SystemExit):
+        parse(one, [name, "--help"])
+    assert capsys.readouterr().out == build_parser().subcommands[name].format_help()
 
 
 def test_what_only_a_newer_alembic_has_is_taken_over():
