@@ -28,6 +28,7 @@ from forked import Process, Program
 from keeper import Keeper
 from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
 from terminals import ask_on_terminal
+from worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,15 +188,23 @@ def _process(
     name: str, args: list[str], env: dict[str, str], *, forked: bool = True, **options: Any
 ) -> subprocess.Popen[str] | Process:
     """Start an installed script: as a fork where one has all that is asked for."""
-    read = {one for one in env if one.startswith(("PYTHON", "LC_", "LANG"))}
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if not forked or not str(name).startswith("ws-") or options.keys() - OF_FORKS or read - READ_BY_FORKS:
+    if not forked or options.keys() - OF_FORKS or not _is_forked(name, env):
         argv = [str(Path(sysconfig.get_path("scripts"), name)), *args]
         return subprocess.Popen(argv, env={**os.environ, **env}, **{"text": True, **streams, **options})
-    cwd = str(options.pop("cwd", Path.cwd()))
     new_session = options.pop("start_new_session", False)
-    program = Program(_function_of(name), [name, *args], {**os.environ, **env}, cwd, new_session=new_session)
+    program = _program(name, args, env, options.pop("cwd", None), new_session=new_session)
     return Process(program, **{**streams, **options})
+
+
+def _is_forked(name: str, env: dict[str, str]) -> bool:
+    read = {one for one in env if one.startswith(("PYTHON", "LC_", "LANG"))}
+    return str(name).startswith("ws-") and not read - READ_BY_FORKS
+
+
+def _program(name: str, args: list[str], env: dict[str, str], cwd: object, *, new_session: bool = False) -> Program:
+    variables = {**os.environ, **env}
+    return Program(_function_of(name), [name, *args], variables, str(cwd or Path.cwd()), new_session=new_session)
 
 
 @cache
@@ -234,9 +243,17 @@ def run(start: Callable[..., subprocess.Popen[str] | Process]) -> Callable[..., 
     """
 
     def run(
-        name: str, *args: object, input: str | None = None, timeout: float = 60, **options: Any
+        name: str,
+        *args: object,
+        input: str | None = None,
+        timeout: float = 60,
+        env: dict[str, str] | None = None,
+        **options: Any,
     ) -> subprocess.CompletedProcess[str]:
-        process = start(name, *args, **({"stdin": subprocess.PIPE} if input is not None else {}), **options)
+        if input is None and not options.keys() - {"cwd"} and _is_forked(name, env or {}):
+            program = _program(name, list(map(str, args)), env or {}, options.get("cwd"))
+            return subprocess.CompletedProcess(program.argv, *Worker.shared().run(program, timeout))
+        process = start(name, *args, env=env, **({"stdin": subprocess.PIPE} if input is not None else {}), **options)
         stdout, stderr = process.communicate(input, timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 

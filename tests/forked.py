@@ -183,10 +183,8 @@ class _Forked:
 
     def fork(self, program: Program, descriptors: Sequence[int]) -> int:
         """Start a fork that has the first three of ``descriptors`` as its streams and return its process number."""
-        body = json.dumps(asdict(program)).encode()
-        socket.send_fds(self._socket, [len(body).to_bytes(4, "big")], list(descriptors))
-        self._socket.sendall(body)
-        return int.from_bytes(_received(self._socket, 4), "big")
+        send(self._socket, program, descriptors)
+        return int.from_bytes(received(self._socket, 4), "big")
 
     def close(self) -> None:
         self._socket.close()
@@ -204,7 +202,14 @@ def _forked() -> _Forked:
     return _started[os.getpid()]
 
 
-def _received(stream: socket.socket, length: int) -> bytes:
+def send(stream: socket.socket, program: Program, descriptors: Sequence[int]) -> None:
+    """Send a program to :func:`asked`, with its streams and what its end is told on."""
+    body = json.dumps(asdict(program)).encode()
+    socket.send_fds(stream, [len(body).to_bytes(4, "big")], list(descriptors))
+    stream.sendall(body)
+
+
+def received(stream: socket.socket, length: int) -> bytes:
     parts = b""
     while len(parts) < length:
         part = stream.recv(length - len(parts))
@@ -217,12 +222,12 @@ def _received(stream: socket.socket, length: int) -> bytes:
 # --- the process that is forked --------------------------------------------------------------------------------
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
     program: Program
     descriptors: list[int]
 
 
-def _serve(asking: socket.socket) -> _Job | None:
+def _serve(asking: socket.socket) -> Job | None:
     """Fork for each program that is asked for, and tell its end. Return the program in a fork, else None."""
     ours = {asking.fileno()}
     running: dict[int, int] = {}
@@ -242,7 +247,7 @@ def _serve(asking: socket.socket) -> _Job | None:
                 _tell_ends(running)
             if asking in ready:
                 try:
-                    job = _asked(asking)
+                    job = asked(asking)
                 except EOFError:
                     return None
                 if pid := os.fork():
@@ -259,12 +264,13 @@ def _serve(asking: socket.socket) -> _Job | None:
                     return job
 
 
-def _asked(asking: socket.socket) -> _Job:
+def asked(asking: socket.socket) -> Job:
+    """Return what was sent next; raises EOFError when nothing more comes."""
     length, descriptors, _, _ = socket.recv_fds(asking, 4, STREAMS + 1)
     if not length:
         raise EOFError
-    body = _received(asking, int.from_bytes(length, "big"))
-    return _Job(Program(**json.loads(body)), list(descriptors))
+    body = received(asking, int.from_bytes(length, "big"))
+    return Job(Program(**json.loads(body)), list(descriptors))
 
 
 def _tell_ends(running: dict[int, int]) -> None:
@@ -275,7 +281,7 @@ def _tell_ends(running: dict[int, int]) -> None:
             os.close(descriptor)
 
 
-def _become(job: _Job) -> None:
+def become(job: Job) -> None:
     """Be the process that the program was asked to run in."""
     program = job.program
     for number, descriptor in enumerate(job.descriptors):
@@ -306,16 +312,17 @@ def _main() -> None:
             importlib.import_module(name)
     gc.freeze()
     if job := _serve(socket.socket(fileno=int(sys.argv[1]))):
-        _become(job)
+        become(job)
         try:
-            _run(job.program.function)
+            call(job.program.function)
         except SystemExit as end:
             if end.code is None or isinstance(end.code, int):
                 _end(end.code or 0)
             raise
 
 
-def _run(function: str) -> None:
+def call(function: str) -> None:
+    """Call the function of a program and exit with what it returns."""
     module, _, name = function.partition(":")
     if name:
         sys.exit(getattr(importlib.import_module(module), name)(sys.argv[1:]))

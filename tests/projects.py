@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, create_engine, inspect
 
-from forked import Process, Program
+from forked import Program
+from worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from worker import Ended
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -73,15 +76,6 @@ def upgrade():
 def downgrade():
     {downgrade}
 """
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a script ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass
@@ -175,25 +169,23 @@ class Workspace:
         cwd: Path | None = None,
         ini: object = None,
         env: Mapping[str, str] | None = None,
-    ) -> Ran:
+    ) -> Ended:
         """Run ``script -c development.ini *argv``, by default in the folder of the application."""
         arguments = ["-c", str(ini or self.ini), *map(str, argv)]
         return self.call(script, arguments, cwd=cwd, env=env)
 
     def call(
         self, script: str, argv: Iterable[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> Ran:
+    ) -> Ended:
         """Run the function ``script``, ``module:name``, as the program of a process with ``argv``."""
         address = {"DATABASE_URL": self.url.render_as_string(hide_password=False)}
         variables = {**os.environ, **address, **self.environment, **(env or {})}
         path = [*map(str, self.path), str(TESTS)]
         program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
-        with Process(program, DEVNULL, PIPE, PIPE) as process:
-            try:
-                out, err = process.communicate(timeout=60)
-            finally:
-                process.kill()
-        return Ran(process.wait(), str(out), str(err))
+        if script in (WS_ALEMBIC, ALEMBIC):
+            return Worker.shared().run(program)
+        with closing(Worker()) as alone:
+            return alone.run(program)
 
     def ok(self, *argv: object, **how: object) -> str:
         """Run ``ws-alembic`` and return what it says on stdout; it has to succeed."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from scenarios import Revision, chain, run_killed_at, write_project
+from websauna_migrate.database.lock_file import LOCK_FILE_SUFFIX
 from websauna_migrate.scripts.signals import ENDING
 
 PACKAGES = ("red", "green", "blue")
@@ -201,7 +203,9 @@ def test_ctrl_c_ends_a_run_that_waits_for_a_writer_of_the_sqlite_file(sqlite, tm
         writer.exec_driver_sql("CREATE TABLE other (id INTEGER)")
         writer.exec_driver_sql("BEGIN IMMEDIATE")
         process = start(*project.argv("upgrade"), **project.options)
-        time.sleep(2)
+        while not Path(project.url.database + LOCK_FILE_SUFFIX).exists():
+            assert process.poll() is None
+            time.sleep(0.01)
 
         process.send_signal(signal.SIGINT)
 
