@@ -252,11 +252,16 @@ def _forget() -> None:
     """Let go what refers to the application: its models are configured again as long as they are there."""
     from pyramid.config import global_registries
     from pyramid.threadlocal import manager
+    from sqlalchemy.dialects.postgresql.base import PGDialect
     from transaction import abort
 
     abort()
     manager.clear()
     global_registries.empty()
+    # Queries of the catalog are cached by dialect, and a dialect refers to the types that it has seen, and so to tables.
+    for cached in vars(PGDialect).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
     linecache.clearcache()
     importlib.invalidate_caches()
     gc.enable()
