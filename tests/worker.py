@@ -258,7 +258,7 @@ def _forget() -> None:
     abort()
     manager.clear()
     global_registries.empty()
-    # Queries of the catalog are cached by dialect, and a dialect refers to the types that it has seen, and so to tables.
+    # Queries of the catalog are cached by dialect, and a dialect refers to the types that it has seen, so to tables.
     for cached in vars(PGDialect).values():
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()

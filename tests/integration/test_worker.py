@@ -1,0 +1,123 @@
+"""The process of the tests that runs one program after another."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+
+import pytest
+
+from forked import Program
+from projects import write
+from worker import Worker
+
+LEAVES_ALL = """
+import atexit, logging, os, signal, sys, warnings
+from sqlalchemy import Engine, create_engine, event, text
+
+import subject
+
+
+def main(argv):
+    found = {
+        "argv": argv,
+        "word": subject.WORD,
+        "environment": os.environ.get("LEFT"),
+        "here": os.getcwd(),
+        "filters": len(warnings.filters),
+        "handlers": len(logging.root.handlers),
+        "levels": (logging.root.level, logging.getLogger("left").level),
+        "signal": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+        "path": "/left" in sys.path,
+        "seen": getattr(subject, "SEEN", 0),
+    }
+    print(found)
+    os.environ["LEFT"] = "left"
+    os.chdir("/")
+    warnings.simplefilter("ignore")
+    logging.basicConfig(level=logging.DEBUG)
+    logging.getLogger("left").setLevel(logging.DEBUG)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.path.append("/left")
+    subject.SEEN = 1
+    event.listen(Engine, "connect", lambda *_: print("listened"))
+    create_engine("sqlite://").connect().close()
+    atexit.register(print, "at exit")
+    sys.stdout.flush()
+    return 3
+"""
+ENDS = """
+import os, signal, sys
+
+def killed(argv):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def left(argv):
+    os._exit(7)
+
+def raised(argv):
+    raise ValueError("no")
+
+def message(argv):
+    sys.exit("a message")
+
+def builtin(argv):
+    exit(5)
+
+def asleep(argv):
+    import time
+    time.sleep(60)
+
+def well(argv):
+    return 0
+"""
+
+
+@pytest.fixture
+def worker():
+    with closing(Worker()) as worker:
+        yield worker
+
+
+@pytest.fixture
+def program(tmp_path):
+    def program(function: str) -> Program:
+        return Program(function, ["program"], {}, str(tmp_path), [str(tmp_path)])
+
+    return program
+
+
+def test_a_program_finds_nothing_of_the_one_before(worker, program, tmp_path):
+    write(tmp_path / "subject.py", "WORD = 'first'\n")
+    write(tmp_path / "leaves.py", LEAVES_ALL)
+    first = worker.run(program("leaves:main"))
+    write(tmp_path / "subject.py", "WORD = 'second'\n")
+    second = worker.run(program("leaves:main"))
+    assert (first.code, first.err) == (3, "")
+    assert second.out == first.out.replace("first", "second")
+    assert first.out.splitlines()[1:] == ["listened", "at exit"]
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "said"),
+    [
+        ("killed", -signal.SIGKILL, ""),
+        ("left", 7, ""),
+        ("raised", 1, "ValueError: no\n"),
+        ("message", 1, "a message\n"),
+        ("builtin", 5, ""),
+    ],
+)
+def test_however_a_program_ends_the_next_one_runs(worker, program, tmp_path, function, code, said):
+    write(tmp_path / "ends.py", ENDS)
+    ended = worker.run(program(f"ends:{function}"))
+    assert ended.code == code
+    assert ended.err.endswith(said)
+    assert worker.run(program("ends:well")) == (0, "", "")
+
+
+def test_a_program_that_does_not_end_is_killed(worker, program, tmp_path):
+    write(tmp_path / "ends.py", ENDS)
+    with pytest.raises(TimeoutError):
+        worker.run(program("ends:asleep"), timeout=0.3)
+    assert worker.run(program("ends:well")).code == 0
