@@ -84,7 +84,8 @@ class Workspace:
 
     ``path`` are the folders that packages are imported from. ``app`` is the folder of the application. Scripts are
     tried on the server of the database, unless ``throw_away``: to start one for each command takes long.
-    ``environment`` is added to that of each command.
+    ``environment`` is added to that of each command. With ``alone`` each command runs in a process of its own, because
+    a package that is installed is changed by it, as one with models for all applications.
     """
 
     folder: Path
@@ -92,6 +93,7 @@ class Workspace:
     path: list[Path] = field(default_factory=list)
     app: Path = Path()
     throw_away: bool = False
+    alone: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     _start: str = ""
 
@@ -182,7 +184,7 @@ class Workspace:
         variables = {**os.environ, **address, **self.environment, **(env or {})}
         path = [*map(str, self.path), str(TESTS)]
         program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
-        if script in (WS_ALEMBIC, ALEMBIC):
+        if not self.alone and script in (WS_ALEMBIC, ALEMBIC):
             return Worker.shared().run(program)
         with closing(Worker()) as alone:
             return alone.run(program)

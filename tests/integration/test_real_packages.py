@@ -65,7 +65,7 @@ ALL = ("-x", "packages=all")
 @pytest.fixture
 def club(tmp_path, database_url):
     """An application whose tables refer to those of pyramid_fullauth."""
-    workspace = Workspace(tmp_path, database_url)
+    workspace = Workspace(tmp_path, database_url, alone=True)
     workspace.add_app("club", MODELS, init=INIT)
     (workspace.app / "alembic").mkdir()
     return workspace
@@ -100,7 +100,7 @@ def test_the_application_alone_has_its_own_tables_only(club):
 
 
 def test_a_published_package_that_was_forgotten_is_told_by_its_table(tmp_path, sqlite):
-    club = Workspace(tmp_path, sqlite.new_database())
+    club = Workspace(tmp_path, sqlite.new_database(), alone=True)
     club.add_app("club", MODELS, init=INIT.replace('"pyramid_localize", ', ""))
     assert club.fails("check").startswith("table 'languages' belongs to no registered migration package; ")
 

@@ -15,7 +15,7 @@ import math
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -350,9 +350,13 @@ def _template(migration: MigrationContext | None) -> Path | None:
     return Path(scripts.dir, "script.py.mako") if scripts is not None else None
 
 
-@cache
 def _lines(path: Path) -> frozenset[str]:
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else frozenset()
+    return _lines_since(path, path.stat().st_mtime_ns) if path.is_file() else frozenset()
+
+
+@lru_cache(maxsize=1)  # asked for each type that is rendered
+def _lines_since(path: Path, _changed: int) -> frozenset[str]:
+    return frozenset(path.read_text(encoding="utf-8").splitlines())
 
 
 def _default_text(default: object) -> str | bool:
