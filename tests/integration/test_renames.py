@@ -424,7 +424,7 @@ def test_where_nobody_is_asked_the_script_says_what_to_write(here, on_terminal, 
     before = here.scripts()
     if how == "--no-input":
         ran = on_terminal(here, *command, how)
-        assert (ran.code, ran.questions) == (0, [])
+        assert (ran.code, ran.questions) == (0, []), ran.seen
     else:
         assert here.run(*command).code == 0
     (script,) = here.scripts() - before
