@@ -38,6 +38,7 @@ _WINGS = (
     "scratch",
     "autogenerate",
     "run",
+    "web",
     "scripts",
 )
 

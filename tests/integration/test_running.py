@@ -6,8 +6,9 @@ import json
 from contextlib import closing
 
 import pytest
+from webtest import TestApp
 
-from projects import Workspace, revise
+from projects import ALEMBIC, Workspace, revise, write
 from running import configure, dispose, write_revisions
 from websauna_migrate import get_engine, pending
 from websauna_migrate.web.health import answer
@@ -71,6 +72,19 @@ def test_heads_are_read_while_a_run_holds_the_lock_and_nothing_is_created(backen
         dispose(config)
 
 
+def test_the_button_upgrades_on_each_database(backend, tmp_path):
+    write_revisions(tmp_path)
+    config = configure(tmp_path, backend.new_database(), websauna_migrate__guard="page")
+    config.include("websauna_migrate.guard")
+    try:
+        app = TestApp(config.make_wsgi_app(), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+        page = app.get("/orders", headers={"Accept": "text/html"}, status=503)
+        assert "Done." in page.form.submit().text
+        assert app.get("/orders").text == "the application"
+    finally:
+        dispose(config)
+
+
 @pytest.fixture
 def here(tmp_path, sqlite):
     return Workspace(tmp_path, sqlite.new_database())
@@ -109,3 +123,24 @@ def test_health_is_what_status_prints(here):
         rows = json.loads(here.ok("-x", "packages=all", "status", "--format", "json"))
         assert json.loads(ran.out) == [code, rows]
         here.ok("upgrade")
+
+
+def test_a_guard_that_refuses_the_start_does_not_stop_the_commands_that_end_it(here):
+    """Without ``websauna.init`` they load the whole application."""
+    here.add_app("shop", THING, init=PLAIN.replace("return", 'config.include("websauna_migrate.guard")\n    return'))
+    here.write_ini(
+        "websauna_migrate.guard = refuse\n[alembic]\nscript_location = %(here)s/alembic\n",
+        start="use = call:shop:main\n",
+    )
+    revise(here.app / "alembic", "a1", None, CREATE)
+    write(here.app / "alembic/env.py", "from websauna_migrate.env import run_alembic\n\nrun_alembic(package='shop')\n")
+    (here.app / "ask.py").write_text(ASK_HEALTH)
+    refused = here.call("ask:main", [f"ws://{here.ini}"])
+    assert refused.code == 1
+    assert refused.err.splitlines()[-1].endswith(
+        "the application is not started, as websauna_migrate.guard = refuse says: shop: 1 revision is pending; "
+        "run: ws-alembic -x packages=shop upgrade"
+    )
+    here.ok("status")
+    assert here.run("upgrade", "head", script=ALEMBIC).code == 0
+    assert here.call("ask:main", [f"ws://{here.ini}"]).code == 0

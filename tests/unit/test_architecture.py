@@ -46,6 +46,7 @@ TESTED_AS_A_WHOLE = {
     "dialects/checks": "integration/test_constraints",
     "dialects/domains": "integration/test_postgresql_models",
     "env": "integration/test_env",
+    "guard": "unit/web/test_guard",
     "repair/ahead": "integration/test_doctor_misrecorded",
     "repair/case": "integration/test_doctor",
     "repair/doctor": "integration/test_doctor",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -16,7 +17,7 @@ from websauna_migrate.database.connection import is_missing_file, unreachable
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.sqlite import sqlite_path
 from websauna_migrate.dbsession import get_engine
-from websauna_migrate.exceptions import RunError, reason_of
+from websauna_migrate.exceptions import PROGRAM, MigrateError, RunError, reason_of
 from websauna_migrate.revisions.graph import Scripts
 from websauna_migrate.revisions.states import are_fine, history_states, problems_of, without_revisions
 
@@ -95,6 +96,18 @@ def application_of(registry: Registry) -> Application:
             registry[REGISTRY_KEY] = running_application(registry)
         app: Application = registry[REGISTRY_KEY]
     return replace(app, scripts=Scripts(app.histories))
+
+
+def program_of(registry: Registry) -> tuple[str, ...]:
+    """Return how commands begin that are shown for the application: with its settings file, where that is known."""
+    try:
+        ini = application_of(registry).ini
+    except MigrateError:
+        return PROGRAM
+    if not ini.config_uri:
+        return PROGRAM
+    is_here = ini.path.parent == Path.cwd()
+    return (*PROGRAM, "-c", ini.path.name if is_here else str(ini.path))
 
 
 def _read_rows(app: Application, *, pooled: bool) -> Mapping[str, tuple[str, ...]]:
