@@ -132,5 +132,7 @@ def command_of(argv: Sequence[str]) -> str | None:
 
 
 def _suggestion(name: str, names: Iterable[str]) -> str:
+    if name.endswith(".ini"):  # as of the other scripts, or after a -c that means --check-heads
+        return f" (pass --config {name})"
     similar = closest(name, names)
     return f" (did you mean {similar}?)" if similar else ""

@@ -75,6 +75,11 @@ def test_a_mistyped_subcommand_is_refused_with_the_closest_one(capsys):
     assert refused(capsys, "frobnicate").endswith("there is no command 'frobnicate'")
 
 
+def test_a_settings_file_without_its_option_is_refused_with_the_option(capsys):
+    assert refused(capsys, "a.ini", "upgrade").endswith("there is no command 'a.ini' (pass --config a.ini)")
+    assert refused(capsys, "current", "-c", "a.ini").endswith("unrecognized arguments: a.ini (pass --config a.ini)")
+
+
 def test_a_mistyped_option_is_refused_with_the_closest_one(capsys):
     assert refused(capsys, "revision", "--autogenrate", "zzz") == (
         "ws-alembic revision: error: unrecognized arguments: --autogenrate (did you mean --autogenerate?), zzz"
