@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from websauna_migrate.autogenerate.enum_dependents import Dependent, read_dependents
+from websauna_migrate.autogenerate.enum_dependents import Dependent, dependents_of_types
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.database.sql import adapted, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
@@ -102,7 +102,8 @@ def read_enums(
         TypeName(schema, name).shown(dialect.default_schema_name): StoredEnum(tuple(values))
         for schema, name, values in connection.execute(sa.text(labels))
     }
-    for name, dependents in read_dependents(connection).items() if found else ():
+    of_types = dependents_of_types(connection, renames or Renames()) if found else {}
+    for name, dependents in of_types.items():
         found[name] = replace(found[name], dependents=dependents)
     compared = {table.shown(dialect.default_schema_name) for table in tables}
     for name, user, other in _users(connection) if found else ():

@@ -40,8 +40,7 @@ def stored_after(enum: StoredEnum, renamed: Renamed, dialect: Dialect) -> Stored
     users = (
         replace(user, default=user.default and with_new_names(user.default, renamed, dialect)) for user in enum.users
     )
-    dependents = (replace(one, definition=with_new_names(one.definition, renamed, dialect)) for one in enum.dependents)
-    return replace(enum, users=tuple(users), dependents=tuple(dependents))
+    return replace(enum, users=tuple(users))
 
 
 def say_new_names(downgrade: ops.OpContainer, renamed: Renamed, dialect: Dialect) -> None:

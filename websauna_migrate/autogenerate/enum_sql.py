@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.autogenerate.enum_changes import Add, Convert, Create, Drop, Remake, Rename, shown
 from websauna_migrate.autogenerate.enum_columns import refuse_rows
-from websauna_migrate.autogenerate.enum_dependents import around
 from websauna_migrate.autogenerate.enum_facts import User
 from websauna_migrate.autogenerate.script_ops import Do, DoAlone, Note, StatementsOp
 from websauna_migrate.database.sql import quoted_table, quoted_text
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
     from websauna_migrate.autogenerate.enum_changes import TypeChange
-    from websauna_migrate.autogenerate.enum_dependents import Dependent
     from websauna_migrate.autogenerate.script_ops import Statement
 
 
@@ -66,7 +64,7 @@ def _written_add(change: Add, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
     undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: tables of other packages use it.")]
     if not change.shared:
-        undo = remade(name, after, before, change.users, (), change.dependents, dialect)
+        undo = remade(name, after, before, change.users, (), dialect)
     return StatementsOp(("modify_enum", str(name), before, after), added(change, dialect), undo)
 
 
@@ -94,8 +92,8 @@ def _add_values(change: Add, dialect: Dialect) -> Iterator[str]:
 
 def _written_remake(change: Remake, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
-    there = remade(name, before, after, change.staying, change.leaving, change.dependents, dialect)
-    back = remade(name, after, before, change.users, (), change.dependents, dialect)
+    there = remade(name, before, after, change.staying, change.leaving, dialect)
+    back = remade(name, after, before, change.users, (), dialect)
     return StatementsOp(("modify_enum", str(name), before, after), there, back)
 
 
@@ -105,13 +103,9 @@ def remade(
     new: tuple[str, ...],
     users: Sequence[User],
     going: Sequence[User],
-    dependents: tuple[Dependent, ...],
     dialect: Dialect,
 ) -> list[Statement]:
-    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text.
-
-    The ``dependents`` are dropped before and made again.
-    """
+    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text."""
     lost = tuple(value for value in old if value not in new)
     refusals: list[Statement] = [refuse_rows(user, lost, new, dialect) for user in users if lost]
     # The old type keeps another name until no column is left in it.
@@ -122,7 +116,7 @@ def remade(
         *_converted(name, users, going, dialect),
         f"DROP TYPE {quoted_table(aside, dialect)}",
     ]
-    return [*refusals, *map(Do, around(statements, dependents, dialect))]
+    return [*refusals, *map(Do, statements)]
 
 
 def _converted(name: TypeName, users: Sequence[User], going: Sequence[User], dialect: Dialect) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from websauna_migrate.autogenerate.enum_apart import Around, find_apart, operations_apart
 from websauna_migrate.autogenerate.enum_changes import Add, Convert, Remake, Rename, drops, matched, value_changes
 from websauna_migrate.autogenerate.enum_columns import change_checks, refuse_lost_values
 from websauna_migrate.autogenerate.enum_facts import User, is_array, read_enums, stored_as_type, stored_type_name
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from websauna_migrate.autogenerate.enum_facts import ModelEnum, Models
 
 
-def change_enums(script: ops.MigrationScript, migration: MigrationContext, models: Models) -> None:
-    """Add to ``script`` what the enums of its tables need, both ways.
+def change_enums(script: ops.MigrationScript, migration: MigrationContext, models: Models, *, is_written: bool) -> None:
+    """Add to ``script`` what the enums of its tables need, both ways; what stands in their way if it ``is_written``.
 
     :raises OwnershipError: others use a type that would lose a value, or have a type of this name with other values
     """
@@ -54,7 +55,7 @@ def change_enums(script: ops.MigrationScript, migration: MigrationContext, model
         return
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         if connection.dialect.name == "postgresql":
-            _change_types(upgrade, downgrade, connection, models)
+            _change_types(upgrade, downgrade, connection, models, is_written=is_written)
         change_checks(upgrade, downgrade, connection, models)
         refuse_lost_values(upgrade, downgrade, connection.dialect)
 
@@ -75,7 +76,9 @@ def types_of_others(script: ops.MigrationScript, dialect: Dialect, models: Model
 # --- PostgreSQL: types -----------------------------------------------------------------------------------------
 
 
-def _change_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models) -> None:
+def _change_types(
+    upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models, *, is_written: bool
+) -> None:
     """Put the changes of types around what Alembic found; on the way back the last one is undone first."""
     dialect = connection.dialect
     stored = read_enums(connection, _compared(upgrade, models), models.renames)
@@ -90,34 +93,38 @@ def _change_types(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connecti
     for user in chain.from_iterable(change.staying for change in values if isinstance(change, Remake)):
         _leave_out(user.column, upgrade, downgrade, dialect, default=True)
     last: list[TypeChange] = [*(change for change in conversions if change.to_enum), *drops(types, going)]
-    _put_around(upgrade, downgrade, _in_order(types, values, conversions), last, dialect)
+    alone, first = _in_order(types, values, conversions)
+    around = Around()
+    if is_written and (values or conversions):
+        apart = find_apart(values, conversions, types.renamed, connection, models)
+        around = operations_apart(upgrade, downgrade, apart, dialect)
+    alone_ops, first_ops = _written(alone, dialect), _written(first, dialect)
+    start = [*around.outermost, *alone_ops, *around.first, *first_ops, *around.between]
+    end = [*_written(last, dialect), *around.last]
+    upgrade.ops[:] = [*start, *upgrade.ops, *end, *around.made]
+    downgrade.ops[:] = [*around.back, *_undone(end), *downgrade.ops, *_undone(start)]
 
 
-def _in_order(types: Types, values: Sequence[TypeChange], conversions: Sequence[Convert]) -> list[TypeChange]:
-    """Return the changes that come first.
+def _written(changes: Iterable[TypeChange], dialect: Dialect) -> list[StatementsOp]:
+    return [written(change, dialect) for change in changes]
 
-    What is committed alone starts: nothing is left to roll back when it fails. A column leaves an enum here, and one
-    becomes an enum at the end, so that the way back, which is the mirror image, does so too.
+
+def _in_order(
+    types: Types, values: Sequence[TypeChange], conversions: Sequence[Convert]
+) -> tuple[list[TypeChange], list[TypeChange]]:
+    """Return the changes that come first of all, and those after them.
+
+    What is committed alone starts: nothing is left to roll back when it fails. Types have their new names for all that
+    follows. A column leaves an enum here, and one becomes an enum at the end, so that the way back, which is the mirror
+    image, does so too.
     """
     alone = [change for change in values if isinstance(change, Add) and change.needed]
     renames = [Rename(old, new) for old, new in types.renamed.items()]
     others = [change for change in values if change not in alone]
-    return [*alone, *renames, *others, *(change for change in conversions if not change.to_enum)]
+    return [*alone, *renames], [*others, *(change for change in conversions if not change.to_enum)]
 
 
-def _put_around(
-    upgrade: ops.OpContainer,
-    downgrade: ops.OpContainer,
-    first: Iterable[TypeChange],
-    last: Iterable[TypeChange],
-    dialect: Dialect,
-) -> None:
-    before, after = ([written(change, dialect) for change in changes] for changes in (first, last))
-    upgrade.ops[:] = [*before, *upgrade.ops, *after]
-    downgrade.ops[:] = [*_undone(after), *downgrade.ops, *_undone(before)]
-
-
-def _undone(operations: list[StatementsOp]) -> list[StatementsOp]:
+def _undone(operations: Sequence[StatementsOp]) -> list[StatementsOp]:
     return [op.reverse() for op in reversed(operations)]
 
 

@@ -119,7 +119,7 @@ def _change_enums(draft: Draft) -> None:
     if draft.comparison.ownership is not None and draft.given is None:
         models = draft.models(_visible(draft.comparison.ownership, draft))
         for script in draft.scripts:
-            change_enums(script, draft.migration, models)
+            change_enums(script, draft.migration, models, is_written=draft.writing is not None)
 
 
 def _change_sequences_and_domains(draft: Draft) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import sqlalchemy as sa
 
 from websauna_migrate.database.sql import plain_dialect, tokens, unquoted
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect
@@ -75,6 +75,12 @@ class Renames:
     def column(self, stored: TableName, name: str) -> str:
         """Return the name that a column of the table ``stored`` has in the end."""
         return self.columns.get(self.table(stored), {}).get(name, name)
+
+    def stored_column(self, column: ColumnName) -> ColumnName:
+        """Return the name that ``column`` has in the database."""
+        names = self.columns.get(column.table, {})
+        old = next((old for old, new in names.items() if new == column.name), column.name)
+        return ColumnName(self.stored(column.table), old)
 
     def sql(self, stored: TableName, sql: str, dialect: Dialect) -> str:
         """Return ``sql`` about the table ``stored`` with the new names; text literals stay as they are."""
@@ -193,13 +199,17 @@ class _RenamedInspector:
 
 
 def renamed_sql(sql: str, names: Mapping[str, str], dialect: Dialect) -> str:
-    """Return ``sql`` with other identifiers, as in ``names``; text literals stay as they are."""
-
-    def renamed(token: str) -> str:
+    """Return ``sql`` with other identifiers, as in ``names``; text literals and types in casts stay as they are."""
+    before = ["", ""]  # the last two tokens; those of the name of a type count as part of the cast
+    renamed = []
+    for token in tokens(sql, dialect.name):
         name = unquoted(token)
-        return quoted_name(names[name], dialect) if token[0] != "'" and name in names else token
-
-    return "".join(map(renamed, tokens(sql, dialect.name)))
+        is_type = before == [":", ":"]
+        is_name = token[0] != "'" and name in names and not is_type
+        renamed.append(quoted_name(names[name], dialect) if is_name else token)
+        if not is_type or not (token == "." or name.isidentifier()):
+            before = [before[1], token]
+    return "".join(renamed)
 
 
 def quoted_name(name: str, dialect: Dialect) -> str:

@@ -186,7 +186,12 @@ class StatementsOp(ops.MigrateOperation):
 
 def by_hand(diff: tuple[Any, ...], text: str) -> StatementsOp:
     """Return what stands for a change that cannot be written safely: ``text`` as a comment, which is warned of too."""
-    return StatementsOp(diff, [Note(_BY_HAND + text)], [Note(f"Write the way back by hand: {text}")])
+    return StatementsOp(diff, [note_by_hand(text)], [Note(f"Write the way back by hand: {text}")])
+
+
+def note_by_hand(text: str) -> Note:
+    """Return the comment that the user has to do what ``text`` says, which is warned of too."""
+    return Note(_BY_HAND + text)
 
 
 def warnings_of(operations: Iterable[MigrateOperation]) -> Iterator[str]:

@@ -69,3 +69,5 @@ def test_without_renames_the_database_is_seen_as_it_is(connection):
 
 def test_identifiers_are_renamed_and_texts_are_not():
     assert renamed_sql("a > 'a' AND \"a\" < b", {"a": "order"}, sqlite.dialect()) == '"order" > \'a\' AND "order" < b'
+    cast = "hue = 'a'::art.hue AND hue <> 'b'::hue[]"
+    assert renamed_sql(cast, {"hue": "b"}, sqlite.dialect()) == "b = 'a'::art.hue AND b <> 'b'::hue[]"
