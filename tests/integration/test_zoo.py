@@ -345,10 +345,7 @@ START = "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n"
 
 def zoo(folder, backend, models=None) -> Workspace:
     """Write the application of the zoo into ``folder``, for a fresh database of ``backend``."""
-    url = backend.new_database()
-    if backend.name == "mariadb":
-        url = url.set(drivername="mariadb+pymysql")
-    work = Workspace(folder, url)
+    work = Workspace(folder, backend.new_database())
     name = "zoo"
     common = COMMON.replace("{name}", name).replace("{dialect}", backend.name)
     if backend.name == "mariadb":  # no indexes over expressions

@@ -254,7 +254,7 @@ def _primary_key_last(_modify: ops.ModifyTableOps, inner: Operations, direction:
 
 
 def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
-    """Drop foreign keys before the indexes that they need, and the indexes that MariaDB made for them after them."""
+    """Drop foreign keys before the indexes that they need, and the indexes that the server made for them after them."""
     keys = [op for op in inner if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"]
     rest = [op for op in inner if op not in keys]
     return [*keys, *_indexes_of_keys(modify, keys, direction.migration), *rest]
@@ -263,8 +263,8 @@ def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direc
 def _indexes_of_keys(
     modify: ops.ModifyTableOps, keys: Sequence[ops.DropConstraintOp], migration: MigrationContext
 ) -> Iterable[ops.DropIndexOp]:
-    """Return what drops the indexes that MariaDB made for the foreign ``keys``, and keeps when they are dropped."""
-    if not keys or migration.bind is None or not getattr(migration.dialect, "is_mariadb", False):
+    """Return what drops the indexes that the server made for the foreign ``keys``, and keeps when they are dropped."""
+    if not keys or migration.bind is None or migration.dialect.name not in ("mysql", "mariadb"):
         return []
     inspector = inspect_renamed(migration.bind, migration.opts.get(RENAMES))
     if not inspector.has_table(modify.table_name, modify.schema):
