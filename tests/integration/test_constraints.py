@@ -248,3 +248,34 @@ def test_a_foreign_key_that_stays_is_made_again_around_a_primary_key_that_change
     pg.models(package, before.replace("    b = Column(Integer, primary_key=True)", "    b = Column(Integer)"))
     left = "Write by hand: primary key of place from (b, a) to (a), to which foreign keys refer: fk_note of note"
     assert left in pg.run("revision", "--autogenerate", "-m", "x").err
+
+
+SIGNED = """
+class Word(Base):
+    __tablename__ = "Word"
+    id = Column(Integer, primary_key=True)
+    text = Column(Text)
+    other = Column(Text)
+    __table_args__ = (
+        Index("ix_changed", "text", postgresql_using="gist", postgresql_ops={{"text": "gist_trgm_ops{0}"}}),
+        Index("ix_same", "text", postgresql_using="gist", postgresql_ops={{"text": "gist_trgm_ops (siglen=32)"}}),
+        {1}
+    )
+"""
+
+
+def test_options_of_an_operator_class_of_an_index_count_and_come_back(pg):
+    pg.execute("CREATE EXTENSION pg_trgm")
+    collated = 'Index("ix_collated", other.collate("C")),'
+    before = SIGNED.format("(siglen=64)", collated)
+    package = pg.add_app("shop", before, history=True)
+    pg.autogenerate()
+    assert pg.run("check").out == "No new upgrade operations detected.\n"
+    stored = pg.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'Word' ORDER BY 1")
+    for options, index in (("(siglen=16)", collated), ("", 'Index("ix_collated", "other"),'), ("", "")):
+        pg.models(package, SIGNED.format(options, index))
+        (script,) = pg.autogenerate()
+        pg.ok("check")
+        pg.ok("downgrade", "-1")
+        script.unlink()
+        assert pg.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'Word' ORDER BY 1") == stored

@@ -42,6 +42,7 @@ def models(schema: str | None) -> sa.MetaData:
         sa.CheckConstraint("before_id != id"),
         postgresql.ExcludeConstraint(("code", "="), name="ex_sale", where=sa.text("paid"), using="btree"),
         sa.Index("many", "made", "paid", unique=True),
+        sa.Index("coded", "code"),
         comment="what was sold",
     )
     return metadata
@@ -103,6 +104,7 @@ CHANGES = [
     "ALTER TABLE sale DROP CONSTRAINT ck_sale_price;"
     "ALTER TABLE sale ADD CONSTRAINT ck_sale_price CHECK (price >= 0.00) NOT VALID",
     "ALTER TABLE sale DROP CONSTRAINT sale_check; ALTER TABLE sale ADD CHECK (before_id <> place_id)",
+    'DROP INDEX {prefix}coded; CREATE INDEX coded ON sale (code COLLATE "C")',
     "ALTER TABLE sale ADD EXCLUDE (price WITH =)",
     "ALTER TABLE sale DROP CONSTRAINT sale_pkey CASCADE; ALTER TABLE sale ADD PRIMARY KEY (id, price)",
     "ALTER TABLE sale DROP CONSTRAINT one_name; ALTER TABLE sale ADD CONSTRAINT one_name UNIQUE (place_id, name)",

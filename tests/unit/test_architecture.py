@@ -42,6 +42,7 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/serials": "integration/test_postgresql_models",
     "autogenerate/table_options": "integration/test_column_changes",
     "autogenerate/enums": "integration/test_enums",
+    "autogenerate/stored_indexes": "integration/test_constraints",
     "bootstrap": "integration/test_boot",
     "database/lock_server": "integration/test_lock",
     "dialects/checks": "integration/test_constraints",

@@ -28,6 +28,7 @@ from websauna_migrate.autogenerate.keys import (
 )
 from websauna_migrate.autogenerate.partitions import keep_partitions
 from websauna_migrate.autogenerate.script_ops import Sql
+from websauna_migrate.autogenerate.stored_indexes import compare_special_indexes
 from websauna_migrate.autogenerate.table_options import compare_table_options
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
@@ -249,4 +250,5 @@ def setup(plugin: Plugin) -> None:
     exclusions = ("table", "exclude_constraints")
     plugin.add_autogenerate_comparator(compare_exclude_constraints, *exclusions, qualifier="postgresql")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
+    plugin.add_autogenerate_comparator(compare_special_indexes, "table", "special_indexes")
     plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")

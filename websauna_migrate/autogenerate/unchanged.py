@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from websauna_migrate.autogenerate.constraint_facts import constraint_changes, stored_constraints
 from websauna_migrate.autogenerate.invalid_indexes import tables_with_invalid_indexes
 from websauna_migrate.autogenerate.keys import Rules, rules_of
+from websauna_migrate.autogenerate.stored_indexes import special_indexes
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.spelling import default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name
@@ -86,7 +87,7 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
             shown = read_tables(context.inspector, schema, tables)
             same = (TableName(schema, name) for name in shown if is_same(tables[name], shown[name], dialect))
             found = {name for name in same if has_same_constraints(context, name, tables[name.name])}
-            unchanged.update(found - tables_with_invalid_indexes(context).keys())
+            unchanged.update(found - tables_with_invalid_indexes(context).keys() - special_indexes(context).keys())
             there = context.inspector.get_table_names(schema)
             if not any(context.run_name_filters(name, "table", {"schema_name": schema}) for name in there):
                 schemas.discard(schema)

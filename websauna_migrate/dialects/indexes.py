@@ -49,7 +49,7 @@ class ComparingIndexes:
     def compare_indexes(self, metadata_index: Index, reflected_index: Index) -> ComparisonResult:
         """Compare an index of the models with that of the same name. Alembic does it where the server does not."""
         same = None
-        if not (_is_plain(metadata_index) and _is_plain(reflected_index)):
+        if not (is_plain_index(metadata_index) and is_plain_index(reflected_index)):
             same = self._is_same(metadata_index, reflected_index)
         if same is None:
             return super().compare_indexes(metadata_index, reflected_index)  # type: ignore[misc,no-any-return]
@@ -85,7 +85,8 @@ def spelled(sql: str) -> str:
     return " ".join(token if token[0] == "'" else unquoted(token).lower() for token in words)
 
 
-def _is_plain(index: Index) -> bool:
+def is_plain_index(index: Index) -> bool:
+    """Tell whether ``index`` is over columns and says nothing more."""
     options = (value for name, value in index.dialect_kwargs.items() if not name.endswith("_concurrently"))
     has_options = any(isinstance(value, ClauseElement) or value for value in options)
     return not has_options and all(isinstance(part, sa.Column) for part in index.expressions)
