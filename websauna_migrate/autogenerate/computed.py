@@ -128,7 +128,7 @@ def _can_set_expression(found: Column[Any], wanted: Column[Any], migration: Migr
     version: tuple[int, ...] = getattr(migration.dialect, "server_version_info", None) or (0,)
     is_stored = wanted.computed.persisted
     if is_stored is None:
-        is_stored = version < (18,)
+        is_stored = not getattr(migration.dialect, "supports_virtual_generated_columns", False)
     return version >= (17,) and bool(found.computed.persisted) is is_stored
 
 

@@ -23,7 +23,7 @@ def recreated(found, wanted, dialect, version=(18, 0), more=(), is_written=True)
     alter = ops.AlterColumnOp("t", "b", modify_computed=wanted.c.b, existing_computed=found.c.b)
     upgrade = ops.UpgradeOps([ops.ModifyTableOps("t", [alter, *more])])
     script = ops.MigrationScript(None, upgrade, ops.DowngradeOps([]))
-    dialect.server_version_info = version
+    dialect.server_version_info, dialect.supports_virtual_generated_columns = version, version >= (18,)
     recreate_columns(script, SimpleNamespace(dialect=dialect), is_written=is_written)
     return upgrade.ops[0].ops, script.downgrade_ops.ops[0].ops
 
