@@ -63,18 +63,21 @@ class Thing(Base):
     number = Column(Integer, Identity({identity}))
     own = Column(BigInteger, Sequence("Own"{sequence}))
     added = Column(Integer{added})
+    becomes = Column(Integer{becomes})
 """
 COUNTED_BEFORE = {
     "id": "Integer",
     "identity": "start=5, cycle=True, maxvalue=9000",
     "sequence": ", cache=3",
     "added": "",
+    "becomes": ", nullable=False, server_default='7'",
 }
 COUNTED_AFTER = {
     "id": "BigInteger, Identity(always=True, increment=2)",
     "identity": "minvalue=100, increment=10",
     "sequence": ", start=7, increment=-1, minvalue=-9, maxvalue=99, cycle=True",
     "added": ", Sequence('Added', increment=3)",
+    "becomes": ", Identity(start=2)",
 }
 INSERT = 'INSERT INTO "Thing" (own) VALUES (nextval(\'"Own"\'))'
 
@@ -90,12 +93,13 @@ def test_identities_and_sequences_change_and_go_on_where_they_are(work):
         "modify sequence: Own",
         "modify type Thing: Id",
         "modify identity Thing: number",
+        *["modify default Thing: becomes"] * 2,  # a default goes before an identity comes
         "modify identity Thing: Id",
     ]
     (script,) = work.autogenerate()
     work.goes_both_ways(script, before)
     work.execute(INSERT)
-    assert work.execute('SELECT "Id", number FROM "Thing" ORDER BY 1')[3:] == [(4, 8), (6, 100)]
+    assert work.execute('SELECT "Id", number, becomes FROM "Thing" ORDER BY 1')[3:] == [(4, 8, 7), (6, 100, 8)]
     assert work.execute("SELECT pg_get_serial_sequence('\"Thing\"', 'Id')") == [('public."By:hand"',)]
     work.ok("downgrade", "-1")
     work.execute(INSERT)

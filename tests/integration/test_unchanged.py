@@ -56,6 +56,7 @@ CHANGES = [
     "ALTER TABLE sale ALTER COLUMN code SET NOT NULL",
     "ALTER TABLE sale ALTER COLUMN name TYPE varchar(51)",
     "ALTER TABLE sale ALTER COLUMN name TYPE text",
+    'ALTER TABLE sale ALTER COLUMN name TYPE varchar(50) COLLATE "C"',
     "ALTER TABLE sale ALTER COLUMN made TYPE timestamp",
     "ALTER TABLE sale ALTER COLUMN tags TYPE varchar[]",
     "ALTER TABLE sale ALTER COLUMN price SET DEFAULT 1",

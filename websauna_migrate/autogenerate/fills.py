@@ -15,6 +15,7 @@ from alembic.operations import ops
 from alembic.util import warn
 from sqlalchemy.exc import SQLAlchemyError
 
+from websauna_migrate.autogenerate.identities import go_on
 from websauna_migrate.autogenerate.script_ops import Comment, RecreateColumn, column_of, table_of, walk_ops
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons, literal_sql, quoted_table
@@ -45,6 +46,7 @@ def fill_columns(
             known = dict(_known(container, dialect))
             fills = known if container is downgrade else {**known, **answers}
             container.ops[:] = filled(container.ops, fills, dialect)
+            container.ops[:] = [part for op in container.ops for part in (op, *_counted_on(op, dialect))]
         upgrade.ops[:] = [part for op in upgrade.ops for part in (*_comments(op, open_, migration), op)]
 
 
@@ -115,6 +117,15 @@ def _known(container: ops.OpContainer, dialect: Dialect) -> Iterator[tuple[Colum
     for op in walk_ops(container.ops):
         if isinstance(op, RecreateColumn) and op.old.computed is not None and op.column.computed is None:
             yield column_of_op(op, dialect), literal_sql(op.old.computed.sqltext, dialect)
+
+
+def _counted_on(op: MigrateOperation, dialect: Dialect) -> Iterator[ops.ExecuteSQLOp]:
+    """Yield what lets each column that becomes an identity in ``op`` go on behind the numbers that it has."""
+    inner = op.ops if isinstance(op, ops.ModifyTableOps) else ()
+    for alter in (one for one in inner if isinstance(one, ops.AlterColumnOp)):
+        identity = alter.modify_server_default
+        if isinstance(identity, sa.Identity) and not isinstance(alter.existing_server_default, sa.Identity):
+            yield ops.ExecuteSQLOp(escape_colons(go_on(alter, identity, dialect)))
 
 
 # --- what is asked about ---------------------------------------------------------------------------------------

@@ -54,6 +54,21 @@ def _options(identity: sa.Identity, type_: Any, dialect: Dialect) -> tuple[bool,
     return bool(identity.always), numbering(identity, width, dialect.name)
 
 
+def go_on(op: AlterColumnOp, identity: sa.Identity, dialect: Dialect) -> str:
+    """Return the statement after which the identity that the column of ``op`` got makes no number that is there."""
+    _, counted = _options(identity, op.modify_type or op.existing_type, dialect)
+    column = quoted_table(TableName(None, op.column_name), dialect)
+    last, ahead = (f"max({column})", ">=") if counted.increment > 0 else (f"min({column})", "<=")
+    table = quoted_table(table_of(op), dialect)
+    return f"SELECT setval({_sequence(op, dialect)}, {last}) FROM {table} HAVING {last} {ahead} {counted.start}"
+
+
+def _sequence(op: AlterColumnOp, dialect: Dialect) -> str:
+    """Return the expression for the sequence of an identity."""
+    table, column = quoted_table(table_of(op), dialect), quoted_text(op.column_name, dialect)
+    return f"pg_get_serial_sequence({quoted_text(table, dialect)}, {column})"
+
+
 def change_identity(op: AlterColumnOp, before: sa.Identity, after: sa.Identity, dialect: Dialect) -> StatementsOp:
     """Return what gives the column of ``op`` the options of ``after``."""
     old, new = (_options(one, op.existing_type, dialect) for one in (before, after))
@@ -61,9 +76,8 @@ def change_identity(op: AlterColumnOp, before: sa.Identity, after: sa.Identity, 
     texts = (" ".join(back), " ".join(there))
     diff: tuple[object, ...] = ("modify_identity", op.schema, op.table_name, op.column_name, {}, *texts)
     table, column = quoted_table(table_of(op), dialect), quoted_table(TableName(None, op.column_name), dialect)
-    sequence = f"pg_get_serial_sequence({quoted_text(table, dialect)}, {quoted_text(op.column_name, dialect)})"
     alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-    done = statements(alter, [f"SET {clause}" for clause in there], sequence, old[1], new[1])
+    done = statements(alter, [f"SET {clause}" for clause in there], _sequence(op, dialect), old[1], new[1])
     return StatementsOp(diff, [Do(sql) for sql in done])
 
 
