@@ -70,7 +70,7 @@ _HOMES = {
 }
 
 #: Directives that few applications use, and the modules that have them.
-_DIRECTIVES = {"add_migration_health": "web.health"}
+_DIRECTIVES = {"add_migration_health": "web.health", "add_migration_subscriber": "events"}
 
 
 def includeme(config: Configurator) -> None:

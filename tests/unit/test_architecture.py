@@ -61,6 +61,7 @@ TESTED_AS_A_WHOLE = {
     "run/plain_alembic": "integration/test_env",
     "run/stamp": "integration/test_histories",
     "run/steps": "integration/test_execute",
+    "run/telling": "integration/test_events",
     "run/unadopted": "integration/test_adopt",
     "scratch/mysql": "integration/test_scratch",
     "scratch/postgresql": "integration/test_scratch",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CATEGORY = "migration packages"
 DISCRIMINATOR = "migration package"
+SUBSCRIBER = "migration subscriber"
 REGISTRY_KEY = "websauna_migrate.packages"
 DIRECTIVE = "add_migration_package"
 

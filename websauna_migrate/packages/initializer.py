@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from websauna_migrate.packages.directives import DISCRIMINATOR
+from websauna_migrate.packages.directives import DISCRIMINATOR, SUBSCRIBER
 from websauna_migrate.settings.started import keep_global_config
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class Initializer:
         """Include the add-ons; each registers its own models in its ``includeme``."""
 
     def configure_models(self) -> None:
-        """Register the models of the application with ``self.config.add_migration_package``."""
+        """Register the models of the application with ``self.config.add_migration_package``.
+
+        Subscribers of the events of migrations are added here too, with ``self.config.add_migration_subscriber``.
+        """
 
     def configure_views(self) -> None:
         """Set up routes, views, sessions, and everything else that only a running application needs."""
@@ -74,7 +77,7 @@ class Initializer:
         self.include_addons()
         self.configure_models()
         state = self.config.action_state
-        state.actions = [action for action in state.actions if _registers_a_package(action)]
+        state.actions = [action for action in state.actions if _is_of_migrations(action)]
         self.config.commit()
         return self.config.registry
 
@@ -86,6 +89,6 @@ class Initializer:
         return self.config.make_wsgi_app()
 
 
-def _registers_a_package(action: Mapping[str, object]) -> bool:
+def _is_of_migrations(action: Mapping[str, object]) -> bool:
     discriminator = action["discriminator"]
-    return isinstance(discriminator, tuple) and discriminator[:1] == (DISCRIMINATOR,)
+    return isinstance(discriminator, tuple) and discriminator[:1] in ((DISCRIMINATOR,), (SUBSCRIBER,))

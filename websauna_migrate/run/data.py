@@ -183,7 +183,7 @@ def _connection_of_revision() -> Connection:
 
     try:
         migration = op.get_context()
-    except NameError as error:  # Alembic's proxy stands for nothing
+    except (NameError, AttributeError) as error:  # Alembic's proxy stands for nothing yet, or no longer
         raise RunError(
             "websauna_migrate.data_session() was called outside of a revision", "call it in upgrade() or downgrade()"
         ) from error

@@ -42,12 +42,25 @@ def _what_and_remedy(error: BaseException, fix: str, package: str) -> tuple[str,
 
     What the script creates may exist, or what it drops not, because the revision of ``package`` was applied before.
     """
+    if isinstance(error, SubscriberFailed):
+        return error.what, error.remedy
     if isinstance(error, MigrateError):
         return error.what, (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
     if was_done_already(error):
         doctor = command(package, "doctor")
         return cause_of(error), ("find out whether it was applied before with: ", doctor, f"; if it was not, {fix}")
     return cause_of(error), remedy_for(error) or fix
+
+
+class SubscriberFailed(RunError):
+    """A subscriber of the application raised; ``event`` is the name of what it was told."""
+
+    def __init__(self, subscriber: str, event: str, error: BaseException, outcome: str = "") -> None:
+        self.subscriber = subscriber
+        self.event = event
+        self.error = error
+        said = f"the subscriber {subscriber} of {event} failed: {cause_of(error)}"
+        super().__init__(f"{said}; {outcome}" if outcome else said, "fix the subscriber")
 
 
 class StepFailed(RunError):

@@ -47,7 +47,8 @@ def migrate(
 
     The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
     do, nothing waits for the lock. ``observer`` follows the run; its methods can be given as keyword arguments too:
-    ``on_wait``, ``on_plan``, ``before_step``, ``on_progress`` and ``interruptible``.
+    ``on_wait``, ``on_plan``, ``before_step``, ``on_progress``, ``on_revision_done`` and ``interruptible``. The
+    subscribers of the application get the events of :mod:`websauna_migrate.events`.
 
     :raises MigrateError: the plan cannot be made or run; the error says what was applied and what was not
     """
@@ -84,7 +85,7 @@ def migrate_selected(
         return plan
     # Where there is nothing to do, none of these is loaded.
     from websauna_migrate.run.alone import alone
-    from websauna_migrate.run.steps import run_plan
+    from websauna_migrate.run.telling import run_and_tell
     from websauna_migrate.run.unadopted import refuse_unadopted
 
     with alone(app, told) as (connection, lock):
@@ -99,7 +100,7 @@ def migrate_selected(
 
         watched = observer_of({"before_step": before_step}, told)
         with told.interruptible(canceller(connection)):
-            run_plan(app, plan, connection, watched, one_transaction=one_transaction, cmd_opts=cmd_opts)
+            run_and_tell(app, plan, connection, watched, one_transaction=one_transaction, cmd_opts=cmd_opts)
     return plan
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.engine import Connection
+
     from websauna_migrate.database.lock_base import LockHolder
     from websauna_migrate.revisions.plan import Plan, PlanStep
 
@@ -39,6 +41,9 @@ class Observer:
     def on_progress(self, progress: Progress) -> None:
         """A step begins or is done."""
 
+    def on_revision_done(self, step: PlanStep, connection: Connection) -> None:
+        """The script and the row of a step are written, and not committed yet; an error undoes it."""
+
     def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
         """Return a context for the run; ``cancel`` ends the statement under way and may be called in another thread."""
         return nullcontext()
@@ -51,6 +56,7 @@ class Callbacks(TypedDict, total=False):
     on_plan: Callable[[Plan], None]
     before_step: Callable[[], None]
     on_progress: Callable[[Progress], None]
+    on_revision_done: Callable[[PlanStep, Connection], None]
     interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]]
 
 

@@ -127,7 +127,7 @@ def _run_steps(
             observer.on_progress(Progress(step, number, len(steps), "begins"))
             started = time.monotonic()
             observer.before_step()
-            _run_step(environments[step.package], step, connection, account, checks)
+            _run_step(environments[step.package], step, connection, account, checks, observer)
             account.done.append(step)
             observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
 
@@ -138,6 +138,7 @@ def _run_step(
     connection: Connection,
     account: Account,
     checks: Sequence[Callable[[], None]],
+    observer: Observer,
 ) -> None:
     """Run one step in a transaction of its own, or in that of all steps; ``checks`` come before its end."""
     inside = account.together
@@ -149,6 +150,7 @@ def _run_step(
             create_missing(environment.table, connection)
         with account.of_script():
             run_script(environment, step)
+            observer.on_revision_done(step, connection)
         if inside and connection.get_transaction() is not outer:
             raise TransactionEndedInside
         for check in checks:

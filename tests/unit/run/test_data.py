@@ -23,6 +23,13 @@ def connection():
     transaction.abort()
 
 
+def test_after_a_run_in_the_same_process_there_is_no_session_either():
+    with Operations.context(MigrationContext.configure(dialect_name="sqlite")):
+        pass
+    with pytest.raises(RunError, match="data_session"):
+        data_session()
+
+
 def test_outside_of_a_revision_there_is_no_session():
     with pytest.raises(RunError, match="data_session"):
         data_session()
