@@ -23,7 +23,7 @@ def changed(work, models):
     return script
 
 
-# --- computed columns ------------------------------------------------------------------------------------------
+# --- computed columns and collations ----------------------------------------------------------------------------------
 
 COMPUTED = """
 class Box(Base):
@@ -45,22 +45,42 @@ AFTER = {
     "becomes": ", Computed('a * 6', persisted=True)",
     "more": "n = Column(Integer, server_default='5', nullable=False)",
 }
+COLLATED = """
+class Word(Base):
+    __tablename__ = "word"
+    id = Column(Integer, primary_key=True)
+    plain = Column(String(20{0}), nullable=False, index=True)
+    sorted = Column(String(20{1}))
+    long = Column(Text({2}))
+    more = Column(Integer{3})
+"""
+COLLATIONS = {
+    "sqlite": ("NOCASE", "RTRIM"),
+    "postgresql": ("C", "POSIX"),
+    "mariadb": ("utf8mb4_bin", "utf8mb4_swedish_ci"),
+}
 
 
-def test_a_computed_column_changes_with_what_is_over_it(work, backend):
-    before = COMPUTED.format(**BEFORE, persisted=True)
+def test_computed_columns_and_collations_change_with_what_is_over_them(work, backend):
+    one, two = (f"collation={name!r}" for name in COLLATIONS[backend.name])
+    before = COMPUTED.format(**BEFORE, persisted=True) + COLLATED.format("", f", {one}", one, "")
     changed(work, before)
-    work.execute("INSERT INTO box (id, a) VALUES (1, 10)")
-    after = COMPUTED.format(**AFTER, persisted=False)
+    work.execute("INSERT INTO box (id, a) VALUES (1, 10)", "INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')")
+    after = COMPUTED.format(**AFTER, persisted=False) + COLLATED.format(f", {one}", f", {two}", "", ", index=True")
     work.models(work.app / "shop", after)
-    told = work.run("check").out
-    assert [line.partition(" from ")[0].strip() for line in told.splitlines()[1:]] == [
+    told = [line.partition(" from ")[0].strip() for line in work.run("check").out.splitlines()]
+    names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
+    assert [line for line in told if " word: " in line and "index" not in line] == [
+        f"modify type word: {name}" for name in names
+    ]
+    assert [line for line in told if " box: " in line] == [
         "add column box: n INTEGER",
         *(f"modify computed box: {name}" for name in ("b", "kept", "was", "becomes")),
     ]
     script = changed(work, after)
     assert work.execute("SELECT b, kept, was, becomes FROM box") == [(35, 11, 40, 60)]
     work.goes_both_ways(script, before)
+    assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
     work.ok("downgrade", "-1")
     assert work.execute("SELECT b, kept, was, becomes FROM box") == [(20, 11, 40, 60)]
 
@@ -126,37 +146,6 @@ def test_a_column_that_is_not_to_be_null_is_warned_of_where_nobody_is_asked(tmp_
     assert work.run("upgrade").code == 1
 
 
-# --- collations ------------------------------------------------------------------------------------------------
-
-COLLATED = """
-class Word(Base):
-    __tablename__ = "word"
-    id = Column(Integer, primary_key=True)
-    plain = Column(String(20{0}), nullable=False, index=True)
-    sorted = Column(String(20{1}))
-    long = Column(Text({2}))
-    more = Column(Integer{3})
-"""
-COLLATIONS = {
-    "sqlite": ("NOCASE", "RTRIM"),
-    "postgresql": ("C", "POSIX"),
-    "mariadb": ("utf8mb4_bin", "utf8mb4_swedish_ci"),
-}
-
-
-def test_a_collation_comes_changes_and_goes(work, backend):
-    one, two = (f"collation={name!r}" for name in COLLATIONS[backend.name])
-    before = COLLATED.format("", f", {one}", one, "")
-    changed(work, before)
-    work.execute("INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')")
-    work.models(work.app / "shop", COLLATED.format(f", {one}", f", {two}", "", ", index=True"))
-    names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
-    assert [line.split()[3] for line in work.run("check").out.splitlines() if "modify type" in line] == names
-    (script,) = work.autogenerate()
-    work.goes_both_ways(script, before)
-    assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
-
-
 # --- options of tables -----------------------------------------------------------------------------------------
 
 OPTIONED = """
@@ -169,6 +158,13 @@ class Word(Base):
 class Other(Base):
     __tablename__ = "other"
     id = Column(Integer, primary_key=True)
+"""
+COUNTED = """
+class Note(Base):
+    __tablename__ = "note"
+    id = Column(Integer, primary_key=True)
+    number = Column(BigInteger, Sequence("numbers"{0}))
+    other = Column(BigInteger{1})
 """
 OPTIONS = {
     "mariadb": (
@@ -189,39 +185,21 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_the_options_of_a_table_follow_where_the_models_name_them(tmp_path, request, name):
-    before, after, query, rows = OPTIONS[name]
+def test_sequences_and_options_of_tables_follow_where_the_models_name_them(tmp_path, request, name):
+    old, new, query, rows = OPTIONS[name]
     work = Workspace(tmp_path, request.getfixturevalue(name).new_database())
     work.add_app("shop", history=True)
-    changed(work, OPTIONED.format(before))
+    before = OPTIONED.format(old) + COUNTED.format(", start=3", "")
+    changed(work, before)
     work.execute("INSERT INTO word (id, text) VALUES (1, 'one')")
     if name == "postgresql":
         work.execute("ALTER TABLE other SET (fillfactor = 50)")
-    script = changed(work, OPTIONED.format(after))
+    counted = COUNTED.format(", increment=-5, minvalue=-100, maxvalue=50, cycle=True", ", Sequence('more')")
+    script = changed(work, OPTIONED.format(new) + counted)
     assert "ALTER TABLE other" not in script.read_text()
-    work.goes_both_ways(script, OPTIONED.format(before))
-    assert work.execute(query) == rows
-    work.models(work.app / "shop", OPTIONED.format(""))
-    work.ok("check")
-
-
-# --- sequences -------------------------------------------------------------------------------------------------
-
-COUNTED = """
-class Note(Base):
-    __tablename__ = "note"
-    id = Column(Integer, primary_key=True)
-    number = Column(BigInteger, Sequence("numbers"{0}))
-    other = Column(BigInteger{1})
-"""
-
-
-def test_a_sequence_of_mariadb_changes_and_comes(tmp_path, mariadb):
-    work = Workspace(tmp_path, mariadb.new_database())
-    work.add_app("shop", history=True)
-    before = COUNTED.format(", start=3", "")
-    changed(work, before)
-    options = ", increment=-5, minvalue=-100, maxvalue=50, cycle=True"
-    script = changed(work, COUNTED.format(options, ", Sequence('more')"))
     work.goes_both_ways(script, before)
-    assert work.execute("SELECT NEXTVAL(numbers), NEXTVAL(numbers), NEXTVAL(more)") == [(3, -2, 1)]
+    assert work.execute(query) == rows
+    numbers = "nextval('numbers'), nextval('more')" if name == "postgresql" else "NEXTVAL(numbers), NEXTVAL(more)"
+    assert work.execute(f"SELECT {numbers}") == [(3, 1)]
+    work.models(work.app / "shop", OPTIONED.format("") + counted)
+    work.ok("check")

@@ -56,17 +56,18 @@ def altered(before: Numbering, after: Numbering) -> Iterator[str]:
 def statements(alter: str, clauses: Sequence[str], sequence: str, before: Numbering, after: Numbering) -> list[str]:
     """Return the statements of PostgreSQL that begin with ``alter`` and have the ``clauses``.
 
-    ``sequence`` is an expression for the name. It goes on at the lowest number before that is made the lowest one.
+    ``sequence`` is an expression for the name. It goes on where it may before the lowest number rises above its last.
     """
     lowest = after.minvalue
     if lowest <= before.minvalue:
         return [" ".join((alter, *clauses))]
     last = [clause for clause in clauses if clause.endswith(f"MINVALUE {lowest}")]
     first = [clause for clause in clauses if clause not in last]
-    known = f"coalesce(pg_sequence_last_value({sequence}::regclass), {before.minvalue})"
+    used = f"pg_sequence_last_value({sequence}::regclass)"  # NULL before the first number
+    position = f"CASE WHEN {used} IS NULL THEN {after.start} ELSE {lowest} END" if after.start != lowest else lowest
     return [
         *([" ".join((alter, *first))] if first else []),
-        f"SELECT setval({sequence}, {lowest}, false) WHERE {known} < {lowest}",
+        f"SELECT setval({sequence}, {position}, false) WHERE coalesce({used}, {lowest - 1}) < {lowest}",
         " ".join((alter, *last)),
     ]
 

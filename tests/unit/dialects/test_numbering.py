@@ -39,13 +39,17 @@ def test_the_limits_are_those_of_the_type_and_of_the_database():
     assert (counted("mariadb", "bigint").maxvalue, counted("mariadb").cache) == (2**63 - 2, 1000)
 
 
-def test_a_sequence_goes_on_at_the_lowest_number_before_no_other_is_allowed():
+def test_a_sequence_goes_on_where_it_may_before_no_lower_number_is_allowed():
+    used = "pg_sequence_last_value('s'::regclass)"
     before, after = counted(), counted(minvalue=100, cache=2)
     assert statements("ALTER", list(altered(before, after)), "'s'", before, after) == [
         "ALTER START WITH 100 CACHE 2",
-        "SELECT setval('s', 100, false) WHERE coalesce(pg_sequence_last_value('s'::regclass), 1) < 100",
+        f"SELECT setval('s', 100, false) WHERE coalesce({used}, 99) < 100",
         "ALTER MINVALUE 100",
     ]
     assert statements("ALTER", list(altered(after, before)), "'s'", after, before) == [
         "ALTER MINVALUE 1 START WITH 1 CACHE 1"
     ]
+    after = counted(minvalue=100, start=500)
+    _, move, _ = statements("ALTER", list(altered(before, after)), "'s'", before, after)
+    assert f"CASE WHEN {used} IS NULL THEN 500 ELSE 100 END" in move
