@@ -177,7 +177,9 @@ def add_revision_arguments(parser: ArgumentParser) -> None:
     _add_new_revision_options(parser)
     parser.add_argument("--autogenerate", action="store_true", help="compare the database with the models")
     parser.add_argument(
-        "--no-input", action="store_true", help="do not ask whether something was renamed: write drop and add"
+        "--no-input",
+        action="store_true",
+        help="ask nothing: a renamed table or column is dropped and added, a NOT NULL column is not filled",
     )
     parser.add_argument("--sql", action="store_true", help="run env.py offline, without a database; see Alembic")
     parser.add_argument("--head", metavar="REVISION", help="the down revision; default: the head of the history")
