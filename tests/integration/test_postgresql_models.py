@@ -320,6 +320,11 @@ def test_a_table_that_was_dropped_comes_back_with_its_partitions(work):
     )
     before = work.execute(PARTITIONS)
     assert len(before) == 5
+    work.models(work.app / "shop", PARTED.replace("RANGE (day)", "range(day)"))
+    work.ok("check")
+    work.models(work.app / "shop", PARTED.replace("RANGE (day)", "LIST (id)"))
+    told = "Sale is partitioned by RANGE (day), and the models have LIST (id)"
+    assert told in work.run("check").err
     work.models(work.app / "shop", "")
     (script,) = work.autogenerate()
     assert work.execute(PARTITIONS) == []

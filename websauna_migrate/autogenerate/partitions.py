@@ -1,4 +1,7 @@
-"""What SQLAlchemy does not reflect of a PostgreSQL table that is dropped: how it is partitioned, and its partitions."""
+"""How tables of PostgreSQL are partitioned, which SQLAlchemy does not reflect.
+
+A table that is dropped comes back with its partitions. One that is to be partitioned otherwise is left to the user.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,24 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from alembic.util import PriorityDispatchResult
+from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.autogenerate.script_ops import Do, StatementsOp
+from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, by_hand
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.sql import quoted_table
+from websauna_migrate.database.sql import escape_colons, quoted_table
+from websauna_migrate.dialects.temporary import TEMPORARY, undone
+from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from alembic.autogenerate.api import AutogenContext
-    from alembic.operations.ops import ModifyTableOps
+    from alembic.operations.ops import MigrationScript, ModifyTableOps
     from sqlalchemy import Table
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import Connection, Dialect
+
+    from websauna_migrate.autogenerate.renamed import Renames
 
 _FACTS = sa.text(
     "SELECT pg_get_partkeydef(oid), reloptions FROM pg_class"
@@ -31,6 +39,56 @@ _PARTITIONS = sa.text(
     " JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_class AS p ON p.oid = t.parentrelid"
     " JOIN pg_namespace AS pn ON pn.oid = p.relnamespace WHERE t.level > 0 ORDER BY t.level, 1, 2"
 )
+
+
+_KEYS = sa.text(
+    "SELECT n.nspname, c.relname, pg_get_partkeydef(c.oid) FROM pg_class AS c"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relname = ANY (:names)"
+)
+_MADE = sa.text(f"SELECT pg_get_partkeydef('{TEMPORARY}'::regclass)")
+
+
+def compare_partitioning(
+    script: MigrationScript, connection: Connection, tables: Iterable[Table], renames: Renames
+) -> None:
+    """Add to ``script`` what is to be written by hand where ``tables`` are not partitioned as their models say."""
+    default = connection.dialect.default_schema_name
+    named = {table_name(table).shown(default): table.dialect_options["postgresql"]["partition_by"] for table in tables}
+    wanted = {table: str(key) for table, key in named.items() if key and not renames.touch(table)}
+    if not wanted:
+        return
+    found = {
+        TableName(schema, name).shown(default): key
+        for schema, name, key in connection.execute(_KEYS, {"names": sorted({table.name for table in wanted})})
+    }
+    for table in sorted(wanted.keys() & found.keys(), key=str):
+        if not _is_same(table, found[table], wanted[table], connection):
+            change = _by_hand(table, found[table], wanted[table])
+            for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+                upgrade.ops.append(change)
+                downgrade.ops.insert(0, change.reverse())
+
+
+def _is_same(table: TableName, found: str | None, wanted: str, connection: Connection) -> bool:
+    """Tell whether the server shows the partition key ``wanted`` as it shows the one ``found``."""
+    if found is None or found == wanted:
+        return found == wanted
+    create = (
+        f"CREATE TEMPORARY TABLE {TEMPORARY} (LIKE {quoted_table(table, connection.dialect)}) PARTITION BY {wanted}"
+    )
+    try:
+        with undone(connection):
+            connection.execute(sa.text(escape_colons(create)))
+            return bool(connection.scalar(_MADE) == found)
+    except SQLAlchemyError:  # it names a new column, or the user lacks a privilege
+        return False
+
+
+def _by_hand(table: TableName, found: str | None, wanted: str) -> StatementsOp:
+    diff: tuple[object, ...] = ("modify_table", table.schema, table.name, "partition_by", {}, found, wanted)
+    before = f"by {found}" if found else "not at all"
+    text = f"table {table} is partitioned {before}, and the models have {wanted}: make a new table and move the rows"
+    return by_hand(diff, text)
 
 
 def keep_partitions(

@@ -18,6 +18,7 @@ from websauna_migrate.autogenerate.drops import losses, order_drops
 from websauna_migrate.autogenerate.enum_facts import Models
 from websauna_migrate.autogenerate.enums import change_enums, types_of_others
 from websauna_migrate.autogenerate.fills import fill_columns
+from websauna_migrate.autogenerate.partitions import compare_partitioning
 from websauna_migrate.autogenerate.primary_keys import keep_referring_keys
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
@@ -145,6 +146,7 @@ def _change_storage(draft: Draft) -> None:
     ours = [tables[key] for key in draft.comparison.tables if key in tables]
     for script in draft.scripts:
         change_storage(script, connection, ours, draft.models(ownership).renames)
+        compare_partitioning(script, connection, ours, draft.models(ownership).renames)
 
 
 def _convert_types(draft: Draft) -> None:
