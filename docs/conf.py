@@ -39,3 +39,5 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = f"websauna_migrate {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
