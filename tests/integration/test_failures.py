@@ -299,6 +299,7 @@ def test_an_error_that_no_script_can_fix_has_the_remedy_of_its_cause(tmp_path, b
     shop = Workspace(tmp_path, backend.new_database())
     shop.add_app("shop", THING)
     shop.execute("CREATE TABLE busy (id INTEGER)")
+    shop.write_ini("websauna_migrate.lock_wait_tries = 1\n")
     engine = create_engine(shop.url)
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT * FROM busy").all()

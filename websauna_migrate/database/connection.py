@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import engine_from_config, text
+from sqlalchemy import create_engine, engine_from_config, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine.interfaces import IsolationLevel
 
     class HasConnection(Protocol):
         """What has a connection unless it works offline: Alembic's contexts and its implementations of dialects."""
@@ -239,6 +240,15 @@ def canceller(connection: Connection) -> Callable[[], None]:
     driver = connection.connection.driver_connection
     # psycopg2 and psycopg have the first, sqlite3 the second; a driver with neither is left to end by itself.
     return getattr(driver, "cancel", None) or getattr(driver, "interrupt", None) or (lambda: None)
+
+
+def connect_apart(engine: Engine, isolation_level: IsolationLevel) -> Connection:
+    """Connect with the options of ``engine``, but outside its pool."""
+    own_engine = create_engine(engine.url, pool=engine.pool.recreate())
+    # Said explicitly, because an engine in AUTOCOMMIT would hand that down.
+    connection = own_engine.execution_options(isolation_level=isolation_level).connect()
+    connection.detach()
+    return connection
 
 
 def _kill_query(engine: Engine, number: int) -> None:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import BigInteger, create_engine, func, literal, select, text
+from sqlalchemy import BigInteger, func, literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.connection import reading
+from websauna_migrate.database.connection import connect_apart, reading
 from websauna_migrate.database.lock_base import LockHolder, RunLock
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ def server_lock(engine: Engine, schema: str | None) -> RunLock | None:
     return None if make is None else make(engine, schema)
 
 
-def _connect(engine: Engine, isolation_level: IsolationLevel) -> Connection:
-    """Connect with the options of ``engine``, but outside its pool."""
-    own_engine = create_engine(engine.url, pool=engine.pool.recreate())
-    # Said explicitly, because an engine in AUTOCOMMIT would hand that down.
-    connection = own_engine.execution_options(isolation_level=isolation_level).connect()
-    connection.detach()
-    return connection
-
-
 class _ServerLock(RunLock):
     """A lock that is held by a connection of its own, which nothing else uses."""
 
@@ -43,7 +34,7 @@ class _ServerLock(RunLock):
     database_function: ClassVar[str]
 
     def __init__(self, engine: Engine, schema: str | None) -> None:
-        self.connection = _connect(engine, self.isolation_level)
+        self.connection = connect_apart(engine, self.isolation_level)
         with self.connection.begin():
             # Asked of the server, because a pooler may know the database by another name.
             self.database = str(self.connection.scalar(text(f"SELECT {self.database_function}")))

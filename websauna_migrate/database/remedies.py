@@ -37,7 +37,7 @@ _POSTGRESQL: Mapping[object, str] = {
     "53100": _DISK,
     "53200": _MEMORY,
     "55P03": _LOCKED_IN_POSTGRESQL,
-    "57014": f"raise statement_timeout for this user if that ended it, or {_LOCKED_IN_POSTGRESQL}",
+    "57014": f"raise statement_timeout of this user or of the run if that ended it, or {_LOCKED_IN_POSTGRESQL}",
 }
 _MYSQL: Mapping[object, str] = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1419), _RIGHT),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from websauna_migrate.database.connection import parse_url, shown
 from websauna_migrate.database.lock import DEFAULT_TIMEOUT, run_lock
 from websauna_migrate.database.search_path import require_first_schema
-from websauna_migrate.exceptions import LockError, SettingsError
+from websauna_migrate.exceptions import LockError
+from websauna_migrate.settings.numbers import read_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
         lock = run_lock(
             connection.engine,
             schema=connection.dialect.default_schema_name,
-            timeout=_seconds(app.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
+            timeout=read_seconds(app.ini, LOCK_TIMEOUT, DEFAULT_TIMEOUT),
             lock_url=lock_url,
             on_wait=on_wait,
         )
@@ -64,14 +65,3 @@ def _elsewhere(ini: AppSettings, lock_url: URL) -> LockError:
         f"other run away; nothing was run",
         "name the same database in both, or remove the setting",
     )
-
-
-def _seconds(ini: AppSettings, name: str, default: float) -> float:
-    value = ini.settings.get(name, "").strip()
-    try:
-        seconds = float(value) if value else default
-    except ValueError:
-        seconds = -1
-    if not seconds >= 0:
-        raise SettingsError(f"{ini.path}: {name} = {value} is not valid", "write a number of seconds, 0 or more")
-    return seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from websauna_migrate.database.remedies import remedy_for, was_done_already
 from websauna_migrate.exceptions import (
     MigrateError,
@@ -14,6 +16,9 @@ from websauna_migrate.exceptions import (
     reason_of,
     summed,
 )
+
+if TYPE_CHECKING:
+    from websauna_migrate.database.table_holders import TableHolder
 
 PLAIN = "alembic_version"
 _AGAIN = "run the command again"
@@ -42,7 +47,7 @@ def _what_and_remedy(error: BaseException, fix: str, package: str) -> tuple[str,
 
     What the script creates may exist, or what it drops not, because the revision of ``package`` was applied before.
     """
-    if isinstance(error, SubscriberFailed):
+    if isinstance(error, (SubscriberFailed, TableInUse)):
         return error.what, error.remedy
     if isinstance(error, MigrateError):
         return error.what, (*parts_of(error.remedy), f"; {fix}" if error.remedy else fix)
@@ -95,6 +100,39 @@ class StepFailed(RunError):
         super().__init__(
             f"{verb} {package} {revision} failed: {said}; {_undone(revision, stays)}; {_done_and_left(applied, left)}",
             (*parts_of(remedy), f" and {_AGAIN}"),
+        )
+
+
+class TableInUse(RunError, TimeoutError):
+    """A statement of a revision waited too long for a table: so ended the last of ``tries`` in ``seconds``.
+
+    ``table`` and ``holder`` are None where the database does not tell. ``reason`` tells why it is not tried again where
+    tries were left.
+    """
+
+    def __init__(
+        self,
+        table: str | None,
+        holder: TableHolder | None,
+        tries: int,
+        seconds: float,
+        reason: str | None,
+        error: BaseException,
+    ) -> None:
+        self.table = table
+        self.holder = holder
+        self.tries = tries
+        self.seconds = seconds
+        self.reason = reason
+        self.error = error
+        what = f"the table {table}" if table else "a table"
+        tried = f"{tries} {'try' if tries == 1 else 'tries'} in {seconds:.1f} s"
+        again = f", not tried again because {reason}" if reason else ""
+        end = f"wait until that session is done, or end it with: {holder.how_to_end}" if holder else remedy_for(error)
+        more = "websauna_migrate.lock_wait" if reason else "websauna_migrate.lock_wait or lock_wait_tries"
+        super().__init__(
+            f"{what} is in use by {holder or 'an unknown session'} ({cause_of(error)}; {tried}{again})",
+            f"{end}; or raise {more}",
         )
 
 

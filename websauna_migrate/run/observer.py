@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.database.lock_base import LockHolder
+    from websauna_migrate.database.table_holders import TableHolder
     from websauna_migrate.revisions.plan import Plan, PlanStep
 
 
@@ -24,6 +25,31 @@ class Progress:
     total: int
     state: Literal["begins", "done"]
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableWait:
+    """A step that waited too long for a table, was rolled back, and is tried again after a ``pause``, in seconds.
+
+    Try ``number`` of ``tries`` is over, ``seconds`` after the first one began. ``table`` and ``holder`` are None where
+    the database does not tell.
+    """
+
+    step: PlanStep
+    table: str | None
+    holder: TableHolder | None
+    number: int
+    tries: int
+    seconds: float
+    pause: float
+
+    def __str__(self) -> str:
+        what = f"the table {self.table}" if self.table else "a table"
+        return (
+            f"{self.step.package} {self.step.revision.id} waits for {what}, which is in use by "
+            f"{self.holder or 'an unknown session'}; rolled back after try {self.number} of {self.tries}, next try in "
+            f"{self.pause:.1f} s"
+        )
 
 
 class Observer:
@@ -44,6 +70,9 @@ class Observer:
     def on_revision_done(self, step: PlanStep, connection: Connection) -> None:
         """The script and the row of a step are written, and not committed yet; an error undoes it."""
 
+    def on_table_wait(self, wait: TableWait) -> None:
+        """A step waited too long for a table, and is tried again after a pause; an error stops the run."""
+
     def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
         """Return a context for the run; ``cancel`` ends the statement under way and may be called in another thread."""
         return nullcontext()
@@ -57,6 +86,7 @@ class Callbacks(TypedDict, total=False):
     before_step: Callable[[], None]
     on_progress: Callable[[Progress], None]
     on_revision_done: Callable[[PlanStep, Connection], None]
+    on_table_wait: Callable[[TableWait], None]
     interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import commits_by_itself, connection_of
@@ -15,19 +17,23 @@ from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
+from websauna_migrate.run.lock_wait import limits_of, read_patience, waiting_for_tables
 from websauna_migrate.run.observer import Progress, observer_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
     from typing_extensions import Unpack
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.database.time_limits import TimeLimits
     from websauna_migrate.revisions.plan import Plan, PlanStep
     from websauna_migrate.run.environment import Environment
+    from websauna_migrate.run.lock_wait import Patience, TableTries
     from websauna_migrate.run.observer import Callbacks, Observer
 
 log = logging.getLogger(__name__)
@@ -54,6 +60,7 @@ def execute(
 
     :raises UnusableConnection: a transaction is open on ``connection``, or it is in AUTOCOMMIT; nothing was run
     :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
+    :raises SettingsError: a time limit is no number; nothing was run
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
     :raises RunStopped: ``before_step`` found that the lock is lost
     :raises RunInterrupted: on KeyboardInterrupt
@@ -83,12 +90,15 @@ def run_plan(
         return
     if one_transaction:
         refuse_own_transactions(plan, connection.dialect.name)
+    patience = read_patience(app.ini)
     require_room(connection, _new_ids(app, plan))
     account = Account(plan, connection.dialect.name, together=one_transaction)
     try:
         environments = open_all(app, plan, connection, None, cmd_opts)
+        limits = _time_limits(environments, plan, patience)
+        tries = waiting_for_tables(connection, account, observer, limits, patience.tries)
         try:
-            _run_steps(environments, connection, account, observer)
+            _run_steps(environments, connection, account, observer, tries)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -96,6 +106,12 @@ def run_plan(
         _verify(app, plan, connection)
     except KeyboardInterrupt as error:
         raise explained(app, account, error) from error
+
+
+def _time_limits(environments: Mapping[str, Environment], plan: Plan, patience: Patience) -> dict[str, TimeLimits]:
+    """Return the limits of each step of ``plan``, by the path of its script."""
+    modules = {str(step.revision.path): environments[step.package].modules[step.revision.id] for step in plan.steps}
+    return {path: limits_of(module, Path(path), patience.limits) for path, module in modules.items()}
 
 
 def _new_ids(app: Application, plan: Plan) -> dict[str, list[str]]:
@@ -116,18 +132,24 @@ def _refuse_unusable(connection: Connection) -> None:
 
 
 def _run_steps(
-    environments: Mapping[str, Environment], connection: Connection, account: Account, observer: Observer
+    environments: Mapping[str, Environment],
+    connection: Connection,
+    account: Account,
+    observer: Observer,
+    waiting: AbstractContextManager[TableTries],
 ) -> None:
     steps = account.plan.steps
     together = _begin_together if account.together else nullcontext
-    with commits_heard(connection, account), keys_unenforced(connection) as check_keys, together(connection):
+    heard, unenforced = commits_heard(connection, account), keys_unenforced(connection)
+    with heard, unenforced as check_keys, waiting as tries, together(connection):
         # Where DDL cannot be undone, what was done is better written down than not.
         checks = (check_keys, observer.before_step) if account.dialect in UNDOES_DDL else (check_keys,)
         for number, step in enumerate(steps, 1):
             observer.on_progress(Progress(step, number, len(steps), "begins"))
             started = time.monotonic()
             observer.before_step()
-            _run_step(environments[step.package], step, connection, account, checks, observer)
+            attempt = partial(_run_step, environments[step.package], step, connection, account, checks, observer)
+            tries.run(step, attempt)
             account.done.append(step)
             observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from websauna_migrate.database.lock_base import LockHolder
-    from websauna_migrate.run.observer import Progress
+    from websauna_migrate.run.observer import Progress, TableWait
 
 
 class Waiting(Observer):
-    """Prints, once for each holder, who holds the lock that a run waits for."""
+    """Prints who holds what a run waits for: its lock, once for each holder, and tables."""
 
     def __init__(self, options: Namespace) -> None:
         self.options = options
@@ -36,6 +36,10 @@ class Waiting(Observer):
         if which not in self._known:
             self._known.append(which)
             say(self.options, f"waiting for another run on this database: {holder or 'unknown process'}")
+
+    def on_table_wait(self, wait: TableWait) -> None:
+        """Print who holds the table that a revision waits for, and when it is tried again."""
+        say(self.options, str(wait))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
 
     from websauna_migrate.database.lock_base import LockHolder
-    from websauna_migrate.run.observer import Progress
+    from websauna_migrate.run.observer import Progress, TableWait
 
 log = logging.getLogger(__name__)
 
@@ -88,3 +88,6 @@ class _Told(Observer):
             self._told.put(f"{progress.number} of {progress.total}: {step.package} {step.revision.id} ...")
         else:
             self._told.put(f"{progress.number} of {progress.total}: done in {progress.seconds:.2f} s")
+
+    def on_table_wait(self, wait: TableWait) -> None:
+        self._told.put(str(wait))

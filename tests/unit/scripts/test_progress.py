@@ -10,7 +10,7 @@ import pytest
 from websauna_migrate.database.lock_base import LockHolder
 from websauna_migrate.revisions.plan import PlanStep
 from websauna_migrate.revisions.scripts import Revision
-from websauna_migrate.run.observer import Progress
+from websauna_migrate.run.observer import Progress, TableWait
 from websauna_migrate.scripts.progress import Waiting, shown_progress
 
 STEP = PlanStep("shop", Revision("s1", (), (), (), (), (), "adds\x1b a", None, Path("s1.py")), "up", (), ())
@@ -34,3 +34,12 @@ def test_each_holder_of_the_lock_is_told_once(capsys):
         "unknown process",
         "process 8, host db1",
     ]
+
+
+def test_each_wait_for_a_table_is_told(capsys):
+    for quiet in (False, True):
+        Waiting(Namespace(quiet=quiet)).on_table_wait(TableWait(STEP, "thing", None, 2, 20, 5.0, 1.25))
+    assert capsys.readouterr().err == (
+        "shop s1 waits for the table thing, which is in use by an unknown session; "
+        "rolled back after try 2 of 20, next try in 1.2 s\n"
+    )

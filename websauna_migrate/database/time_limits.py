@@ -1,0 +1,203 @@
+"""How long the statements of revisions may wait for a table, and how long they may take."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from websauna_migrate.database.connection import commits_by_itself, reading
+from websauna_migrate.database.remedies import codes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy.engine import Connection
+
+_LONGEST = 2147483.0  # seconds; PostgreSQL counts milliseconds in 32 bits
+_TIMED_OUT = frozenset({"55P03", 1205})  # lock_not_available of PostgreSQL; MySQL and MariaDB
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The seconds that a statement may wait for a table, and that it may take; 0 is no limit."""
+
+    lock_wait: float = 0
+    statement: float = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lock_wait", min(self.lock_wait, _LONGEST))
+        object.__setattr__(self, "statement", min(self.statement, _LONGEST))
+
+
+_NONE = TimeLimits()
+
+
+class LimitedConnection(ABC):
+    """A connection whose transactions get limits when they begin; a shorter one that is set already stays.
+
+    ``session`` is the number of its session on the server, as far as that is known.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.limits = _NONE
+        self.session: int | None = None
+
+    def use(self, limits: TimeLimits) -> None:
+        """Set ``limits`` in the transaction that is open, if one is, and in those that begin from now on."""
+        before, self.limits = self.limits, limits
+        if self.connection.in_transaction() and before != limits:
+            self.apply(before)
+
+    def begun(self, connection: Connection) -> None:
+        """Set the limits in a transaction that begins; what runs outside of one, in an autocommit block, has none."""
+        if commits_by_itself(connection):
+            self.lift()
+        else:
+            self.apply(_NONE)
+
+    @abstractmethod
+    def apply(self, before: TimeLimits) -> None:
+        """Set the limits in the transaction that is open and has those of ``before``."""
+
+    @abstractmethod
+    def lift(self) -> None:
+        """Take the limits away for what runs outside of a transaction."""
+
+    @abstractmethod
+    def restore(self) -> None:
+        """Leave the session as it was."""
+
+
+@contextmanager
+def limited(connection: Connection) -> Iterator[LimitedConnection | None]:
+    """Yield ``connection`` as one with limits, None where its database has none; it begins without."""
+    make = _KINDS.get(connection.dialect.name)
+    if make is None:
+        yield None
+        return
+    limits = make(connection)
+    event.listen(connection, "begin", limits.begun)
+    try:
+        yield limits
+    finally:
+        event.remove(connection, "begin", limits.begun)
+        if not connection.invalidated:
+            with suppress(SQLAlchemyError):  # the error of the run matters more
+                limits.restore()
+
+
+def waited_too_long(error: BaseException) -> bool:
+    """Tell whether a statement failed because it did not get a lock in the time that it had."""
+    return not _TIMED_OUT.isdisjoint(codes_of(error))
+
+
+class _Postgresql(LimitedConnection):
+    """``SET LOCAL``, so that nothing is left behind on a connection of a pooler."""
+
+    def apply(self, before: TimeLimits) -> None:
+        if self.limits == before == _NONE:
+            return
+        # Asked in each transaction: behind a pooler each may be in another session.
+        self.session = self.connection.scalar(
+            _PG_LIMITS,
+            {
+                "lock": _milliseconds(self.limits.lock_wait),
+                "statement": _milliseconds(self.limits.statement),
+                "lock_before": _milliseconds(before.lock_wait),
+                "statement_before": _milliseconds(before.statement),
+            },
+        )
+
+    def lift(self) -> None:
+        self.session = None
+
+    def restore(self) -> None:
+        pass
+
+
+# A limit of ours may be replaced by a longer one; one that the role, the URL or a script has set may not.
+_PG_LIMITS = text(
+    "SELECT pg_backend_pid(), count(set_config(name, CAST(wanted AS text), true)) FROM ("
+    " SELECT name, wanted, before * interval '1 millisecond' AS ours, CAST(current_setting(name) AS interval) AS now"
+    " FROM (VALUES ('lock_timeout', CAST(:lock AS bigint), CAST(:lock_before AS bigint)),"
+    " ('statement_timeout', CAST(:statement AS bigint), CAST(:statement_before AS bigint)))"
+    " AS limits (name, wanted, before)) AS limits"
+    " WHERE now = ours AND ours > interval '0'"
+    " OR wanted > 0 AND (now = interval '0' OR now > wanted * interval '1 millisecond')"
+)
+
+
+class _Mysql(LimitedConnection):
+    """Variables of the session, because a transaction has none."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._original: Mapping[str, float] | None = None
+        self._set: Mapping[str, float] = {}
+
+    def apply(self, before: TimeLimits) -> None:
+        if self.limits == _NONE and self._original is None:
+            return
+        original = self._read()
+        wanted = _mysql_variables(self.limits)
+        self._change({name: _shorter(name, original[name], wanted[name]) for name in original})
+
+    def lift(self) -> None:
+        if self._original is not None:
+            self._change(self._original)
+
+    def restore(self) -> None:
+        with reading(self.connection):
+            self.lift()
+
+    def _read(self) -> Mapping[str, float]:
+        if self._original is None:
+            is_mariadb = bool(getattr(self.connection.dialect, "is_mariadb", False))
+            names = (*_MYSQL_LOCKS, "max_statement_time" if is_mariadb else "max_execution_time")
+            asked = ", ".join(f"@@SESSION.{name}" for name in names)
+            self.session, *values = self.connection.exec_driver_sql(f"SELECT CONNECTION_ID(), {asked}").one()
+            self._original = self._set = dict(zip(names, map(float, values), strict=True))
+        return self._original
+
+    def _change(self, values: Mapping[str, float]) -> None:
+        changed = {name: value for name, value in values.items() if self._set[name] != value}
+        if changed:
+            self.connection.exec_driver_sql(
+                "SET " + ", ".join(f"SESSION {name} = {value:.12g}" for name, value in changed.items())
+            )
+            self._set = values
+
+
+_MYSQL_LOCKS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+_KINDS: Mapping[str, type[_Postgresql] | type[_Mysql]] = {
+    "postgresql": _Postgresql,
+    "mysql": _Mysql,
+    "mariadb": _Mysql,
+}
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
+
+
+def _mysql_variables(limits: TimeLimits) -> Mapping[str, float]:
+    """Return the variables that say ``limits``, 0 for none; the server takes whole seconds for locks."""
+    return {
+        **dict.fromkeys(_MYSQL_LOCKS, float(math.ceil(limits.lock_wait))),
+        "max_statement_time": limits.statement,
+        "max_execution_time": float(_milliseconds(limits.statement)),
+    }
+
+
+def _shorter(name: str, original: float, wanted: float) -> float:
+    """Return the value of a variable: 0 means no limit, but not to wait at all for a lock."""
+    if not wanted or (not original and name not in _MYSQL_LOCKS):
+        return wanted or original
+    return min(original, wanted)
