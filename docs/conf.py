@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
     (
         "py:class",
-        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Progress|RunContext|Scripts|Unpack)",
+        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Progress|RunContext|Scripts|TableWait|Unpack)",
     ),  # internal: documented in the code
     (
         "py:class",
