@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from sqlalchemy import Constraint, Table
+    from sqlalchemy import Constraint, Index, Table
     from sqlalchemy.dialects.postgresql import ExcludeConstraint
     from sqlalchemy.engine import Dialect, Inspector
     from sqlalchemy.orm import Mapper
@@ -118,6 +118,13 @@ def begin_transaction(migration: MigrationContext) -> AbstractContextManager[obj
     The public call begins no transaction where DDL commits by itself.
     """
     return migration.begin_transaction(_per_migration=True)
+
+
+def index_of_table(table: Table, name: str | None, parts: Sequence[Any], **options: Any) -> Index:
+    """Return an index of ``table`` over ``parts``. The public way finds the table by a column, and text has none."""
+    from sqlalchemy import Index
+
+    return Index(name, *parts, _table=table, **options)
 
 
 def exclude_elements(constraint: ExcludeConstraint) -> list[tuple[Any, str]]:

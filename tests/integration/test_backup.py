@@ -71,7 +71,7 @@ def test_a_dump_that_fails_stops_before_anything_ran(shop, backend, tmp_path):
     """The program is there and breaks, as with a wrong version or a table that may not be read."""
     if backend.name == "sqlite":
         pytest.skip("SQLite needs no program")
-    for name in ("pg_dump", "mariadb-dump"):
+    for name in ("pg_dump", "mariadb-dump", "mysqldump"):
         write(tmp_path / "bin" / name, "#!/bin/sh\necho half of it\necho 'error: no more' >&2\nexit 7\n").chmod(0o755)
     (tmp_path / "before.sql").write_text("of yesterday")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -71,6 +71,12 @@ def maria(tmp_path, mariadb):
     return Workspace(tmp_path, mariadb.new_database())
 
 
+@pytest.fixture(params=["mariadb", "mysql"])
+def both(request, tmp_path):
+    """The same on MariaDB, and on MySQL itself."""
+    return Workspace(tmp_path, request.getfixturevalue(request.param).new_database())
+
+
 def changed(models, *changes):
     for before, after in changes:
         assert before in models, before
@@ -88,26 +94,26 @@ def keys(workspace):
     }
 
 
-def test_what_foreign_keys_use_may_change(maria):
-    package = maria.add_app("shop", KEYS, history=True)
-    maria.autogenerate()
-    maria.execute("INSERT INTO parent (id, code, number) VALUES (1, 'a', 1)")
-    maria.execute("INSERT INTO child (id, parent_id, code, number, plain) VALUES (1, 1, 'a', 1, 1)")
-    before = keys(maria)
+def test_what_foreign_keys_use_may_change(both):
+    package = both.add_app("shop", KEYS, history=True)
+    both.autogenerate()
+    both.execute("INSERT INTO parent (id, code, number) VALUES (1, 'a', 1)")
+    both.execute("INSERT INTO child (id, parent_id, code, number, plain) VALUES (1, 1, 'a', 1, 1)")
+    before = keys(both)
     # First the types alone, with a table that comes and one that goes; then indexes; then all get other names.
     steps = [changed(KEYS[: KEYS.index("class Gone")], *TYPES) + NEW]
-    steps.append(changed(steps[-1], *INDEXES, *([OF_MARIADB] if maria.url.get_backend_name() == "mariadb" else [])))
+    steps.append(changed(steps[-1], *INDEXES, *([OF_MARIADB] if both.url.get_backend_name() == "bothdb" else [])))
     steps.append(CONVENTION + changed(steps[-1], ('name="uq_of_code"', "name=None")))
     for number, (old, models) in enumerate(zip([KEYS, *steps], steps, strict=False)):
-        maria.models(package, models)
-        (script,) = maria.autogenerate()
-        assert maria.ok("check") == WELL
-        maria.goes_both_ways(script, old)
-        after = keys(maria)
+        both.models(package, models)
+        (script,) = both.autogenerate()
+        assert both.ok("check") == WELL
+        both.goes_both_ways(script, old)
+        after = keys(both)
         assert len(after) == len(before) + 2, number
-    maria.ok("downgrade", "-3")
-    assert keys(maria) == before
-    assert maria.execute("SELECT code, number FROM child") == [("a", 1)]
+    both.ok("downgrade", "-3")
+    assert keys(both) == before
+    assert both.execute("SELECT code, number FROM child") == [("a", 1)]
 
 
 def test_a_key_of_another_package_is_named_where_the_type_of_its_column_changes(maria, run):
@@ -187,24 +193,24 @@ COLUMN_CHANGES = (
 )
 
 
-def test_columns_and_indexes_change_as_the_models_say_and_no_more(maria):
-    package = maria.add_app("shop", COLUMNS, history=True)
-    maria.autogenerate()
-    assert maria.ok("check") == WELL
-    maria.execute(*UNNAMED, "INSERT INTO note (id, name) VALUES (1, 'a')")
-    assert maria.ok("check") == WELL
-    ((_, before),) = maria.execute("SHOW CREATE TABLE note")
-    maria.models(package, changed(COLUMNS, *((old, new) for old, new, _ in COLUMN_CHANGES)))
-    told = maria.run("check").out
+def test_columns_and_indexes_change_as_the_models_say_and_no_more(both):
+    package = both.add_app("shop", COLUMNS, history=True)
+    both.autogenerate()
+    assert both.ok("check") == WELL
+    both.execute(*UNNAMED, "INSERT INTO note (id, name) VALUES (1, 'a')")
+    assert both.ok("check") == WELL
+    ((_, before),) = both.execute("SHOW CREATE TABLE note")
+    both.models(package, changed(COLUMNS, *((old, new) for old, new, _ in COLUMN_CHANGES)))
+    told = both.run("check").out
     for *_, difference in COLUMN_CHANGES:
         assert difference in told
     assert "at_any" not in told
     assert "ix_kind" not in told
-    (script,) = maria.autogenerate()
-    ((_, after),) = maria.execute("SHOW CREATE TABLE note")
+    (script,) = both.autogenerate()
+    ((_, after),) = both.execute("SHOW CREATE TABLE note")
     assert after.count("latin1_german1_ci") == before.count("latin1_german1_ci")
     assert after.upper().count("ON UPDATE") == 1
-    maria.goes_both_ways(script, COLUMNS)
-    maria.ok("downgrade", "-1")
-    ((_, again),) = maria.execute("SHOW CREATE TABLE note")
+    both.goes_both_ways(script, COLUMNS)
+    both.ok("downgrade", "-1")
+    ((_, again),) = both.execute("SHOW CREATE TABLE note")
     assert sorted(again.splitlines()) == sorted(before.splitlines())

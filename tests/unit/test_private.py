@@ -210,3 +210,10 @@ def test_the_options_of_a_parser_are_listed_and_those_that_only_another_has_are_
     private.add_missing_options(ours, theirs)
     assert set(private.option_names(ours)) == {"-h", "--help", "-v", "--verbose", "--new"}
     assert ours.parse_args(["-v", "much", "--new"]).new
+
+
+def test_an_index_over_a_text_is_one_of_its_table():
+    table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer))
+    index = private.index_of_table(table, "ix", [sa.text("lower(a)")], unique=True)
+    assert (index.table, index.unique) == (table, True)
+    assert sa.Index("other", sa.text("lower(a)")).table is None  # else the public way would do

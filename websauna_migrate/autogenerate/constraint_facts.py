@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from websauna_migrate.autogenerate.constraint_changes import Changes, Wanted, changes
 from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.dialects.checks import checks_of_columns, checks_of_sqlite, made_by_mysql
+from websauna_migrate.dialects.checks import checks_of_columns, checks_of_sqlite, made_by_mysql, without_nesting
 from websauna_migrate.dialects.constraints import (
     Question,
     Shown,
@@ -161,7 +161,10 @@ def _by_inspector(
     found: Any = context.inspector.get_multi_check_constraints(schema=schema, filter_names=names)
     for (_, name), checks in found.items():
         named = (check for check in checks or () if check["name"])
-        yield TableName(schema, name), [Shown(check["name"], check["sqltext"]) for check in named]
+        yield (
+            TableName(schema, name),
+            [Shown(check["name"], without_nesting(check["sqltext"], context.dialect)) for check in named],
+        )
 
 
 # --- as it makes those of the models ---------------------------------------------------------------------------

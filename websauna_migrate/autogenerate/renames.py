@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
+from websauna_migrate.autogenerate.rename_checks import around_renames
 from websauna_migrate.autogenerate.renamed import ColumnRename, inspect_renamed, quoted_name
 from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, commits, render_rename
 from websauna_migrate.database.connection import connection_of
@@ -173,7 +174,7 @@ def _ask_for_tables(
 def _ask_for_columns(
     upgrade: UpgradeOps, migration: MigrationContext, renames: Renames, ask: Callable[[str], bool]
 ) -> Iterator[MigrateOperation]:
-    found: list[ColumnRename] = []
+    found: list[tuple[TableName, dict[str, str]]] = []
     for modify, pairs in _likely_columns(upgrade.ops, migration):
         table = _table(modify, migration.dialect)
 
@@ -181,9 +182,14 @@ def _ask_for_columns(
             return ask(f'was column "{old}" of table "{table}" renamed to "{new}"?')
 
         columns = chosen(pairs, is_so)
-        found += [ColumnRename(table, old, new) for old, new in columns.items()]
         renames.add_columns(table, columns)
-    yield from (_rename_column(rename, migration.dialect) for rename in found)
+        if columns:
+            found.append((table, columns))
+    for table, columns in found:
+        before, after = around_renames(connection_of(migration), renames.stored(table), table, columns)
+        yield from before
+        yield from (_rename_column(ColumnRename(table, *pair), migration.dialect) for pair in columns.items())
+        yield from after
 
 
 def _likely_tables(upgrade: UpgradeOps, migration: MigrationContext) -> list[tuple[TableName, TableName]]:
@@ -296,7 +302,7 @@ def _followers(
     for one in found:
         name = str(one["name"] or "")
         new = followed_name(name, {renames.stored(table).name: table.name, **columns})
-        is_of_key = dialect.name in _MARIADB and columns.get(name) == one["column_names"][0]
+        is_of_key = dialect.name in _MARIADB and name in columns and one["column_names"][:1] == [columns[name]]
         if new != name and "duplicates_constraint" not in one and (is_of_key or quoted_name(new, dialect) in wanted):
             yield name, new
 

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,6 @@ from websauna_migrate.exceptions import ClientError, UsageError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from sqlalchemy.engine import URL
 
@@ -163,8 +163,18 @@ def _dump_mysql(url: URL, arguments: tuple[str, ...]) -> tuple[ClientCall, ...]:
     whole = ("--single-transaction", "--routines", "--events", "--triggers", "--hex-blob", "--no-tablespaces")
     # A table that is locked while it is restored cannot reach the sequence of its default: MariaDB's error 1100.
     safe = ("--skip-add-locks", "--max-allowed-packet=1G", "--default-character-set=utf8mb4")
-    call = (f"--defaults-file={OPTION_FILE}", *whole, *safe, url.database, *arguments)
-    return tuple(ClientCall(name, call, option_file=_option_file(url)) for name in _mysql_first(url, "dump"))
+    first, rest = (f"--defaults-file={OPTION_FILE}", *whole, *safe), (url.database, *arguments)
+    calls = ((name, (*first, *_options_of_mysql(name), *rest)) for name in _mysql_first(url, "dump"))
+    return tuple(ClientCall(name, call, option_file=_option_file(url)) for name, call in calls)
+
+
+def _options_of_mysql(program: str) -> tuple[str, ...]:
+    """Return the options of a dump that only MySQL knows. MariaDB installs its program under the old name too."""
+    found = shutil.which(program)
+    if program != "mysqldump" or (found and Path(found).resolve().name.startswith("mariadb")):
+        return ()
+    # Else a dump says which transactions the server has seen, which no other server takes.
+    return ("--set-gtid-purged=OFF",)
 
 
 def _mysql_shells(url: URL, arguments: tuple[str, ...]) -> tuple[ClientCall, ...]:

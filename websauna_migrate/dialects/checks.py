@@ -6,21 +6,21 @@ on a temporary copy of its table, and the two are compared as the server shows t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.sql import escape_colons, plain_dialect, quoted_table
+from websauna_migrate.database.sql import escape_colons, plain_dialect, quoted_table, tokens
 from websauna_migrate.dialects.constraints import Shown
 from websauna_migrate.dialects.sqlite_sql import checks_in
 from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Dialect
 
     from websauna_migrate.dialects.constraints import Question
 
@@ -62,8 +62,49 @@ def made_by_mysql(question: Question, connection: Connection) -> tuple[str, ...]
             shown = sa.inspect(connection).get_check_constraints(TEMPORARY)
     except SQLAlchemyError:  # the user may make no temporary tables
         return None
-    made = {check["name"]: check["sqltext"] for check in shown}
+    made = {check["name"]: without_nesting(check["sqltext"], connection.dialect) for check in shown}
     return tuple(made.get(name, "") for name in names)
+
+
+def without_nesting(condition: str, dialect: Dialect) -> str:
+    """Return ``condition`` as MySQL shows it when it has written it several times; that of another database as it is.
+
+    Each time MySQL writes ``a and (b and c)``, it takes more of these parentheses away.
+    """
+    if dialect.name not in ("mysql", "mariadb") or getattr(dialect, "is_mariadb", False):
+        return condition
+    return "".join(_flat(tokens(condition, dialect.name)))
+
+
+def _flat(parts: Sequence[str]) -> list[str]:
+    """Return the tokens ``parts`` with the parentheses taken away in which a word joins what it joins outside too."""
+    groups: list[list[Any]] = [[]]
+    for part in parts:
+        if part == "(":
+            groups.append([])
+        elif part == ")" and len(groups) > 1:
+            inner = groups.pop()
+            groups[-1].append(inner)
+        else:
+            groups[-1].append(part)
+    return list(_written(groups[0]))
+
+
+def _written(group: Sequence[Any]) -> Iterator[str]:
+    word = _joined_by(group)
+    for part in group:
+        if isinstance(part, str):
+            yield part
+        elif word is not None and _joined_by(part) == word:
+            yield from _written(part)
+        else:
+            yield from ("(", *_written(part), ")")
+
+
+def _joined_by(group: Sequence[Any]) -> str | None:
+    """Return ``and`` or ``or`` if that is all that stands between the parentheses in ``group``."""
+    words = {part.lower() for part in group if isinstance(part, str) and not part.isspace()}
+    return words.pop() if words in ({"and"}, {"or"}) else None
 
 
 def _execute(connection: Connection, sql: str) -> None:

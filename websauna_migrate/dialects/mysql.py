@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.ddl.mysql import MariaDBImpl, MySQLImpl
 
-from websauna_migrate.dialects.indexes import ComparingIndexes
+from websauna_migrate.database.connection import connection_of
+from websauna_migrate.dialects.indexes import RENAMES, ComparingIndexes
+from websauna_migrate.dialects.mysql_index_parts import complete_indexes
 from websauna_migrate.dialects.mysql_on_update import ReadingOnUpdate
 
 if TYPE_CHECKING:
     from sqlalchemy import Index
+    from sqlalchemy.engine import Connection
 
 
-class ComparingMySQLImpl(ComparingIndexes, ReadingOnUpdate, MySQLImpl):
+class CompletingIndexes:
+    """What operations of Alembic need to know the order and the expressions of indexes: a class to mix in."""
+
+    connection: Connection | None
+    context_opts: dict[str, Any]
+
+    def correct_for_autogen_constraints(
+        self,
+        conn_unique_constraints: set[sa.UniqueConstraint],
+        conn_indexes: set[Index],
+        metadata_unique_constraints: set[sa.UniqueConstraint],
+        metadata_indexes: set[Index],
+    ) -> None:
+        """Complete what SQLAlchemy reads of indexes."""
+        found = (conn_unique_constraints, conn_indexes, metadata_unique_constraints, metadata_indexes)
+        super().correct_for_autogen_constraints(*found)  # type: ignore[misc]
+        complete_indexes(conn_indexes, connection_of(self), self.context_opts.get(RENAMES))
+
+
+class ComparingMySQLImpl(ComparingIndexes, CompletingIndexes, ReadingOnUpdate, MySQLImpl):
     """Alembic's operations on MySQL, with the server as the judge of indexes.
 
     MySQL itself knows no ``IF EXISTS`` of an index, MariaDB does: the same script runs on both.
@@ -45,5 +67,5 @@ class ComparingMySQLImpl(ComparingIndexes, ReadingOnUpdate, MySQLImpl):
         return str(index.name) in {one["name"] for one in found}
 
 
-class ComparingMariaDBImpl(ComparingIndexes, ReadingOnUpdate, MariaDBImpl):
+class ComparingMariaDBImpl(ComparingIndexes, CompletingIndexes, ReadingOnUpdate, MariaDBImpl):
     """The same on MariaDB."""

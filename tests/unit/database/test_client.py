@@ -249,3 +249,16 @@ def test_the_option_file_is_private_has_no_name_and_can_be_read_twice():
 def test_without_an_option_file_nothing_is_inherited():
     with option_file(ClientCall("psql", ("-c", "x"))) as (argv, descriptors):
         assert (argv, descriptors) == (["psql", "-c", "x"], ())
+
+
+@pytest.mark.parametrize(("program", "is_told"), [("mysqldump", True), ("mariadb-dump", False)])
+def test_only_the_dump_of_mysql_itself_is_told_to_leave_transactions_out(tmp_path, monkeypatch, program, is_told):
+    tool = tmp_path / program
+    tool.write_text("")
+    tool.chmod(0o755)
+    if program != "mysqldump":
+        (tmp_path / "mysqldump").symlink_to(tool)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for url in ("mysql://h/d", "mariadb://h/d"):
+        told = {call.program for call in dump_calls(make_url(url)) if "--set-gtid-purged=OFF" in call.arguments}
+        assert told == ({"mysqldump"} if is_told else set())
