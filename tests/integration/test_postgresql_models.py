@@ -85,6 +85,7 @@ INSERT = 'INSERT INTO "Thing" (own) VALUES (nextval(\'"Own"\'))'
 def test_identities_and_sequences_change_and_go_on_where_they_are(work):
     before = COUNTED.format(**COUNTED_BEFORE)
     changed(work, before)
+    work.execute('CREATE SEQUENCE beside AS integer OWNED BY "Thing".number')
     work.execute('ALTER SEQUENCE "Thing_Id_seq" RENAME TO "By:hand"', *[INSERT] * 4)
     work.models(work.app / "shop", COUNTED.format(**COUNTED_AFTER))
     lines = [line[2:] for line in work.run("check").out.splitlines() if line[2:3].isalpha()]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _WIDTHS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 
 _OWNED = sa.text(
-    "SELECT tn.nspname, t.relname, a.attname, sn.nspname, s.relname, format_type(q.seqtypid, NULL)"
+    "SELECT tn.nspname, t.relname, a.attname, sn.nspname, s.relname, format_type(q.seqtypid, NULL),"
+    " a.atthasdef AND a.attidentity = ''"
     " FROM pg_sequence AS q JOIN pg_class AS s ON s.oid = q.seqrelid JOIN pg_namespace AS sn ON sn.oid = s.relnamespace"
     " JOIN pg_depend AS d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'"
     " AND d.refclassid = 'pg_class'::regclass JOIN pg_class AS t ON t.oid = d.refobjid"
@@ -38,11 +39,12 @@ _OWNED = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class _Owned:
-    """The ``sequence`` that ``column`` has its numbers from, and how wide it is."""
+    """The ``sequence`` that ``column`` owns, how wide it is, and whether the column may have its numbers from it."""
 
     column: ColumnName
     sequence: TableName
     width: str
+    is_default: bool
 
 
 def change_sequences(
@@ -57,7 +59,7 @@ def change_sequences(
     identities = dict(_identities(tables, dialect)) if with_identities else {}
     changes = []
     for owned in _owned(connection):
-        if owned.column in identities:
+        if owned.is_default and owned.column in identities:
             changes.append(_becomes_identity(owned, identities[owned.column], dialect))
         elif wanted.get(owned.column, owned.width) != owned.width:
             changes.append(_change(owned, wanted[owned.column], dialect))
@@ -89,7 +91,7 @@ def _identities(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[
 def _owned(connection: Connection) -> list[_Owned]:
     default = connection.dialect.default_schema_name
     return [
-        _Owned(ColumnName(TableName(*row[:2]).shown(default), row[2]), TableName(*row[3:5]).shown(default), row[5])
+        _Owned(ColumnName(TableName(*row[:2]).shown(default), row[2]), TableName(*row[3:5]).shown(default), *row[5:])
         for row in connection.execute(_OWNED)
     ]
 
