@@ -8,7 +8,7 @@ import pytest
 
 from websauna_migrate.web.access import Caller, is_local, local_path, new_token, refusal, valid_token
 
-TOKEN = new_token()
+TOKEN, OTHER = "a" * 43, "b" * 43
 HERE = Caller("127.0.0.1", "localhost:6543", "http://localhost:6543", TOKEN, TOKEN)
 
 
@@ -54,7 +54,7 @@ def test_a_page_of_another_site_may_not(origin):
 
 @pytest.mark.parametrize(
     ("cookie", "token"),
-    [(None, None), (TOKEN, None), (None, TOKEN), (TOKEN, new_token()), ("", ""), ("short", "short"), (TOKEN, "é" * 43)],
+    [(None, None), (TOKEN, None), (None, TOKEN), (TOKEN, OTHER), ("", ""), ("short", "short"), (TOKEN, "é" * 43)],
 )
 def test_without_the_token_nobody_may(cookie, token):
     assert "the token is missing or wrong" in str(refusal(replace(HERE, cookie=cookie, token=token)))
@@ -62,6 +62,8 @@ def test_without_the_token_nobody_may(cookie, token):
 
 def test_only_what_can_be_a_token_is_one():
     assert valid_token(TOKEN) == TOKEN
+    made = new_token()
+    assert valid_token(made) == made != new_token()
     assert valid_token(TOKEN + '"') is None
     assert valid_token(None) is None
 
