@@ -1,7 +1,7 @@
 """CHECK and EXCLUDE constraints as PostgreSQL shows them, and what it makes of those of the models.
 
 PostgreSQL writes a condition in its own way. The constraints of the models are made on empty copies of their tables,
-those of all tables in one statement, and are compared as the database shows them.
+those of many tables in one statement, and are compared as the database shows them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _MADE = sa.text(
 )
 # Around the names that a database shows. PostgreSQL quotes one only where that makes a difference.
 _QUOTES = {"sqlite": '"`[', "mysql": "`", "mariadb": "`"}
+_AT_ONCE = 100  # tables: each is locked until it is gone, and a server has room for some thousands of locks
 _CONDITION = re.compile(r"CHECK \((.*)\)(?: NO INHERIT)?", re.DOTALL)
 
 
@@ -89,6 +90,11 @@ def made_of(questions: Sequence[Question], connection: Connection) -> list[tuple
 
     None where it cannot be asked: the user may make no temporary tables, or the server is read-only.
     """
+    parts = [questions[start : start + _AT_ONCE] for start in range(0, len(questions), _AT_ONCE)]
+    return [answer for part in parts for answer in _made_at_once(part, connection)]
+
+
+def _made_at_once(questions: Sequence[Question], connection: Connection) -> list[tuple[str, ...] | None]:
     statements = [sql for number, one in enumerate(questions) for sql in _making(number, one, connection.dialect)]
     listed = ", ".join(quoted_text(sql, connection.dialect) for sql in statements)
     block = (
