@@ -69,6 +69,7 @@ TESTED_AS_A_WHOLE = {
     "scripts/backup": "integration/test_backup",
     "scripts/command_line": "cli/test_ws_alembic",
     "scripts/comparing": "integration/test_check",
+    "scripts/graphing": "integration/test_graph",
     "scripts/migrating": "integration/test_runs",
     "scripts/new_history": "integration/test_histories",
     "scripts/repairing": "integration/test_adopt",

@@ -116,6 +116,14 @@ def add_plan_arguments(parser: ArgumentParser) -> None:
     add_format(parser)
 
 
+def add_graph_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``graph``."""
+    formats = ("text", "mermaid", "dot", "svg")
+    parser.add_argument("--format", choices=formats, default="text", help="the format; svg needs Graphviz")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write into this file; default: standard output")
+    parser.add_argument("--tables", action="store_true", help="draw the tables and their foreign keys")
+
+
 def add_adopt_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``adopt``."""
     parser.add_argument("--from", dest="source", metavar="TABLE", help="the version table; default: alembic_version")

@@ -132,6 +132,15 @@ HELP = {
         ),
         ("packages", "cascade"),
     ),
+    "graph": HelpText(
+        "Draw the revisions of the selected packages, or with --tables their tables.",
+        "Applied revisions are marked with *, pending ones with o. Each line names what the revision requires of other "
+        "packages. Mermaid can be pasted into GitHub. Changes nothing.",
+        (
+            Example("-x packages=all graph", "draw the revisions of all packages in the terminal"),
+            Example("graph --tables --format mermaid --output tables.mmd", "write a diagram of the tables"),
+        ),
+    ),
     "doctor": HelpText(
         "Find problems in scripts, models and database.",
         "For each problem it shows what is wrong, why it matters and how to fix it, and exits with 1 if there is one. "

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from websauna_migrate.scripts.loading import Loaded
 
 
+def draw_graph(options: Namespace, loaded: Loaded) -> int:
+    """Run ``graph``, whose modules no other subcommand needs."""
+    from websauna_migrate.scripts.graphing import graph
+
+    return graph(options, loaded)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subcommand:
     """What one subcommand does.
@@ -102,6 +109,11 @@ _SUBCOMMANDS = (
         name="plan",
         run=plan,
         add_arguments=arguments.add_plan_arguments,
+    ),
+    Subcommand(
+        name="graph",
+        run=draw_graph,
+        add_arguments=arguments.add_graph_arguments,
     ),
     Subcommand(
         name="doctor",

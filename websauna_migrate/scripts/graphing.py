@@ -1,0 +1,101 @@
+"""The command ``graph``: the revisions, or the tables, of the selected packages as a picture."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from websauna_migrate.database.errors import ClientFailed
+from websauna_migrate.exceptions import ClientError, MigrateError, one_line
+from websauna_migrate.files import remedy_for_file, replaced
+from websauna_migrate.revisions.graph import Node, cycle_edges, order
+from websauna_migrate.revisions.history import applied
+from websauna_migrate.scripts.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
+from websauna_migrate.scripts.graph_text import GraphState, graph_text
+from websauna_migrate.scripts.printing import show, warn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from websauna_migrate.scripts.diagrams import Diagram
+    from websauna_migrate.scripts.loading import Loaded
+
+
+def graph(options: Namespace, loaded: Loaded) -> int:
+    """Draw the revisions of the selected packages, or their tables."""
+    in_colour = options.output is None and sys.stdout.isatty()
+    if options.tables:
+        diagram = tables_diagram(loaded.app.ownership, loaded.packages)
+        picture = tables_text(diagram) if options.format == "text" else _drawn(diagram, options.format)
+    else:
+        state = _state(loaded, _rows(options, loaded))
+        if options.format == "text":
+            picture = graph_text(state, colour=in_colour)
+        else:
+            picture = _drawn(revisions_diagram(state.graph, state.nodes, state.applied), options.format)
+    if options.output is None:
+        show(picture, coloured=True)
+    else:
+        _write(options.output, picture)
+    return 0
+
+
+def _rows(options: Namespace, loaded: Loaded) -> Mapping[str, tuple[str, ...]] | None:
+    """Return the rows of the history tables; None, with a warning, where the database cannot be asked."""
+    from websauna_migrate.database.history_table import read_heads
+
+    try:
+        with loaded.app.connected(writes=False) as connection:
+            return read_heads(connection, [one.history for one in loaded.selected])
+    except MigrateError as error:
+        warn(options, error)
+        return None
+
+
+def _state(loaded: Loaded, rows: Mapping[str, tuple[str, ...]] | None) -> GraphState:
+    found = loaded.app.graph()
+    packages = [one.history.package for one in loaded.selected]
+    nodes = [Node(package, id_) for package in packages for id_ in found.histories[package].revisions]
+    ignored = cycle_edges(found, set(nodes))
+    done = {
+        Node(package, id_)
+        for package in packages
+        for id_ in (applied(found.histories[package], rows[package]) if rows is not None else ())
+    }
+    newest_first = order(found, nodes, packages, ignored)[::-1]
+    return GraphState(found, newest_first, frozenset(done), is_known=rows is not None)
+
+
+def _drawn(diagram: Diagram, format: str) -> str:
+    if format == "mermaid":
+        return mermaid(diagram)
+    return _svg(dot(diagram)) if format == "svg" else dot(diagram)
+
+
+def _svg(source: str) -> str:
+    """Return what Graphviz draws.
+
+    :raises ClientError: it is not installed, or fails
+    """
+    try:
+        done = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, encoding="utf-8", check=False)
+    except FileNotFoundError:
+        raise ClientError(
+            "dot is not installed, or not in PATH, and --format svg needs it",
+            "install Graphviz, or use --format mermaid, which GitHub shows",
+        ) from None
+    if done.returncode:
+        raise ClientFailed("dot", done.returncode, one_line(done.stderr), "use --format dot, and look into its result")
+    return done.stdout
+
+
+def _write(path: Path, picture: str) -> None:
+    try:
+        with replaced(path) as file:
+            file.write(picture.encode())
+    except OSError as error:
+        remedy = remedy_for_file(error) or "name a file in a folder that this user may write to"
+        raise ClientError(f"{path}: the graph cannot be written: {error.strerror}", remedy) from error
