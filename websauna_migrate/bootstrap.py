@@ -124,10 +124,11 @@ class Application:
         *,
         direction: Direction = "up",
         cascade: bool = False,
+        expand: bool = False,
     ) -> Plan:
         """Return the steps that take the histories of ``packages`` to ``target`` when their tables hold ``rows``."""
         selected = select(self.histories, packages)
-        return self.plan_selected(rows, selected, target, direction=direction, cascade=cascade)
+        return self.plan_selected(rows, selected, target, direction=direction, cascade=cascade, expand=expand)
 
     def plan_selected(
         self,
@@ -137,10 +138,20 @@ class Application:
         *,
         direction: Direction = "up",
         cascade: bool = False,
+        expand: bool = False,
     ) -> Plan:
         """Return what :meth:`plan` returns, for histories that are selected already."""
         names = histories_of(selected)
-        return make_plan(self.graph(), rows, names, target, direction=direction, ties=self.groups, cascade=cascade)
+        return make_plan(
+            self.graph(),
+            rows,
+            names,
+            target,
+            direction=direction,
+            ties=self.groups,
+            cascade=cascade,
+            expand=expand,
+        )
 
 
 def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complete: bool = True) -> Application:

@@ -21,6 +21,11 @@ class Product(Base):
     id = Column(Integer, primary_key=True)
     name = Column(String(50), nullable=False)
 """
+BASKET = """
+class Basket(Base):
+    __tablename__ = "basket"
+    id = Column(Integer, primary_key=True)
+"""
 V2 = f"""{V1}
     price = Column(Integer)
     stock = Column(Integer, nullable=False, server_default="0")
@@ -58,13 +63,16 @@ def server(tmp_path, backend, monkeypatch):
 
 def release_twice(folder, backend):
     developer = Workspace(folder, backend.new_database())
-    package = developer.add_app("shop", V1)
+    package = developer.add_app("shop", V1 + BASKET)
     write(developer.app / ".gitignore", "*.pyc\n*.db\n*.lock\n*.sqlite\n*.sql\nproduction.ini\n")
     developer.ok("init")
     developer.autogenerate()
     shell("git init --quiet && git add . && {git} commit --quiet -m one && git tag v1", developer.app)
-    developer.models(package, V2)
+    developer.models(package, V2 + BASKET)
     developer.autogenerate()
+    developer.models(package, V2)
+    [contract] = developer.autogenerate()
+    contract.write_text(contract.read_text() + "\n\ncontract = True\n")
     shell("git add . && {git} commit --quiet -m two && git tag v2", developer.app)
     return developer.app
 
@@ -93,6 +101,13 @@ class Server:
         write(self.folder.parent / "sell.py", SELL)
         return self.run(f"python ../sell.py '{self.text}'").split()
 
+    def tables(self):
+        engine = create_engine(self.url)
+        try:
+            return set(inspect(engine).get_table_names())
+        finally:
+            engine.dispose()
+
     def columns(self):
         engine = create_engine(self.url)
         try:
@@ -108,7 +123,7 @@ def parts():
 
 
 def test_scripts_come_first_and_the_old_code_goes_on_working(server):
-    fetch, upgrade, bring = parts()
+    fetch, upgrade, bring, contract = parts()
     assert server.sell() == ["1", "False"]
 
     for line in fetch:
@@ -119,12 +134,17 @@ def test_scripts_come_first_and_the_old_code_goes_on_working(server):
     printed = [server.run(line) for line in upgrade]
     assert len(printed[0].strip().splitlines()) > 1
     assert server.columns() == {"id", "name", "price", "stock"}
+    assert "basket" in server.tables()
     assert (server.folder / "before-v2.sql").stat().st_size
     assert server.sell() == ["2", "False"]
 
     for line in bring:
         server.run(line)
     assert server.sell() == ["3", "True"]
+
+    for line in contract:
+        server.run(line)
+    assert "basket" not in server.tables()
     server.run("ws-alembic -c production.ini check")
 
 
@@ -132,7 +152,7 @@ def test_the_old_release_finds_nothing_to_do_after_its_scripts_were_brought_back
     """Going back takes the folder of v2 to downgrade, and then that of v1."""
     server.run("git checkout --quiet v2 -- alembic && ws-alembic -c production.ini upgrade")
     server.run(
-        "ws-alembic -c production.ini downgrade -1 && git checkout --quiet --force v1 -- alembic && git clean -fdq"
+        "ws-alembic -c production.ini downgrade -2 && git checkout --quiet --force v1 -- alembic && git clean -fdq"
     )
     assert server.columns() == {"id", "name"}
     assert server.sell() == ["1", "False"]

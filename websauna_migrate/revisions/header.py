@@ -14,14 +14,14 @@ from pathlib import Path
 
 from websauna_migrate.revisions.errors import RevisionSyntaxError
 
-HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before")
+HEADER = ("revision", "down_revision", "depends_on", "branch_labels", "requires", "run_before", "contract")
 
 _MENTION = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in HEADER))
 
 # A header as templates write it: a docstring, comments, imports, and names with a literal on one line each.
 _NAMES = "|".join(HEADER)
 
-_PLAIN_LITERAL = r"""None|"[^"\\\n]*"|'[^'\\\n]*'|\{\}|\(\)"""
+_PLAIN_LITERAL = r"""None|True|False|"[^"\\\n]*"|'[^'\\\n]*'|\{\}|\(\)"""
 
 _PLAIN_NAME = rf"(?:{_NAMES})(?:: [\w\[\], .|]+)? = (?:{_PLAIN_LITERAL})"
 
@@ -37,7 +37,7 @@ _PLAIN_HEADER = re.compile(
 
 _PLAIN_VALUES = re.compile(rf"^({_NAMES})(?:: [^=\n]*)? = ({_PLAIN_LITERAL})$", re.MULTILINE | re.ASCII)
 
-_PLAIN_VALUE: Mapping[str, object] = {"None": None, "{}": {}, "()": ()}
+_PLAIN_VALUE: Mapping[str, object] = {"None": None, "True": True, "False": False, "{}": {}, "()": ()}
 
 _NOT_PLAIN = ("\r", "\0", "coding")
 

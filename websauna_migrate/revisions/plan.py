@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from websauna_migrate.exceptions import RevisionError, UsageError, command, listed
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import history_table_name
+from websauna_migrate.revisions.contract import held_back
 from websauna_migrate.revisions.errors import (
     AmbiguousRevision,
     DowngradeBreaksOthers,
@@ -30,7 +31,7 @@ from websauna_migrate.revisions.symbols import find, parse_symbol, resolve, undo
 if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Direction, Revision
 
-State = Literal["up to date", "pending", "unknown revision", "several heads", "no revisions"]
+State = Literal["up to date", "pending", "pending (contract)", "unknown revision", "several heads", "no revisions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Plan:
     """What a run does, in order.
 
     ``heads_before`` are the rows of each history table touched, ``heads_after`` those that it must hold when all steps
-    are done. ``elsewhere`` is how many revisions are pending then in each history that is not selected.
+    are done. ``elsewhere`` is how many revisions are pending then in each history that is not selected. ``held_back``
+    are the revisions that ``expand`` leaves.
     """
 
     direction: Direction
@@ -58,6 +60,7 @@ class Plan:
     heads_before: Mapping[str, tuple[str, ...]]
     heads_after: Mapping[str, tuple[str, ...]]
     elsewhere: Mapping[str, int] = field(default_factory=dict)
+    held_back: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def make_plan(
     direction: Direction = "up",
     ties: Sequence[Sequence[str]] = (),
     cascade: bool = False,
+    expand: bool = False,
 ) -> Plan:
     """Return the steps that take the ``selected`` histories up or down to ``target``.
 
@@ -88,7 +92,8 @@ def make_plan(
     refer to each other, so that only their order in the group is left to decide.
 
     An upgrade takes along what its revisions require of others. A downgrade that would undo what an applied revision
-    of another package requires is refused, unless ``cascade`` undoes that too. Raises a
+    of another package requires is refused, unless ``cascade`` undoes that too. With ``expand`` an upgrade leaves the
+    pending contract revisions, and what comes after one. Raises a
     :class:`~websauna_migrate.exceptions.RevisionError`, :class:`~websauna_migrate.exceptions.PlanError` or
     :class:`~websauna_migrate.exceptions.UsageError`.
     """
@@ -97,6 +102,8 @@ def make_plan(
     _check_rows(now, packages)
     nodes = _to_run(now, packages, target) if direction == "up" else _to_undo(now, packages, target, cascade)
     _check_rows(now, sorted({node.package for node in nodes}))
+    held = held_back(graph, nodes) if expand and direction == "up" else set()
+    nodes = nodes - held
     sequence = _sequence(graph, nodes, direction, tuple(chain.from_iterable(ties)))
     heads_after = _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes)
     return Plan(
@@ -106,6 +113,7 @@ def make_plan(
         {package: tuple(rows.get(package, ())) for package in sorted({node.package for node in nodes})},
         heads_after,
         pending_elsewhere(graph, {**rows, **heads_after}, selected),
+        tuple(sorted(held)),
     )
 
 
@@ -132,8 +140,8 @@ def plan_stamp(
     return stamped
 
 
-def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
-    """Return where ``history`` stands when its table holds ``rows``."""
+def history_state(history: HistoryGraph, rows: Iterable[str], *, only_contract: bool = False) -> HistoryState:
+    """Return where ``history`` stands when its table holds ``rows``; ``only_contract`` where ``--expand`` is done."""
     current = tuple(sorted(rows))
     pending = len(history.revisions) - len(applied(history, current))
     state: State = "up to date"
@@ -142,7 +150,7 @@ def history_state(history: HistoryGraph, rows: Iterable[str]) -> HistoryState:
     elif len(history.heads) > 1:
         state = "several heads"
     elif pending:
-        state = "pending"
+        state = "pending (contract)" if only_contract else "pending"
     elif not history.revisions:
         state = "no revisions"
     return HistoryState(history.package, current, history.heads, pending, state)

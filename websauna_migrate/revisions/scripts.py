@@ -58,7 +58,7 @@ class Revision:
 
     ``down`` and ``depends_on`` stand as written, so ``depends_on`` may hold branch labels. ``message`` is Alembic's
     ``doc`` on one line, ``create_date`` the text of the docstring's "Create Date". ``source`` is the text of the whole
-    script, empty for a compiled one.
+    script, empty for a compiled one. A ``contract`` revision is for after the new code runs everywhere.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Revision:
     create_date: str | None
     path: Path
     source: bytes = field(default=b"", repr=False, compare=False)
+    contract: bool = False
 
 
 def read_revisions(history: History) -> tuple[Revision, ...]:
@@ -257,6 +258,7 @@ def _revision(path: Path, source: bytes, header: Mapping[str, object], docstring
         create_date=created[1] if created else None,
         path=path,
         source=source,
+        contract=_is_contract(path, header),
     )
 
 
@@ -271,6 +273,14 @@ def _revision_id(path: Path, header: Mapping[str, object]) -> str:
     if not isinstance(id_, str) or not id_ or _ILLEGAL_IN_ID.intersection(id_):
         raise _not_usable(path, "revision", "a string without any of @ - + :")
     return id_
+
+
+def _is_contract(path: Path, header: Mapping[str, object]) -> bool:
+    """Return what ``contract`` says; another object of that name, as a table of contracts, is the script's own."""
+    value = header.get("contract")
+    if value is not None and not isinstance(value, bool) and isinstance(value, (str, int)):
+        raise _not_usable(path, "contract", "True or False")
+    return value is True
 
 
 def _names(path: Path, header: Mapping[str, object], name: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import RevisionError, command, listed
+from websauna_migrate.revisions.contract import contract_left
 from websauna_migrate.revisions.plan import history_state, wrong_rows
 from websauna_migrate.revisions.reports import several_heads
 
@@ -25,7 +26,8 @@ def history_states(
 ) -> dict[str, HistoryState]:
     """Return the state of each of ``histories`` by its package, where the history tables hold ``rows``."""
     names = [history.package for history in histories]
-    return {name: history_state(graph.histories[name], rows[name]) for name in names}
+    left = contract_left(graph, rows)
+    return {name: history_state(graph.histories[name], rows[name], only_contract=name in left) for name in names}
 
 
 def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]) -> list[dict[str, object]]:
@@ -44,9 +46,12 @@ def status_json(histories: Iterable[History], states: Mapping[str, HistoryState]
     ]
 
 
-def are_fine(states: Iterable[HistoryState]) -> bool:
-    """Tell whether nothing is to be done according to ``states``; see :func:`without_revisions` too."""
-    return all(state.state in _FINE for state in states)
+def are_fine(states: Iterable[HistoryState], *, expand: bool = False) -> bool:
+    """Tell whether nothing is to be done according to ``states``; see :func:`without_revisions` too.
+
+    With ``expand`` contract revisions need not be applied.
+    """
+    return all(state.state in _FINE or (expand and state.state == "pending (contract)") for state in states)
 
 
 def without_revisions(

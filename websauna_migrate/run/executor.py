@@ -38,6 +38,7 @@ def migrate(
     *,
     direction: Direction = "up",
     cascade: bool = False,
+    expand: bool = False,
     one_transaction: bool = False,
     observer: Observer | None = None,
     cmd_opts: Namespace | None = None,
@@ -46,9 +47,10 @@ def migrate(
     """Take the histories of ``packages`` up or down to ``target``, alone on the database, and return what was done.
 
     The lock comes first, then the heads are read, then the plan is made, then it is run. Where there is nothing to
-    do, nothing waits for the lock. ``observer`` follows the run; its methods can be given as keyword arguments too:
-    ``on_wait``, ``on_plan``, ``before_step``, ``on_progress``, ``on_revision_done`` and ``interruptible``. The
-    subscribers of the application get the events of :mod:`websauna_migrate.events`.
+    do, nothing waits for the lock. With ``expand`` contract revisions are left, and what comes after one.
+    ``observer`` follows the run; its methods can be given as keyword arguments too:
+    ``on_wait``, ``on_plan``, ``before_step``, ``on_progress``, ``on_revision_done``, ``on_table_wait`` and
+    ``interruptible``. The subscribers of the application get the events of :mod:`websauna_migrate.events`.
 
     :raises MigrateError: the plan cannot be made or run; the error says what was applied and what was not
     """
@@ -59,6 +61,7 @@ def migrate(
         observer_of(callbacks, observer),
         direction=direction,
         cascade=cascade,
+        expand=expand,
         one_transaction=one_transaction,
         cmd_opts=cmd_opts,
     )
@@ -72,11 +75,14 @@ def migrate_selected(
     *,
     direction: Direction = "up",
     cascade: bool = False,
+    expand: bool = False,
     one_transaction: bool = False,
     cmd_opts: Namespace | None = None,
 ) -> Plan:
     """Do what :func:`migrate` does, for histories that are selected already."""
-    planned = partial(app.plan_selected, selected=selected, target=target, direction=direction, cascade=cascade)
+    planned = partial(
+        app.plan_selected, selected=selected, target=target, direction=direction, cascade=cascade, expand=expand
+    )
     with app.connected(writes=False) as connection:
         require_first_schema(connection)
         plan = planned(read_heads(connection, app.histories))

@@ -41,6 +41,7 @@ def write_sql(
     *,
     direction: Direction = "up",
     cascade: bool = False,
+    expand: bool = False,
     one_transaction: bool = False,
     cmd_opts: Namespace | None = None,
 ) -> None:
@@ -55,7 +56,7 @@ def write_sql(
         raise UsageError("downgrade --sql needs to know where it starts", "write FROM:TO, as in head:base")
     graph = app.graph()
     rows, target = _offline_rows(graph, histories_of(selected), target)
-    plan = app.plan_selected(rows, selected, target, direction=direction, cascade=cascade)
+    plan = app.plan_selected(rows, selected, target, direction=direction, cascade=cascade, expand=expand)
     if one_transaction:
         refuse_own_transactions(plan, app.url.get_backend_name())
     environments = open_all(app, plan, None, output, cmd_opts)

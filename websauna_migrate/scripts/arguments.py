@@ -60,6 +60,7 @@ def no_arguments(_parser: ArgumentParser) -> None:
 def add_upgrade_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``upgrade``."""
     _add_run_arguments(parser, default="heads")
+    _add_expand(parser, "leave contract revisions, and what comes after one, to a later upgrade")
     parser.add_argument(
         "--backup",
         type=Path,
@@ -73,7 +74,7 @@ def add_upgrade_arguments(parser: ArgumentParser) -> None:
 def add_downgrade_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``downgrade``."""
     _add_run_arguments(parser, default=None)
-    parser.set_defaults(backup=None)
+    parser.set_defaults(backup=None, expand=False)
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation before 'downgrade base'")
 
 
@@ -105,6 +106,7 @@ def add_heads_arguments(parser: ArgumentParser) -> None:
 def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``status``."""
     parser.add_argument("--check", action="store_true", help="exit with 1 unless all histories are up to date")
+    _add_expand(parser, "with --check: contract revisions need not be applied")
     add_format(parser)
     _add_wait(parser)
 
@@ -113,6 +115,7 @@ def add_plan_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``plan``."""
     parser.add_argument("revision", nargs="?", metavar="REVISION", help="default: heads; with --down: base")
     parser.add_argument("--down", action="store_true", help="show the plan of a downgrade")
+    _add_expand(parser, "show the plan of upgrade --expand")
     add_format(parser)
 
 
@@ -225,6 +228,10 @@ def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
     parser.add_argument("revision", nargs=nargs, default=default, metavar="REVISION", help=_REVISION)
     _add_sql(parser)
     _add_tag(parser)
+
+
+def _add_expand(parser: ArgumentParser, meaning: str) -> None:
+    parser.add_argument("--expand", action="store_true", help=meaning)
 
 
 def _add_wait(parser: ArgumentParser) -> None:

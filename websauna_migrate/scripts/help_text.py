@@ -65,7 +65,8 @@ HELP = {
     "upgrade": HelpText(
         "Run the pending revisions up to a later revision.",
         "Without REVISION, each selected history is upgraded to its heads. Required revisions of other packages run "
-        "too. Concurrent upgrades of one database wait for each other.",
+        "too. Concurrent upgrades of one database wait for each other. With --expand, revisions that say "
+        "contract = True wait until the new code is deployed.",
         (
             Example("-x packages=all upgrade", "upgrade all packages to their heads"),
             Example("upgrade +1 --sql", "print the SQL of the next revision; needs no database server"),
@@ -117,7 +118,8 @@ HELP = {
     ),
     "status": HelpText(
         "Show the state of each history; with --check, exit with 1 unless all are up to date.",
-        "The states are: up to date, pending, unknown revision, several heads, no revisions. Changes nothing.",
+        "The states are: up to date, pending, pending (contract), unknown revision, several heads, no revisions. "
+        "Changes nothing.",
         (
             Example("-x packages=all status", "show a table with one row for each history"),
             Example("-x packages=all status --check --wait 60", "in a deployment: wait for the server, then check"),

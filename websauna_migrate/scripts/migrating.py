@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, TypedDict
 
-from websauna_migrate.exceptions import UsageError
+from websauna_migrate.exceptions import UsageError, summed
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import say, tell
@@ -32,6 +32,7 @@ class _RunOptions(TypedDict):
 
     direction: Direction
     cascade: bool
+    expand: bool
     one_transaction: bool
     cmd_opts: Namespace
 
@@ -81,6 +82,7 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
     run_options: _RunOptions = {
         "direction": direction,
         "cascade": loaded.x.cascade,
+        "expand": options.expand,
         "one_transaction": loaded.x.one_transaction,
         "cmd_opts": options,
     }
@@ -136,5 +138,7 @@ def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
         from websauna_migrate.scripts.report import summary_text
 
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
+    if done.held_back:
+        say(options, f"left for an upgrade after the deployment: {summed(tuple(map(str, done.held_back)))}")
     if done.direction == "up":
         say_elsewhere(options, loaded, done.elsewhere)

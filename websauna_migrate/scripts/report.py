@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from websauna_migrate.repair.findings import Finding
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.plan import HistoryState, Plan
+    from websauna_migrate.revisions.scripts import Revision
 
 _WIDTH = 1_000_000  # wider than any table: rich never wraps a line
 _JSON_CONTROLS = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-_COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow"}
+_COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow", "pending (contract)": "yellow"}
 
 
 def as_json(value: object, *, ascii: bool = False) -> str:
@@ -52,10 +53,14 @@ def plan_text(plan: Plan, *, colour: bool) -> str:
     if not plan.steps:
         return "Nothing to do.\n"
     rows = (
-        (str(number), step.direction, step.package, step.revision.id, step.revision.message)
+        (str(number), step.direction, step.package, _shown_id(step.revision), step.revision.message)
         for number, step in enumerate(plan.steps, 1)
     )
     return table(("", "", "package", "revision", "message"), rows, colour=colour)
+
+
+def _shown_id(revision: Revision) -> str:
+    return f"{revision.id} (contract)" if revision.contract else revision.id
 
 
 def status_text(histories: Iterable[History], states: Mapping[str, HistoryState], *, colour: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RevisionError, command
+from websauna_migrate.exceptions import RevisionError, UsageError, command
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
@@ -85,7 +85,7 @@ def _are_good(options: Namespace, loaded: Loaded, states: Mapping[str, HistorySt
     missing = without_revisions([one.history for one in loaded.selected], states, loaded.app.ownership)
     for error in missing.values():
         warn(options, error)
-    return not missing and are_fine(states.values())
+    return not missing and are_fine(states.values(), expand=options.expand)
 
 
 def plan(options: Namespace, loaded: Loaded) -> int:
@@ -93,11 +93,18 @@ def plan(options: Namespace, loaded: Loaded) -> int:
     from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.scripts.report import plan_json, plan_text
 
+    if options.down and options.expand:
+        raise UsageError("--expand is for the plan of an upgrade", "leave out --down or --expand")
     with loaded.app.connected(writes=False) as connection:
         rows = read_heads(connection, loaded.app.histories)
     target = ("base" if options.down else "heads") if options.revision is None else options.revision
     steps = loaded.app.plan_selected(
-        rows, loaded.selected, target, direction="down" if options.down else "up", cascade=loaded.x.cascade
+        rows,
+        loaded.selected,
+        target,
+        direction="down" if options.down else "up",
+        cascade=loaded.x.cascade,
+        expand=options.expand,
     )
     warn_of_reports(options, steps)
     if options.format == "json":

@@ -47,9 +47,14 @@ class Standing:
         return history_states(self.app.graph(), self.app.histories, self.rows)
 
     def is_fine(self) -> bool:
-        """Tell whether nothing is to be done, as ``status --check`` finds out."""
+        """Tell whether nothing is to be done, as ``status --check --expand`` finds out.
+
+        The code runs before contract revisions are applied.
+        """
         states = self.states()
-        return are_fine(states.values()) and not without_revisions(self.app.histories, states, self.app.ownership)
+        return are_fine(states.values(), expand=True) and not without_revisions(
+            self.app.histories, states, self.app.ownership
+        )
 
     def problems(self) -> list[RevisionError]:
         """Return an error for each history that is not at its heads."""

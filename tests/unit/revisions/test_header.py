@@ -22,6 +22,11 @@ def test_a_header_as_templates_write_it_needs_no_parser():
     assert plain_header(PLAIN) == ({"revision": "a1", "down_revision": None, "requires": {}}, "adds a")
 
 
+@pytest.mark.parametrize(("literal", "value"), [(b"True", True), (b"False", False), (b"None", None)])
+def test_contract_is_read_without_the_parser(literal, value):
+    assert plain_header(b"contract = " + literal + b"\n") == ({"contract": value}, None)
+
+
 @pytest.mark.parametrize(
     "text",
     [b"revision = make()\n", b"revision = 'a' 'b'\n", b"from ids import revision\n", b"# coding: latin-1\n", b"\xff"],

@@ -485,3 +485,17 @@ def test_the_parser_is_spared_where_a_script_is_as_templates_write_it(folder, mo
     folder.add("b2", "a1")
     monkeypatch.setattr(header, "parse_script", lambda *_arguments: pytest.fail("parsed"))
     assert [revision.id for revision in read_revisions(folder.history)] == ["a1", "b2"]
+
+
+def test_a_contract_revision_says_true(folder):
+    folder.add("a1", header="contract = True")
+    folder.add("b2", "a1", header="contract = False")
+    folder.add("c3", "b2", header="contract = sa.table('contract')")
+    assert {revision.id: revision.contract for revision in folder.read()} == {"a1": True, "b2": False, "c3": False}
+
+
+@pytest.mark.parametrize("wrong", ["'yes'", "1"])
+def test_a_contract_that_is_neither_true_nor_false_is_refused(folder, wrong):
+    folder.add("a1", header=f"contract = {wrong}")
+    with pytest.raises(InvalidRevision, match="contract is not valid; make it True or False"):
+        folder.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from websauna_migrate.packages.ownership import Ownership
@@ -85,3 +86,16 @@ def test_each_problem_is_one_line_with_the_command_that_ends_it():
     assert "gone" in unknown
     (missing,) = problems([revision("a1")], ("a1",), OF_NOTES)
     assert missing.startswith("notes has tables and no revisions")
+
+
+def test_contract_revisions_may_be_pending_where_only_those_are_left():
+    contract = replace(revision("b2", "a1"), contract=True)
+    graph = build_graph({"notes": (), "shop": [revision("a1"), contract, revision("c3", "b2")]})
+    rows = {"notes": (), "shop": ("a1",)}
+    [state] = history_states(graph, [SHOP], rows).values()
+    assert (state.state, state.pending) == ("pending (contract)", 2)
+    assert not are_fine([state])
+    assert are_fine([state], expand=True)
+    assert problems_of(graph, [SHOP], rows, NOBODYS) == []
+    [state] = history_states(graph, [SHOP], {"shop": ()}).values()
+    assert state.state == "pending"
