@@ -117,7 +117,7 @@ class Server:
 
 
 def parts():
-    """Return the blocks of commands of the page: to fetch the scripts, to upgrade, to bring the code."""
+    """Return the blocks of commands of the page: to fetch the scripts, to expand, to bring the code, to contract."""
     blocks = re.findall(r"::\n\n((?:    .+\n)+)", PAGE.read_text(encoding="utf-8"))
     return [[line.strip() for line in block.splitlines()] for block in blocks]
 
@@ -129,7 +129,7 @@ def test_scripts_come_first_and_the_old_code_goes_on_working(server):
     for line in fetch:
         server.run(line)
     changed = server.run("git status --porcelain").splitlines()
-    assert [line.split()[1].split("/")[0] for line in changed] == ["alembic"]
+    assert {line.split()[1].split("/")[0] for line in changed} == {"alembic"}
 
     printed = [server.run(line) for line in upgrade]
     assert len(printed[0].strip().splitlines()) > 1
