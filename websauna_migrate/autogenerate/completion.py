@@ -24,6 +24,7 @@ from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
 from websauna_migrate.autogenerate.sequences import used_sequences
+from websauna_migrate.autogenerate.type_indexes import leave_out_indexes_of_types
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.exceptions import reason_of
 from websauna_migrate.packages.package import TableName
@@ -58,6 +59,7 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
             continue
         first, last = _additions(upgrade, downgrade, comparison.tables, connection)
         for container in (upgrade, downgrade):
+            leave_out_indexes_of_types(container)
             container.ops[:] = rewritten(container.ops, migration, names_altered=comparison.names_altered)
             if connection.dialect.name == "postgresql":
                 container.ops[:] = in_order_of_inheritance(container.ops, _tables(comparison), migration.dialect)
