@@ -25,7 +25,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
-from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect
+from websauna_migrate.database.sql import escape_colons, literal_sql, named_types, plain_dialect, without_parameters
 from websauna_migrate.exceptions import RevisionError, cause_of
 from websauna_migrate.private import split_variants
 
@@ -109,10 +109,7 @@ def render_sql_as_meant(migration: MigrationContext) -> None:
     compiled = impl.render_ddl_sql_expr
 
     def render_ddl_sql_expr(expression: Any, is_server_default: bool = False, **options: object) -> str:
-        if isinstance(expression, sa.TextClause) and None in expression.compile().params.values():
-            # It was read from the database, where a colon begins no parameter: that would be written as NULL.
-            expression = sa.text(escape_colons(expression.text))
-        text = compiled(expression, is_server_default=is_server_default, **options)
+        text = compiled(without_parameters(expression), is_server_default=is_server_default, **options)
         return text if options.get("is_index") else escape_colons(text)
 
     impl.render_ddl_sql_expr = render_ddl_sql_expr  # type: ignore[assignment]

@@ -64,6 +64,16 @@ def escape_colons(sql: str) -> str:
     return _BIND.sub(r"\\:", sql)
 
 
+def without_parameters(expression: Any) -> Any:
+    """Return ``expression``, which was read from the database, so that no colon in it begins a parameter.
+
+    SQLAlchemy makes a ``text()`` of what it reads as it is, and writes a parameter without a value as NULL.
+    """
+    if isinstance(expression, sa.TextClause) and None in expression.compile().params.values():
+        return sa.text(escape_colons(expression.text))
+    return expression
+
+
 def tokens(sql: str, dialect: str) -> list[str]:
     """Return the tokens of ``sql`` in the language of the database ``dialect``; joined they are ``sql`` again."""
     return _TOKENS.get(dialect, _TOKENS["postgresql"]).findall(sql)

@@ -22,7 +22,7 @@ from alembic.operations import batch
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.database.sql import escape_colons, without_parameters
 from websauna_migrate.dialects.collations import add_collation, collated, uncollated
 from websauna_migrate.dialects.constraints import check_name
 from websauna_migrate.dialects.errors import LostInBatch
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from alembic.operations.batch import ApplyBatchImpl
-    from sqlalchemy import Index, Table
+    from sqlalchemy import Column, Index, Table
     from sqlalchemy.engine import Connection, Inspector
 
 
@@ -275,10 +275,11 @@ def _checks_to_add(batch_op: KeepingBatch, stored: str, dropped: Set[str]) -> It
 
 
 def _restore_columns(batch_impl: ApplyBatchImpl, sql: str, uncollated: Set[str]) -> None:
-    """Give the columns of the new table the expressions and collations that ``sql`` has for the old one.
+    """Give the columns of the new table the defaults, expressions and collations that ``sql`` has for the old one.
 
     Those that are ``uncollated`` get another type on purpose.
     """
+    _restore_defaults(batch_impl.columns, batch_impl.table)
     collations = declared_collations(sql) if batch_impl.reflected else {}
     if batch_impl.reflected:
         _restore_computed(batch_impl, batch_impl.table, computed_expressions(sql))
@@ -287,6 +288,14 @@ def _restore_columns(batch_impl: ApplyBatchImpl, sql: str, uncollated: Set[str])
             batch_impl.column_transfers.get(old_name, {}).pop("expr", None)
         elif old_name in collations.keys() - uncollated and batch_impl.column_transfers[old_name]:
             column.type = collated(column.type, collations[old_name])
+
+
+def _restore_defaults(columns: Mapping[str, Column[Any]], table: Table) -> None:
+    """Give columns that stay their own defaults, which SQLAlchemy reads as texts with parameters."""
+    for name, column in columns.items():
+        old = table.c[name].server_default if name in table.c else None
+        if isinstance(old, sa.DefaultClause) and getattr(column.server_default, "arg", None) is old.arg:
+            column.server_default = sa.DefaultClause(without_parameters(old.arg))
 
 
 def _restore_computed(batch_impl: ApplyBatchImpl, table: Table, expressions: Mapping[str, str]) -> None:
