@@ -256,6 +256,41 @@ def test_a_type_is_converted_with_a_cast_where_postgresql_needs_one(work):
     assert work.execute('SELECT * FROM "Thing"') == [(1, 5, 6, 8, True, {"a": 1}, [1, 2])]
 
 
+OVER = """
+class Item(Base):
+    __tablename__ = "item"
+    id = Column(Integer, primary_key=True)
+    n = Column({})
+    gone = Column(Integer)
+    made = Column(Integer, Computed("n * {}", persisted=True), index=True)
+    {}
+    __table_args__ = (
+        CheckConstraint("n > 3", name="ck_n"),
+        CheckConstraint("n < 90"),
+        Index("ix_where", "gone", postgresql_where=text("n > 4")),
+    )
+"""
+
+
+def test_what_is_over_a_column_is_made_anew_when_its_type_changes(work):
+    last = 'last = Column(Integer, Computed("gone + 1", persisted=True))'
+    before = OVER.format("Integer", 2, last)
+    after = OVER.format("Numeric(10, 2)", 2, last)
+    changed(work, before)
+    work.execute("INSERT INTO item (id, n, gone) VALUES (1, 5, 6)")
+    work.models(work.app / "shop", after)
+    told = [line.strip() for line in work.run("check").out.splitlines() if " item: " in line]
+    assert told == ["modify type item: n from INTEGER to NUMERIC(10, 2)"]
+    (script,) = work.autogenerate()
+    work.goes_both_ways(script, before)
+    assert work.execute("SELECT made, last FROM item") == [(10, 7)]
+    gone = after.replace("* 2", "* 3").replace('Column(Integer, Computed("gone + 1", persisted=True))', "None")
+    gone = gone.replace("    gone = Column(Integer)\n", "").replace('"gone", postgresql', '"id", postgresql')
+    work.models(work.app / "shop", gone)
+    (script,) = work.autogenerate()
+    work.goes_both_ways(script, after)
+
+
 def test_a_type_that_no_cast_converts_is_warned_of(work):
     changed(work, TYPED.format(*TEXTS))
     work.models(work.app / "shop", TYPED.format(*TEXTS).replace("flag = Column(Integer)", "flag = Column(Uuid)"))

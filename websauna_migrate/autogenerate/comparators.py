@@ -27,6 +27,7 @@ from websauna_migrate.autogenerate.keys import (
     compare_unique_constraints,
 )
 from websauna_migrate.autogenerate.partitions import keep_partitions
+from websauna_migrate.autogenerate.retyped import note_what_is_over
 from websauna_migrate.autogenerate.script_ops import Sql
 from websauna_migrate.autogenerate.stored_indexes import compare_special_indexes
 from websauna_migrate.autogenerate.table_options import compare_table_options
@@ -252,3 +253,4 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
     plugin.add_autogenerate_comparator(compare_special_indexes, "table", "special_indexes")
     plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")
+    plugin.add_autogenerate_comparator(note_what_is_over, "table", "what_is_over", qualifier="postgresql")

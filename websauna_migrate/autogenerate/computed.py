@@ -1,7 +1,7 @@
 """Computed columns whose expression, or whether it is stored, changed.
 
 No database can change all of that in place: the column is dropped and added again, with the indexes and constraints
-over it. PostgreSQL 17 and later have ``SET EXPRESSION``.
+over it. PostgreSQL 17 and later have ``SET EXPRESSION``. ``retyped`` tells what else is made anew on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -12,15 +12,24 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult, warn
 
+from websauna_migrate.autogenerate.retyped import (
+    apart,
+    drops_of_parts,
+    is_computed_add,
+    is_computed_drop,
+    names,
+    take_note,
+    with_recreated,
+)
 from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp, by_hand
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.sql import literal_sql, quoted_table, tokens, unquoted
+from websauna_migrate.database.sql import literal_sql, quoted_table
 from websauna_migrate.dialects.computed import Stored, is_same_computed
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import AlterColumnOp, MigrateOperation, ModifyTableOps
@@ -84,23 +93,44 @@ def recreate_columns(script: ops.MigrationScript, migration: MigrationContext, *
     What is over a column is dropped and made again only where the script ``is_written``: it is no difference.
     """
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
-        changed = [_recreate_in(op, migration, is_written) for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]
-        if any(changed):
+        changed = [op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]
+        for modify in changed:
+            _recreate_in(modify, migration, is_written)
+        if changed:
             upgrade.reverse_into(downgrade)
 
 
-def _recreate_in(modify: ModifyTableOps, migration: MigrationContext, is_written: bool) -> bool:
-    """Tell whether a computed column of ``modify`` changes, after the operations were replaced by those that do it."""
-    replaced: dict[int, list[MigrateOperation]] = {}
-    for op in modify.ops:
-        if isinstance(op, ops.AlterColumnOp) and (columns := _columns_of(op)):
-            replaced[id(op)] = _replacement(modify, op, *columns, migration)
-    if replaced:
-        modify.ops = [part for op in modify.ops for part in replaced.get(id(op), [op])]
-        recreated = [op for op in modify.ops if isinstance(op, RecreateColumn)]
-        if recreated and is_written and migration.dialect.name != "sqlite":  # a batch keeps them
-            modify.ops = _around(modify.ops, recreated, migration.dialect)
-    return bool(replaced)
+def _recreate_in(modify: ModifyTableOps, migration: MigrationContext, is_written: bool) -> None:
+    """Replace the operations of ``modify`` by those that change its computed columns."""
+    dialect = migration.dialect
+    over = take_note(modify, dialect)
+    inner = [part for op in modify.ops for part in _replaced(modify, op, migration)]
+    if is_written and dialect.name != "sqlite":  # a batch keeps what is over a column
+        inner = _in_order(inner) if over is None else with_recreated(inner, over, dialect)
+        recreated = [op for op in inner if isinstance(op, RecreateColumn)]
+        parts = {name: op for one in recreated for name, op in _drops_over(one, dialect)}
+        parts |= dict(drops_of_parts(over, dialect)) if over is not None else {}
+        inner = _around(inner, parts) if recreated or parts else inner
+        inner = inner if over is None else apart(inner)
+    modify.ops = inner
+
+
+def _replaced(modify: ModifyTableOps, op: MigrateOperation, migration: MigrationContext) -> list[MigrateOperation]:
+    columns = _columns_of(op) if isinstance(op, ops.AlterColumnOp) else None
+    if columns is None:
+        return [op]
+    assert isinstance(op, ops.AlterColumnOp)
+    return _replacement(modify, op, *columns, migration)
+
+
+def _in_order(operations: list[MigrateOperation]) -> list[MigrateOperation]:
+    """Add a computed column after the others, and drop it before them: it may be computed of one of these."""
+    ordered = list(operations)
+    for kind, is_later in ((ops.AddColumnOp, is_computed_add), (ops.DropColumnOp, lambda op: not is_computed_drop(op))):
+        places = [place for place, op in enumerate(operations) if type(op) is kind]
+        for place, op in zip(places, sorted((operations[place] for place in places), key=is_later), strict=True):
+            ordered[place] = op
+    return ordered
 
 
 def _columns_of(op: AlterColumnOp) -> tuple[Column[Any], Column[Any]] | None:
@@ -143,23 +173,22 @@ def _set_expression(modify: ModifyTableOps, found: Column[Any], wanted: Column[A
     return StatementsOp(diff, [Do(there)], [Do(back)])
 
 
-def _around(
-    operations: Iterable[MigrateOperation], recreated: Iterable[RecreateColumn], dialect: Dialect
-) -> list[MigrateOperation]:
-    """Return ``operations`` with the indexes and constraints over columns that are ``recreated`` dropped before.
+def _around(operations: Iterable[MigrateOperation], parts: Mapping[str, MigrateOperation]) -> list[MigrateOperation]:
+    """Return ``operations`` with the indexes and constraints that ``parts`` drop, by name, gone before and back after.
 
-    They go with the column, or stand in its way.
+    They go with a column that is dropped, or stand in its way.
     """
     inner = list(operations)
     drops = [op for op in inner if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp))]
     gone = {str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None)) for op in drops}
-    over: dict[str, MigrateOperation] = {}
-    for op in recreated:
-        for item in _parts_over(op.old, dialect):
-            if str(item.name) not in gone:
-                over.setdefault(str(item.name), _drop(item, op.column.table))
+    over = [op for name, op in parts.items() if name not in gone]
     rest = [op for op in inner if op not in drops]
-    return [*drops, *over.values(), *rest, *(op.reverse() for op in over.values())]
+    return [*drops, *over, *rest, *(op.reverse() for op in over)]
+
+
+def _drops_over(op: RecreateColumn, dialect: Dialect) -> Iterator[tuple[str, MigrateOperation]]:
+    """Yield what drops the indexes and constraints over a column that is made anew, by name."""
+    yield from ((str(item.name), _drop(item, op.column.table)) for item in _parts_over(op.old, dialect))
 
 
 def _parts_over(column: Column[Any], dialect: Dialect) -> Iterator[Index | Constraint]:
@@ -180,7 +209,7 @@ def _parts_over(column: Column[Any], dialect: Dialect) -> Iterator[Index | Const
 
 
 def _is_named(column: Column[Any], sql: str, dialect: Dialect) -> bool:
-    return column.name in map(unquoted, tokens(sql, dialect.name))
+    return names(sql, {column.name}, dialect)
 
 
 def _drop(item: Index | Constraint, model: Table) -> MigrateOperation:

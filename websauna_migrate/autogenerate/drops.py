@@ -109,7 +109,7 @@ def losses(script: ops.MigrationScript) -> Iterator[str]:
             yield f"drops table {table_of(op)} with all its rows"
         elif isinstance(op, RecreateColumn) and op.old.computed is None:
             yield f"computes column {table_of(op)}.{op.column.name}, whose values are lost"
-        elif isinstance(op, ops.DropColumnOp):
+        elif isinstance(op, ops.DropColumnOp) and op.to_column().computed is None:
             yield f"drops column {table_of(op)}.{op.column_name} with all its values"
 
 

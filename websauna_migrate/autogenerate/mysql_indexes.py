@@ -59,6 +59,15 @@ def keep_keys(
         free = [key for key in kept if key not in changed]
         apart = changed + _index_by_index(container, free, indexes, default, stand_ins)
         container.ops[:] = [*notes, *with_keys_in_order(container.ops, default, apart)]
+    _drop_when_run_again(upgrade, stand_ins, default)
+
+
+def _drop_when_run_again(upgrade: ops.OpContainer, stand_ins: Iterable[ForeignKey], default: str | None) -> None:
+    """Let ``upgrade`` drop the indexes that the way back gives to keys: they are there when it runs again."""
+    last = {table_of(op).shown(default): op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)}
+    for key in stand_ins:
+        if key.table in last:
+            last[key.table].ops.append(_drop_of(key))
 
 
 def ordered(

@@ -214,7 +214,9 @@ def _likely_columns(
         if not isinstance(modify, ops.ModifyTableOps):
             continue
         dropped = [op.to_column() for op in modify.ops if isinstance(op, ops.DropColumnOp)]
-        added = [op.column for op in modify.ops if type(op) is ops.AddColumnOp]  # one that is made anew is not new
+        gone = {column.name for column in dropped}
+        created = [op.column for op in modify.ops if type(op) is ops.AddColumnOp]
+        added = [column for column in created if column.name not in gone]  # one that is made anew is not new
         if dropped and added:
             removed = _stored_columns(dropped, migration.dialect)
             types = frozenset().union(*removed.values())

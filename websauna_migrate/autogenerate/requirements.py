@@ -22,7 +22,7 @@ from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.exceptions import RevisionError
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import TableName, referred_name
-from websauna_migrate.revisions.contents import created_tables
+from websauna_migrate.revisions.contents import created_tables, last_type_change
 from websauna_migrate.revisions.scripts import predecessors, read_revisions
 
 if TYPE_CHECKING:
@@ -108,10 +108,14 @@ class Requirements:
     def _creators_of_tables(
         self, script: ops.MigrationScript, compared: Collection[TableName]
     ) -> Iterator[tuple[str, str]]:
-        """Yield package and revision that create the tables of others that foreign keys of ``script`` refer to."""
+        """Yield package and revision that create the tables of others that foreign keys of ``script`` refer to.
+
+        With them the last that changed the type of a column referred to: MySQL makes a key of equal types only.
+        """
         operations = list(_all_ops(script.upgrade_ops_list))
         created = {table_of(op) for op in operations if isinstance(op, ops.CreateTableOp)}
         created |= {TableName(op.schema, op.new_table_name) for op in operations if isinstance(op, ops.RenameTableOp)}
+        columns = _referred_columns(operations)
         for source, target in sorted(set(_foreign_keys(operations)), key=str):
             if target in created or target not in self.ownership.owners:
                 continue
@@ -125,6 +129,9 @@ class Requirements:
                 )
             if revision is not None and home.package != self.history.package:
                 yield home.package, revision.id
+                changing = last_type_change(self._revisions(home), target, columns.get(target, ()))
+                if changing is not None:
+                    yield home.package, changing.id
 
     def _creators_of_types(self, types: Iterable[UsedType]) -> Iterator[tuple[str, str]]:
         for used in types:
@@ -311,6 +318,19 @@ def _foreign_keys(operations: Iterable[MigrateOperation]) -> Iterator[tuple[str,
             yield from ((str(table_of(op)), _target(key)) for key in keys)
         elif isinstance(op, ops.CreateForeignKeyOp):
             yield op.source_table, _referent(op)
+
+
+def _referred_columns(operations: Iterable[MigrateOperation]) -> dict[TableName, set[str]]:
+    """Return the columns that the foreign keys which ``operations`` make refer to, by table."""
+    found: dict[TableName, set[str]] = {}
+    for op in operations:
+        if isinstance(op, ops.CreateTableOp):
+            for key in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
+                names = (element.target_fullname.rpartition(".")[2] for element in key.elements)
+                found.setdefault(_target(key), set()).update(names)
+        elif isinstance(op, ops.CreateForeignKeyOp):
+            found.setdefault(_referent(op), set()).update(op.remote_cols)
+    return found
 
 
 def _target(constraint: ForeignKeyConstraint) -> TableName:

@@ -254,10 +254,15 @@ def _primary_key_last(_modify: ops.ModifyTableOps, inner: Operations, direction:
 
 
 def _keys_first(modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
-    """Drop foreign keys before the indexes that they need, and the indexes that the server made for them after them."""
+    """Drop foreign keys before the indexes that they need, and the indexes that the server made for them after them.
+
+    MySQL and MariaDB make a key after the indexes have changed: it would need one that goes.
+    """
     keys = [op for op in inner if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"]
-    rest = [op for op in inner if op not in keys]
-    return [*keys, *_indexes_of_keys(modify, keys, direction.migration), *rest]
+    is_mysql = direction.dialect.name in ("mysql", "mariadb")
+    last = [op for op in inner if is_mysql and isinstance(op, ops.CreateForeignKeyOp)]
+    rest = [op for op in inner if op not in keys and op not in last]
+    return [*keys, *_indexes_of_keys(modify, keys, direction.migration), *rest, *last]
 
 
 def _indexes_of_keys(

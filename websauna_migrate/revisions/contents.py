@@ -48,6 +48,21 @@ def computed_tables(revisions: Iterable[Revision]) -> Iterator[tuple[str, re.Pat
                         yield revision.id, _possible_names(node, module)
 
 
+def last_type_change(revisions: Iterable[Revision], table: TableName, columns: Collection[str]) -> Revision | None:
+    """Return the last of these revisions that changes the type of one of ``columns`` by ``op.alter_column()``."""
+    last = None
+    for revision in in_order(revisions):
+        module = _parsed_if_it_has(revision, b"alter_column")
+        constants = module_values(module) if module is not None else {}
+        for node in _walk_calls(module, ["upgrade"]) if module is not None else ():
+            match node:
+                case ast.Call(func=ast.Attribute(attr="alter_column"), args=[_, ast.Constant(value=name), *_]):
+                    has_type = any(keyword.arg == "type_" for keyword in node.keywords)
+                    if has_type and name in columns and _table(node, constants, 0, "table_name") == table:
+                        last = revision
+    return last
+
+
 def _possible_names(call: ast.Call, module: ast.Module | None) -> re.Pattern[str]:
     match call:
         case ast.Call(args=[ast.JoinedStr(values=parts), *_]) if any(isinstance(p, ast.Constant) for p in parts):

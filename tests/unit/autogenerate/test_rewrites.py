@@ -21,6 +21,13 @@ def test_foreign_keys_are_dropped_first():
     assert modify.ops == inner[::-1]
 
 
+def test_mysql_makes_a_foreign_key_after_the_indexes_have_changed():
+    key = ops.CreateForeignKeyOp("fk", "note", "user", ["user_id"], ["id"])
+    gone = ops.DropIndexOp("ix", "note")
+    (modify,) = of("mysql", ops.ModifyTableOps("note", [key, gone]))
+    assert modify.ops == [gone, key]
+
+
 def test_the_indexes_of_a_table_that_goes_need_no_drop():
     modify = ops.ModifyTableOps("note", [ops.DropIndexOp("ix", "note")])
     drop = ops.DropTableOp("note")

@@ -11,6 +11,7 @@ from websauna_migrate.revisions.contents import (
     commits_by_itself,
     computed_tables,
     created_tables,
+    last_type_change,
     uses_autocommit_block,
 )
 from websauna_migrate.revisions.scripts import Revision
@@ -30,6 +31,16 @@ def test_a_table_belongs_to_the_revision_that_gave_it_its_name():
 def test_functions_and_constants_of_the_script_are_followed():
     one = revision(up="make()", rest="NAME = 'a'\ndef make():\n    op.create_table(NAME)\ndef unused():\n    make()")
     assert created_tables([one]) == {TableName(None, "a"): one}
+
+
+def test_the_last_change_of_a_type_is_found():
+    first = revision("a1", "op.create_table('t')")
+    second = revision("a2", "op.alter_column('t', 'id', type_=BigInteger())", after=("a1",))
+    third = revision("a3", "op.alter_column('t', 'id', nullable=False); op.alter_column('u', 'id', type_=Text())")
+    revisions = [third, first, second]
+    assert last_type_change(revisions, TableName(None, "t"), {"id"}) is second
+    assert last_type_change(revisions, TableName(None, "t"), {"name"}) is None
+    assert last_type_change(revisions, TableName("crm", "t"), {"id"}) is None
 
 
 def test_a_name_that_only_a_run_knows_is_passed_over():
