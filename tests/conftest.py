@@ -319,7 +319,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     said = "run a command of the shell beside the tests; the run fails where it fails"
     parser.addoption("--beside", action="append", default=[], metavar="COMMAND", help=said)
     said = "how many pairs of random models are tried on each database"
-    parser.addoption("--pairs", type=int, default=6, metavar="NUMBER", help=said)
+    parser.addoption("--pairs", type=int, default=2, metavar="NUMBER", help=said)
 
     said = "run only the tests of MariaDB, on a server of MySQL itself"
     parser.addoption("--mysql", action="store_true", help=said)

@@ -91,9 +91,19 @@ def pair(seed: int, dialect: str) -> tuple[Models, Models]:
         tables = (*tables, _table(name, tables, chance))
     before = _consistent(Models(tables, colours, chance.random() < 0.6, schema))
     after = before
-    while after == before:
+    while after == before or _drop_each_other(before, after):
         after = _consistent(_changed(before, chance))
     return before, after
+
+
+def _drop_each_other(before: Models, after: Models) -> bool:
+    """Tell whether each package drops a table that the other refers to: that needs two revisions, and is refused."""
+    packages = {table.name: table.package for table in before.tables}
+    gone = packages.keys() - {table.name for table in after.tables}
+    lost = {
+        (table.package, packages[key.target]) for table in before.tables for key in table.keys if key.target in gone
+    }
+    return {PACKAGES, PACKAGES[::-1]} <= lost
 
 
 def _table(name: str, others: tuple[Table, ...], chance: random.Random) -> Table:

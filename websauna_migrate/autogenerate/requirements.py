@@ -96,7 +96,7 @@ class Requirements:
         :raises RevisionError: no revision creates a type, or a table that a foreign key refers to
         """
         required = (
-            *self._creators_of_tables(script, compared),
+            *self._creators_of_tables(script, compared, connection),
             *self._creators_of_types(types),
             *self._last_that_let_go(script, connection),
         )
@@ -106,16 +106,17 @@ class Requirements:
         return {package: _latest(self._revisions(self.histories[package]), ids) for package, ids in wanted.items()}
 
     def _creators_of_tables(
-        self, script: ops.MigrationScript, compared: Collection[TableName]
+        self, script: ops.MigrationScript, compared: Collection[TableName], connection: Connection | None
     ) -> Iterator[tuple[str, str]]:
         """Yield package and revision that create the tables of others that foreign keys of ``script`` refer to.
 
-        With them the last that changed the type of a column referred to: MySQL makes a key of equal types only.
+        With them the last that changed the type of a column referred to, where a key needs equal types.
         """
         operations = list(_all_ops(script.upgrade_ops_list))
         created = {table_of(op) for op in operations if isinstance(op, ops.CreateTableOp)}
         created |= {TableName(op.schema, op.new_table_name) for op in operations if isinstance(op, ops.RenameTableOp)}
-        columns = _referred_columns(operations)
+        needs_types = connection is not None and connection.dialect.name in ("mysql", "mariadb")
+        columns = _referred_columns(operations) if needs_types else {}
         for source, target in sorted(set(_foreign_keys(operations)), key=str):
             if target in created or target not in self.ownership.owners:
                 continue

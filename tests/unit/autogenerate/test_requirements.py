@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy as sa
 from alembic.operations import ops
@@ -41,13 +43,16 @@ def test_a_table_of_another_package_is_required_by_the_revision_that_creates_it(
     assert requirements.of(script(ops.ModifyTableOps("note", [key("user")])), ()) == {"user": "u1"}
 
 
-def test_the_revision_that_changed_the_type_of_what_a_key_refers_to_is_required(packages):
+@pytest.mark.parametrize(("dialect", "required"), [("mysql", "u3"), ("mariadb", "u3"), ("postgresql", "u1")])
+def test_the_revision_that_changed_the_type_of_what_a_key_refers_to_is_required(packages, dialect, required):
     histories, ownership = packages
     up = "op.alter_column('user', 'id', type_=BigInteger())"
     folder = histories["user"].version_locations[0]
     (folder / "u3.py").write_text(BODY.format(id="u3", down="u2", up=up))
     requirements = Requirements(histories["note"], histories, ownership)
-    assert requirements.of(script(ops.ModifyTableOps("note", [key("user")])), ()) == {"user": "u3"}
+    connection = SimpleNamespace(dialect=SimpleNamespace(name=dialect))
+    found = requirements.of(script(ops.ModifyTableOps("note", [key("user")])), (), connection=connection)
+    assert found == {"user": required}
 
 
 def test_a_table_of_the_same_package_or_of_nobody_requires_nothing(packages):
