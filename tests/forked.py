@@ -333,13 +333,18 @@ def call(function: str) -> None:
 def _end(code: int) -> None:
     """End as an interpreter does, but leave the objects alone: to take them apart takes longer than most programs."""
     threading._shutdown()  # type: ignore[attr-defined]
+    os._exit(finished(code))
+
+
+def finished(code: int) -> int:
+    """Do what an interpreter does last, and return the exit code of a program that ends with ``code``."""
     atexit._run_exitfuncs()
     sys.stderr.flush()
     try:
         sys.stdout.flush()
     except OSError:
-        code = 120
-    os._exit(code)
+        return 120
+    return code
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import event
 
-from forked import STREAMS, Process, Program, asked, become, call, send
+from forked import STREAMS, Process, Program, asked, become, call, finished, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,13 +147,7 @@ def _code_of(program: Program) -> int:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-    atexit._run_exitfuncs()
-    sys.stderr.flush()
-    try:
-        sys.stdout.flush()
-    except OSError:
-        code = 120
-    return code
+    return finished(code)
 
 
 def _close_streams() -> None:
