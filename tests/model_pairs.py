@@ -81,8 +81,11 @@ class Models:
     schema: str | None = None
 
 
-def pair(seed: int, dialect: str) -> tuple[Models, Models]:
-    """Return models and what became of them, for a database of ``dialect``."""
+def pair(seed: int, dialect: str, *, own_history: bool) -> tuple[Models, Models]:
+    """Return models and what became of them, for a database of ``dialect``.
+
+    With ``own_history`` for the second package, it is nothing that autogenerate leaves to the user.
+    """
     chance = random.Random(f"{seed} {dialect}")
     schema = "extra" if dialect == "postgresql" and chance.random() < 0.3 else None
     colours = chance.choice(list(FAMILIES["colour"]))
@@ -91,9 +94,21 @@ def pair(seed: int, dialect: str) -> tuple[Models, Models]:
         tables = (*tables, _table(name, tables, chance))
     before = _consistent(Models(tables, colours, chance.random() < 0.6, schema))
     after = before
-    while after == before or _drop_each_other(before, after):
+    while after == before or (own_history and _is_left_to_the_user(before, after, dialect)):
         after = _consistent(_changed(before, chance))
     return before, after
+
+
+def _is_left_to_the_user(before: Models, after: Models, dialect: str) -> bool:
+    return _drop_each_other(before, after) or (dialect == "mariadb" and _changes_key_of_other(before, after))
+
+
+def _changes_key_of_other(before: Models, after: Models) -> bool:
+    """Tell whether the type of a key between the packages changes, which MariaDB refuses while the key is there."""
+    tables = {table.name: table for table in before.tables}
+    is_big = {table.name: table.big for table in after.tables}
+    kept = [(table, tables[key.target]) for table in before.tables for key in table.keys if key.target in is_big]
+    return any(one.package != other.package and other.big != is_big[other.name] for one, other in kept)
 
 
 def _drop_each_other(before: Models, after: Models) -> bool:

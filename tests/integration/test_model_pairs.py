@@ -80,9 +80,10 @@ class Pair:
 
 
 def test_any_models_become_any_others_and_come_back(backend, tmp_path, seed):
-    before, after = pair(seed, backend.name)
+    own_history = seed % 2 == 1
+    before, after = pair(seed, backend.name, own_history=own_history)
     url = backend.new_database()
-    models = Pair(tmp_path, url, before, own_history=seed % 2 == 1)
+    models = Pair(tmp_path, url, before, own_history=own_history)
     if before.schema:
         models.here.execute("CREATE SCHEMA extra")
     models.here.autogenerate(*ALL)
