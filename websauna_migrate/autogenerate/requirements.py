@@ -294,7 +294,8 @@ def _dropping(table: TableName, revisions: Sequence[Revision]) -> str | None:
 
 def _has_key_to(table: TableName, revision: Revision) -> bool:
     """Tell whether a script has the text of a foreign key to ``table``."""
-    key = rf"""['"]{re.escape(str(table))}\.\w+['"]|create_foreign_key\([^)]*['"]{re.escape(table.name)}['"]"""
+    made = rf"""create_foreign_key\((?:[^()]|\([^()]*\))*['"]{re.escape(table.name)}['"]"""
+    key = rf"""['"]{re.escape(str(table))}\.\w+['"]|{made}"""
     return re.search(key, _text(revision)) is not None
 
 

@@ -55,6 +55,16 @@ def test_the_revision_that_changed_the_type_of_what_a_key_refers_to_is_required(
     assert found == {"user": required}
 
 
+@pytest.mark.parametrize("name", ["'fk'", "op.f('fk')"])
+def test_a_table_is_dropped_after_the_revision_that_let_go_of_it(packages, name):
+    histories, ownership = packages
+    ups = (f"op.create_foreign_key({name}, 'note', 'user', ['user_id'], ['id'])", "op.drop_constraint('fk', 'note')")
+    for id_, down, up in zip(("n1", "n2"), (None, "n1"), ups, strict=True):
+        (histories["note"].version_locations[0] / f"{id_}.py").write_text(BODY.format(id=id_, down=down, up=up))
+    requirements = Requirements(histories["user"], histories, ownership)
+    assert requirements.of(script(ops.DropTableOp("user")), ()) == {"note": "n2"}
+
+
 def test_a_table_of_the_same_package_or_of_nobody_requires_nothing(packages):
     histories, ownership = packages
     requirements = Requirements(histories["user"], histories, ownership)
