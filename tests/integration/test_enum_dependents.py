@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from projects import Workspace
-from websauna_migrate.autogenerate.enum_dependents import dependents_of_columns, dependents_of_types
-from websauna_migrate.autogenerate.renamed import Renames
+from websauna_migrate.autogenerate.enums.dependents import dependents_of_columns, dependents_of_types
+from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.packages.package import ColumnName, TableName
 
 PAINTED = """

@@ -17,20 +17,20 @@ from alembic.operations.ops import CreateIndexOp, CreateUniqueConstraintOp, Drop
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.schema import CreateIndex
 
-from websauna_migrate.autogenerate.checks import compare_check_constraints, compare_exclude_constraints
-from websauna_migrate.autogenerate.computed import compare_computed
-from websauna_migrate.autogenerate.identities import compare_identity
-from websauna_migrate.autogenerate.invalid_indexes import compare_invalid_indexes
-from websauna_migrate.autogenerate.keys import (
+from websauna_migrate.autogenerate.columns.computed import compare_computed
+from websauna_migrate.autogenerate.columns.identities import compare_identity
+from websauna_migrate.autogenerate.columns.retyped import note_what_is_over
+from websauna_migrate.autogenerate.constraints.checks import compare_check_constraints, compare_exclude_constraints
+from websauna_migrate.autogenerate.constraints.invalid_indexes import compare_invalid_indexes
+from websauna_migrate.autogenerate.constraints.keys import (
     compare_foreign_keys,
     compare_primary_keys,
     compare_unique_constraints,
 )
-from websauna_migrate.autogenerate.partitions import keep_partitions
-from websauna_migrate.autogenerate.retyped import note_what_is_over
+from websauna_migrate.autogenerate.constraints.stored_indexes import compare_special_indexes
 from websauna_migrate.autogenerate.script_ops import Sql
-from websauna_migrate.autogenerate.stored_indexes import compare_special_indexes
-from websauna_migrate.autogenerate.table_options import compare_table_options
+from websauna_migrate.autogenerate.tables.options import compare_table_options
+from websauna_migrate.autogenerate.tables.partitions import keep_partitions
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.indexes import RENAMES, is_expression_index, spelled
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Index, Table
     from sqlalchemy.types import TypeEngine
 
-    from websauna_migrate.autogenerate.renamed import Renames
+    from websauna_migrate.autogenerate.tables.renamed import Renames
 
 PLUGIN = "websauna_migrate.autogenerate.comparators"
 

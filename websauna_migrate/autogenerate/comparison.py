@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from alembic.operations.ops import MigrateOperation
 
-    from websauna_migrate.autogenerate.renamed import Renames
     from websauna_migrate.autogenerate.requirements import Requirements
+    from websauna_migrate.autogenerate.tables.renamed import Renames
     from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import History, MigrationPackage
 

@@ -15,16 +15,16 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
+from websauna_migrate.autogenerate.columns.sequences import used_sequences
+from websauna_migrate.autogenerate.constraints.key_order import with_keys_in_order
+from websauna_migrate.autogenerate.constraints.mysql_indexes import keep_keys
+from websauna_migrate.autogenerate.constraints.primary_keys import change_keys_at_once
+from websauna_migrate.autogenerate.constraints.type_indexes import leave_out_indexes_of_types
 from websauna_migrate.autogenerate.errors import UnrenderableType
-from websauna_migrate.autogenerate.inherited import in_order_of_inheritance
-from websauna_migrate.autogenerate.key_order import with_keys_in_order
-from websauna_migrate.autogenerate.mysql_indexes import keep_keys
-from websauna_migrate.autogenerate.primary_keys import change_keys_at_once
 from websauna_migrate.autogenerate.rendering import CannotBeWritten, render_sql_as_meant
 from websauna_migrate.autogenerate.rewrites import rewritten
 from websauna_migrate.autogenerate.script_ops import Refusal, Sql, alterations, made_columns, table_of
-from websauna_migrate.autogenerate.sequences import used_sequences
-from websauna_migrate.autogenerate.type_indexes import leave_out_indexes_of_types
+from websauna_migrate.autogenerate.tables.inherited import in_order_of_inheritance
 from websauna_migrate.database.sql import escape_colons, named_types, plain_dialect
 from websauna_migrate.exceptions import reason_of
 from websauna_migrate.packages.package import TableName

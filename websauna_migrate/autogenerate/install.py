@@ -8,7 +8,7 @@ from alembic.autogenerate import renderers
 from alembic.runtime.plugins import Plugin
 
 from websauna_migrate.autogenerate import comparators, unchanged
-from websauna_migrate.autogenerate.key_ops import CreateKey, render_key
+from websauna_migrate.autogenerate.constraints.key_ops import CreateKey, render_key
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
     ConvertColumn,

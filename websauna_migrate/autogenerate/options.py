@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table
 
 from websauna_migrate.autogenerate.comparators import plugins
-from websauna_migrate.autogenerate.expressions import require_expressions
+from websauna_migrate.autogenerate.constraints.expressions import require_expressions
 from websauna_migrate.autogenerate.orphans import without_orphans
 from websauna_migrate.autogenerate.passes import Draft, apply
 from websauna_migrate.autogenerate.rendering import make_render_item

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from alembic.util import warn
 from sqlalchemy import inspect
 
+from websauna_migrate.autogenerate.columns.computed import recreate_columns
+from websauna_migrate.autogenerate.columns.conversions import convert_types
+from websauna_migrate.autogenerate.columns.domains import change_domains
+from websauna_migrate.autogenerate.columns.fills import fill_columns
+from websauna_migrate.autogenerate.columns.sequences import change_options
+from websauna_migrate.autogenerate.columns.serials import change_sequences
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
-from websauna_migrate.autogenerate.computed import recreate_columns
-from websauna_migrate.autogenerate.conversions import convert_types
-from websauna_migrate.autogenerate.domains import change_domains
-from websauna_migrate.autogenerate.drops import losses, order_drops
-from websauna_migrate.autogenerate.enum_facts import Models
-from websauna_migrate.autogenerate.enums import change_enums, types_of_others
-from websauna_migrate.autogenerate.fills import fill_columns
-from websauna_migrate.autogenerate.partitions import compare_partitioning
-from websauna_migrate.autogenerate.primary_keys import keep_referring_keys
-from websauna_migrate.autogenerate.renamed import Renames
-from websauna_migrate.autogenerate.renames import note_candidates, put_first, take_renames
+from websauna_migrate.autogenerate.constraints.primary_keys import keep_referring_keys
+from websauna_migrate.autogenerate.enums.facts import Models
+from websauna_migrate.autogenerate.enums.script import change_enums, types_of_others
 from websauna_migrate.autogenerate.rendering import require_in_template
 from websauna_migrate.autogenerate.script_ops import warnings_of
-from websauna_migrate.autogenerate.sequences import change_options
-from websauna_migrate.autogenerate.serials import change_sequences
-from websauna_migrate.autogenerate.table_options import change_storage
+from websauna_migrate.autogenerate.tables.drops import losses, order_drops
+from websauna_migrate.autogenerate.tables.options import change_storage
+from websauna_migrate.autogenerate.tables.partitions import compare_partitioning
+from websauna_migrate.autogenerate.tables.renamed import Renames
+from websauna_migrate.autogenerate.tables.renames import note_candidates, put_first, take_renames
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
-from websauna_migrate.autogenerate.drops import give_name
 from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
+from websauna_migrate.autogenerate.tables.drops import give_name
 from websauna_migrate.exceptions import RevisionError
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import TableName, referred_name

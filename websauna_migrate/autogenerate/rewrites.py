@@ -13,11 +13,11 @@ from alembic.operations import ops
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql.elements import conv
 
-from websauna_migrate.autogenerate.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
-from websauna_migrate.autogenerate.identities import change_identity
-from websauna_migrate.autogenerate.key_ops import CreateKey, DropKey
-from websauna_migrate.autogenerate.renamed import inspect_renamed
+from websauna_migrate.autogenerate.columns.identities import change_identity
+from websauna_migrate.autogenerate.constraints.key_ops import CreateKey, DropKey
 from websauna_migrate.autogenerate.script_ops import Sql, StatementsOp, table_of
+from websauna_migrate.autogenerate.tables.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
+from websauna_migrate.autogenerate.tables.renamed import inspect_renamed
 from websauna_migrate.database.sql import literal_sql, plain_dialect
 from websauna_migrate.dialects.constraints import check_name, condition_sql
 from websauna_migrate.dialects.indexes import RENAMES

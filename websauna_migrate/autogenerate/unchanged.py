@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.autogenerate.constraint_facts import constraint_changes, stored_constraints
-from websauna_migrate.autogenerate.invalid_indexes import tables_with_invalid_indexes
-from websauna_migrate.autogenerate.keys import Rules, rules_of
-from websauna_migrate.autogenerate.stored_indexes import special_indexes
+from websauna_migrate.autogenerate.constraints.facts import constraint_changes, stored_constraints
+from websauna_migrate.autogenerate.constraints.invalid_indexes import tables_with_invalid_indexes
+from websauna_migrate.autogenerate.constraints.keys import Rules, rules_of
+from websauna_migrate.autogenerate.constraints.stored_indexes import special_indexes
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.dialects.spelling import default_text, foreign_key_spec, key_rules, type_text
 from websauna_migrate.packages.ownership import table_name

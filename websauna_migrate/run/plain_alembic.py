@@ -94,7 +94,7 @@ def _comparison(app: Application, one: Selected, config: Config) -> Comparison |
     comparison = comparison_of(app, one)
     if caller == "check":  # it asks for the operations even where there are none
         return comparison
-    from websauna_migrate.autogenerate.renamed import Renames
+    from websauna_migrate.autogenerate.tables.renamed import Renames
 
     requirements = Requirements(one.history, {h.package: h for h in app.histories}, app.ownership)
     say = partial(config.print_stdout, f"{one.history.package}: no changes, no revision was written")

@@ -11,8 +11,8 @@ from typing import TypeVar
 from sqlalchemy.engine import Connection
 
 from websauna_migrate.autogenerate.comparison import Comparison, Given, Writing
-from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.requirements import Requirements
+from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.exceptions import RevisionError, RunError, command
 from websauna_migrate.packages.selection import Selected, is_installed

@@ -11,9 +11,9 @@ from alembic.runtime.migration import MigrationContext
 
 from websauna_migrate.autogenerate.comparison import Comparison, Given, Writing
 from websauna_migrate.autogenerate.passes import PASSES, Draft, apply
-from websauna_migrate.autogenerate.renamed import Renames
 from websauna_migrate.autogenerate.rendering import make_render_item
 from websauna_migrate.autogenerate.requirements import Requirements
+from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.packages.ownership import Ownership
 from websauna_migrate.packages.package import History
 

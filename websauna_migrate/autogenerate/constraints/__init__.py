@@ -1,0 +1,1 @@
+"""Keys, unique and CHECK constraints, and the indexes of keys: what differs, and an order in which they change."""

@@ -1,0 +1,186 @@
+"""What stands in the way of a column of PostgreSQL that gets another enum, or whose enum is made anew.
+
+PostgreSQL converts a column with its indexes and constraints, but not one that compares two columns of the enum, or a
+column with a value of it: for a moment one side would have the old type. A foreign key, a CHECK, an EXCLUDE and an
+index over an expression or with a condition are dropped before, and made again from what the database shows, or as
+the models have it. A policy, a trigger, a view and a generated column are left to the user.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import sqlalchemy as sa
+
+from websauna_migrate.autogenerate.tables.renamed import Renames, renamed_sql
+from websauna_migrate.database.sql import quoted_table
+from websauna_migrate.packages.package import ColumnName, TableName, TypeName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from sqlalchemy.engine import Connection, Dialect
+
+# Those of partitions come and go with those of their table.
+_CONSTRAINT = (
+    "n.nspname, c.relname, k.contype::text, k.conname, pg_get_constraintdef(k.oid), rn.nspname, r.relname"
+    " FROM {found} AS s JOIN pg_constraint AS k ON k.oid = s.oid AND k.coninhcount = 0 AND k.conparentid = 0"
+    " JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_class AS r ON r.oid = k.confrelid LEFT JOIN pg_namespace AS rn ON rn.oid = r.relnamespace"
+)
+_INDEX = (
+    "n.nspname, c.relname, 'i', x.relname, pg_get_indexdef(x.oid), NULL, NULL"
+    " FROM {found} AS s JOIN pg_class AS x ON x.oid = s.oid AND x.relkind IN ('i', 'I') AND NOT x.relispartition"
+    " JOIN pg_index AS i ON i.indexrelid = x.oid JOIN pg_class AS c ON c.oid = i.indrelid"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.oid)"
+)
+_OF_TYPES = sa.text(
+    "WITH enums AS (SELECT t.oid, t.typarray, n.nspname, t.typname FROM pg_type AS t"
+    " JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.typtype = 'e'),"
+    " uses AS (SELECT e.nspname, e.typname, d.classid, d.objid AS oid FROM enums AS e"
+    " JOIN pg_depend AS d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (e.oid, e.typarray)),"
+    " constraints AS (SELECT u.nspname, u.typname, k.oid FROM uses AS u JOIN pg_constraint AS k"
+    " ON u.classid = 'pg_constraint'::regclass AND k.oid = u.oid AND k.contype IN ('c', 'x')"
+    " UNION SELECT e.nspname, e.typname, k.oid FROM enums AS e"
+    " JOIN pg_attribute AS a ON a.atttypid IN (e.oid, e.typarray)"
+    " JOIN pg_constraint AS k ON k.contype = 'f' AND k.conrelid = a.attrelid AND a.attnum = ANY (k.conkey)),"
+    " indexes AS (SELECT * FROM uses WHERE classid = 'pg_class'::regclass)"
+    f" SELECT s.nspname, s.typname, {_CONSTRAINT.format(found='constraints')}"
+    f" UNION SELECT s.nspname, s.typname, {_INDEX.format(found='indexes')} ORDER BY 1, 2, 3, 4, 5, 6"
+)
+_OF_COLUMNS = sa.text(
+    "WITH columns AS (SELECT a.attrelid, a.attnum, n.nspname, c.relname, a.attname FROM pg_attribute AS a"
+    " JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE a.attname = ANY (:columns) AND c.relname = ANY (:tables)),"
+    " constraints AS (SELECT o.nspname, o.relname, o.attname, k.oid FROM columns AS o JOIN pg_constraint AS k"
+    " ON k.contype IN ('c', 'x', 'f') AND k.conrelid = o.attrelid AND o.attnum = ANY (k.conkey)"
+    " OR k.contype = 'f' AND k.confrelid = o.attrelid AND o.attnum = ANY (k.confkey)),"
+    " indexes AS (SELECT o.nspname, o.relname, o.attname, i.indexrelid AS oid FROM columns AS o JOIN pg_index AS i"
+    " ON i.indrelid = o.attrelid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) JOIN pg_depend AS d"
+    " ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = o.attrelid"
+    " AND d.refobjsubid = o.attnum)"
+    f" SELECT s.nspname, s.relname, s.attname, {_CONSTRAINT.format(found='constraints')}"
+    f" UNION SELECT s.nspname, s.relname, s.attname, {_INDEX.format(found='indexes')} ORDER BY 1, 2, 3, 4, 5, 6, 7"
+)
+_OBSTACLES = sa.text(
+    "SELECT n.nspname, c.relname, a.attname, CASE WHEN g.attname IS NULL"
+    " THEN pg_describe_object(d.classid, d.objid, 0)"
+    " ELSE format('generated column %I of table %I', g.attname, c.relname) END"
+    " FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p')"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid"
+    " LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid"
+    " LEFT JOIN pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum AND g.attgenerated <> ''"
+    " WHERE d.refclassid = 'pg_class'::regclass AND c.relname = ANY (:tables) AND a.attname = ANY (:columns)"
+    " AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)"
+    " OR g.attnum <> a.attnum) ORDER BY 1, 2, 3, 4"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A constraint or an index of ``table``: ``kind`` is as in ``pg_constraint``, or ``i``.
+
+    ``definition`` is what the database shows of it; ``becomes`` what it is made as after the script, where it differs.
+    """
+
+    table: TableName
+    kind: str
+    name: str
+    definition: str
+    becomes: str | None = None
+
+    @property
+    def key(self) -> tuple[TableName, str]:
+        """What tells it from others."""
+        return self.table, self.name
+
+    def dropped(self, dialect: Dialect) -> str:
+        """Return the statement that drops it."""
+        if self.kind == "i":
+            return f"DROP INDEX {quoted_table(TableName(self.table.schema, self.name), dialect)}"
+        return f"ALTER TABLE {quoted_table(self.table, dialect)} DROP CONSTRAINT {self._quoted(dialect)}"
+
+    def made(self, dialect: Dialect) -> str:
+        """Return the statement that makes it as it was."""
+        return self._making(self.definition, dialect)
+
+    def made_after(self, dialect: Dialect) -> str:
+        """Return the statement that makes it as it is after the script."""
+        return self._making(self.becomes or self.definition, dialect)
+
+    def _making(self, definition: str, dialect: Dialect) -> str:
+        if self.kind == "i":
+            return definition
+        return f"ALTER TABLE {quoted_table(self.table, dialect)} ADD CONSTRAINT {self._quoted(dialect)} {definition}"
+
+    def _quoted(self, dialect: Dialect) -> str:
+        return quoted_table(TableName(None, self.name), dialect)
+
+
+class Obstacle(NamedTuple):
+    """What PostgreSQL calls ``what`` keeps the type of ``column`` from being changed."""
+
+    column: ColumnName
+    what: str
+
+
+def dependents_of_types(connection: Connection, renames: Renames) -> dict[TypeName, tuple[Dependent, ...]]:
+    """Return what compares columns or values of each enum in a PostgreSQL database, foreign keys last.
+
+    Tables, columns and constraints have the names that they have after the ``renames``.
+    """
+    found: defaultdict[TypeName, list[Dependent]] = defaultdict(list)
+    dialect = connection.dialect
+    for schema, type_, *row in connection.execute(_OF_TYPES):
+        dependent = _dependent(row, renames, dialect)
+        found[TypeName(schema, type_).shown(dialect.default_schema_name)].append(dependent)
+    return {type_: tuple(sorted(of, key=_is_foreign_key)) for type_, of in found.items()}
+
+
+def dependents_of_columns(
+    connection: Connection, columns: Collection[ColumnName], renames: Renames
+) -> dict[ColumnName, tuple[Dependent, ...]]:
+    """Return the constraints and indexes that say something of the values of each of ``columns``, foreign keys last."""
+    found: defaultdict[ColumnName, list[Dependent]] = defaultdict(list)
+    for column, row in _rows_of(connection, _OF_COLUMNS, columns, renames):
+        found[column].append(_dependent(row, renames, connection.dialect))
+    return {column: tuple(sorted(of, key=_is_foreign_key)) for column, of in found.items()}
+
+
+def obstacles(connection: Connection, columns: Collection[ColumnName], renames: Renames) -> list[Obstacle]:
+    """Return what keeps the types of ``columns`` from being changed, and cannot be made again here."""
+    return [Obstacle(column, what) for column, (what,) in _rows_of(connection, _OBSTACLES, columns, renames)]
+
+
+def _rows_of(
+    connection: Connection, query: sa.TextClause, columns: Collection[ColumnName], renames: Renames
+) -> Iterator[tuple[ColumnName, list[str]]]:
+    """Yield the rows of ``query`` that are about one of ``columns``, without what names it."""
+    if not columns:
+        return
+    stored = {renames.stored_column(column): column for column in columns}
+    names = {"tables": sorted({c.table.name for c in stored}), "columns": sorted({c.name for c in stored})}
+    default = connection.dialect.default_schema_name
+    for schema, table, column, *row in connection.execute(query, names):
+        place = stored.get(ColumnName(TableName(schema, table).shown(default), column))
+        if place is not None:
+            yield place, row
+
+
+def _dependent(row: list[str], renames: Renames, dialect: Dialect) -> Dependent:
+    schema, table, kind, name, definition, target_schema, target = row
+    stored = TableName(schema, table).shown(dialect.default_schema_name)
+    refers_to = TableName(target_schema, target).shown(dialect.default_schema_name) if target else None
+    new_table = renames.table(stored)
+    new_name = renames.names.get(new_table, {}).get(name, name)
+    if kind == "i" and new_name != name:
+        definition = renamed_sql(definition, {name: new_name}, dialect)
+    return Dependent(new_table, kind, new_name, renames.definition(stored, refers_to, definition, dialect))
+
+
+def _is_foreign_key(one: Dependent) -> bool:
+    return one.kind == "f"

@@ -1,0 +1,1 @@
+"""Tables that are renamed, dropped, inherited from or partitioned, and their options."""
