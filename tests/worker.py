@@ -189,9 +189,9 @@ class Found:
         logging.disable(logging.NOTSET)
         while self._listeners:
             event.remove(*self._listeners.pop())
-        for name in sys.modules.keys() - self._modules:
-            if not _lasts(sys.modules[name]):
-                del sys.modules[name]
+        passing = [name for name in sys.modules.keys() - self._modules if not _lasts(sys.modules[name])]
+        for name in passing:  # not before all were looked at: a namespace package asks for its parent
+            del sys.modules[name]
         _forget()
 
 

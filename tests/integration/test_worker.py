@@ -116,6 +116,13 @@ def test_however_a_program_ends_the_next_one_runs(worker, program, tmp_path, fun
     assert worker.run(program("ends:well")) == (0, "", "")
 
 
+def test_packages_without_a_file_go_in_any_order(worker, program, tmp_path):
+    write(tmp_path / "deep.py", "import a.b.c.d.e\n\n\ndef main(argv):\n    return 0\n")
+    write(tmp_path / "a" / "b" / "c" / "d" / "e.py", "")
+    for _ in range(3):
+        assert worker.run(program("deep:main")) == (0, "", "")
+
+
 def test_a_program_that_does_not_end_is_killed(worker, program, tmp_path):
     write(tmp_path / "ends.py", ENDS)
     with pytest.raises(TimeoutError):

@@ -34,7 +34,7 @@ _POSTGRESQL = sa.text(
 # The columns of SHOW INDEX without names and numbers of rows; the last one is MySQL's.
 _MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type", "Expression")
 
-RENAMES = "websauna_migrate.renames"  # the option of a comparison with the Renames that the database is to have
+RENAMES = "websauna_migrate:renames"  # the option of a comparison with the Renames that the database is to have
 _BEFORE_PARTS = re.compile(r".*? USING ", re.DOTALL)  # CREATE INDEX name ON table
 
 
