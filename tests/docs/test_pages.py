@@ -408,7 +408,7 @@ PARSERS = {
     "ws-db-shell": ws_db_shell.build_parser,
     "ws-dump-db": ws_dump_db.build_parser,
 }
-SCRIPT_LINE = re.compile(r"^(?: +|\$ |\S*/)*(ws-[a-z-]+) ([^`\n]*)$", re.MULTILINE)
+SCRIPT_LINE = re.compile(r"^ *(?:\$ )?(?:\S*/)?(ws-[a-z-]+) ([^`\n]*)$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)

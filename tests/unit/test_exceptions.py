@@ -35,6 +35,7 @@ PARENTS = {
     "UnknownAppliedRevision": LookupError,
     "UnrenderableType": TypeError,
     "LockTimeout": TimeoutError,
+    "TableInUse": TimeoutError,
     "LockLost": ConnectionError,
     "LockUnreachable": ConnectionError,
     "LockFileError": OSError,
@@ -71,7 +72,7 @@ def test_the_parents_are_those_that_fit():
 
 
 def test_a_time_out_is_only_what_took_too_long():
-    assert [cls.__name__ for cls in classes() if issubclass(cls, TimeoutError)] == ["LockTimeout"]
+    assert [cls.__name__ for cls in classes() if issubclass(cls, TimeoutError)] == ["LockTimeout", "TableInUse"]
 
 
 def test_each_name_can_be_imported_from_one_place_also_that_of_a_class_that_became_its_family():

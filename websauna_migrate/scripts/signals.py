@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from websauna_migrate.run.errors import RunInterrupted
+from websauna_migrate.run.errors import RunInterrupted, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -49,6 +49,13 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
         except (RunInterrupted, KeyboardInterrupt) as error:
             vars(error)["exit_code"] = _SIGNALLED + (caught or [signal.SIGINT])[0]
             raise
+        except StepFailed as error:
+            if not caught:
+                raise
+            # The statement was ended, and a callback of the driver or a script has caught what the signal raised.
+            interrupted = RunInterrupted(error.applied, error.left, stays=error.stays)
+            vars(interrupted)["exit_code"] = _SIGNALLED + caught[0]
+            raise interrupted from error
         finally:
             # The process ends after a signal: another one must not keep it from reporting how.
             for number in handled:

@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
-from websauna_migrate.run.errors import RunInterrupted
+from websauna_migrate.run.errors import RunInterrupted, StepFailed
 from websauna_migrate.scripts import signals
 from websauna_migrate.scripts.signals import ended_by_signals
 
@@ -43,6 +44,23 @@ def test_the_exit_code_of_an_interrupted_run_tells_the_signal(number):
             raise RunInterrupted((), ()) from error
 
     assert caught.value.exit_code == 128 + number
+
+
+def test_a_run_that_fails_after_a_signal_was_interrupted():
+    failed = StepFailed("shop", "s2", "up", "s2.py", ValueError("ended"), applied=("s1",), left=("s2",), stays=None)
+    with pytest.raises(RunInterrupted) as caught, ended_by_signals(lambda: None):
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        raise failed
+
+    assert (caught.value.exit_code, caught.value.applied, caught.value.left) == (143, ("s1",), ("s2",))
+
+
+def test_a_run_that_fails_by_itself_was_not_interrupted():
+    failed = StepFailed("shop", "s1", "up", "s1.py", ValueError("broken"), applied=(), left=("s1",), stays=None)
+    with pytest.raises(StepFailed), ended_by_signals(lambda: None):
+        raise failed
 
 
 def test_a_cancel_is_repeated_until_the_signal_reaches_python(monkeypatch):
