@@ -35,8 +35,9 @@ lint: $(READY)  ## check style, types and the layers of the architecture
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 
-docs: $(READY)  ## build the documentation into docs/_build
+docs: $(READY)  ## build the documentation into docs/_build and check its links
 	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build
+	@$(BIN)/python docs/check_links.py docs/_build
 
 servers: $(READY)  ## get MariaDB, MySQL, PgBouncer and Alembic's own tests into .servers, where that can be done
 	@tests/setup/servers
