@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from websauna_migrate.dialects.spelling import type_text
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
 
 _BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+_WIDTHS = {width.upper(): width for width in _BITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,11 @@ class Numbering:
     def __str__(self) -> str:
         clauses = (_clause(one.name, getattr(self, one.name)) for one in fields(self))
         return " ".join(clause for clause in clauses if clause)
+
+
+def width_of(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
+    """Return the width of the numbers of a column or sequence of ``type_``, None where it is no plain integer."""
+    return _WIDTHS.get(type_text(type_, dialect) or "")
 
 
 def numbering(options: sa.Identity | sa.Sequence, width: str, dialect: str) -> Numbering:

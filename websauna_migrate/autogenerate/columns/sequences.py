@@ -12,8 +12,7 @@ from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, alterations, made_columns
 from websauna_migrate.database.sql import plain_dialect, quoted_table, quoted_text
-from websauna_migrate.dialects.numbering import Numbering, altered, numbering, statements
-from websauna_migrate.dialects.spelling import type_text
+from websauna_migrate.dialects.numbering import Numbering, altered, numbering, statements, width_of
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Dialect
 
-_WIDTHS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 _POSTGRESQL = sa.text(
     "SELECT n.nspname, c.relname, format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax, s.seqstart,"
     " s.seqcache, s.seqcycle FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid"
@@ -109,8 +107,8 @@ def _changes(
 
 
 def _numbering(sequence: sa.Sequence, dialect: Dialect) -> Numbering:
-    text = type_text(sequence.data_type, dialect) if sequence.data_type is not None else None
-    return numbering(sequence, _WIDTHS.get(text or "", "bigint"), dialect.name)
+    width = width_of(sequence.data_type, dialect) if sequence.data_type is not None else None
+    return numbering(sequence, width or "bigint", dialect.name)
 
 
 def _change(name: TableName, before: Numbering, after: Numbering, dialect: Dialect) -> Iterator[StatementsOp]:

@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp
 from websauna_migrate.database.sql import quoted_table, quoted_text
-from websauna_migrate.dialects.numbering import altered, numbering
-from websauna_migrate.dialects.spelling import type_text
+from websauna_migrate.dialects.numbering import altered, numbering, width_of
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from alembic.operations import ops
     from sqlalchemy.engine import Connection, Dialect
-
-_WIDTHS = {"SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint"}
 
 _OWNED = sa.text(
     "SELECT tn.nspname, t.relname, a.attname, sn.nspname, s.relname, format_type(q.seqtypid, NULL),"
@@ -74,7 +71,7 @@ def _serials(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[Col
         column = table.autoincrement_column
         if column is None or column.server_default is not None or column.default is not None:
             continue
-        width = _WIDTHS.get(type_text(column.type, dialect) or "")
+        width = width_of(column.type, dialect)
         if width:
             name = TableName(table.schema, table.name).shown(dialect.default_schema_name)
             yield ColumnName(name, column.name), width
