@@ -2,7 +2,7 @@
 
 A generated column is dropped before the change and added again after it. A CHECK constraint, and an index over an
 expression or with a condition, would be kept with casts to the old type, and then differ from the models: they are
-dropped before and made again too. What is over an enum is in ``enum_dependents``.
+dropped before and made again too. What is over an enum is in ``enums.dependents``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The statements of a script that change an enum type of PostgreSQL, for each of the changes in ``enum_changes``.
+"""The statements of a script that change an enum type of PostgreSQL, for each of the changes in ``changes``.
 
 Plain SQL that runs without this package. A value is added by ``ALTER TYPE ... ADD VALUE``; any other change makes the
 type anew and converts the columns, all in the transaction of the revision.
