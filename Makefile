@@ -39,7 +39,7 @@ docs: $(READY)  ## build the documentation into docs/_build and check its links
 	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build
 	@$(BIN)/python docs/check_links.py docs/_build
 
-servers: $(READY)  ## get MariaDB, MySQL, PgBouncer and Alembic's own tests into .servers, where that can be done
+servers: $(READY)  ## get MariaDB, MySQL, PgBouncer, Chromium and Alembic's own tests into .servers, where that can be done
 	@tests/setup/servers
 	@tests/setup/alembic_suite $(BIN)/python
 

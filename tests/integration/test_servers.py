@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -105,21 +106,45 @@ def test_pgbouncer_hands_one_server_connection_to_several_clients(postgresql, pg
         engine.dispose()
 
 
-def test_a_killed_test_run_leaves_no_server_and_no_folder():
-    program = """
+KILLED = """
 import os, signal
 from keeper import Keeper
-from servers import PostgreSQL
+{imports}
 keeper = Keeper()
-server = PostgreSQL(keeper)
-print(keeper.folder, server._process.pid, flush=True)
+server = {server}(keeper)
+print(keeper.folder, {processes}, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_a_killed_test_run_leaves_no_server_and_no_folder():
+    leaves_nothing("from servers import PostgreSQL", "PostgreSQL", "server._process.pid")
+
+
+def test_a_killed_test_run_leaves_no_browser(browser):
+    both = "server._process.pid, server.driver.capabilities['goog:processID']"
+    leaves_nothing("from browser import Browser", "Browser", both)
+
+
+def leaves_nothing(imports, server, processes):
+    program = KILLED.format(imports=imports, server=server, processes=processes)
     done = subprocess.run([sys.executable, "-c", program], cwd=TESTS, stdout=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == -signal.SIGKILL
-    folder, pid = done.stdout.split()
+    folder, *pids = done.stdout.split()
     wait_until(lambda: not Path(folder).exists())
-    assert not runs(int(pid))
+    for pid in pids:
+        wait_until(lambda pid=int(pid): not runs(pid))
+
+
+def test_the_browser_reaches_this_machine_only_and_forgets_between_tests(browser, _browser):
+    with pytest.raises(WebDriverException, match="ERR_NAME_NOT_RESOLVED"):
+        browser.driver.get("http://example.com/")
+    browser.driver.switch_to.new_window("window")
+    browser.driver.get("data:text/html,<p>A page")
+    assert browser.text() == "A page"
+    assert "http://example.com/" in browser.requests()
+    _browser.reset()
+    assert (browser.text(), browser.requests(), len(browser.driver.window_handles)) == ("", [], 1)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
