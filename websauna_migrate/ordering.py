@@ -5,7 +5,9 @@ At the bottom of the house: it imports nothing of the project and knows nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -43,6 +45,31 @@ def ordered(roots: Iterable[T], before: Callable[[T], Iterable[T]]) -> tuple[T, 
             else:
                 done[node] = None
     return tuple(done)
+
+
+def ordered_from_end(line: Sequence[T], before: Mapping[T, Collection[T]]) -> tuple[T, ...]:
+    """Return ``line`` in an order in which each node comes after those ``before`` it, and else as late as in ``line``.
+
+    The last place goes to the last node that nothing waits for, and so on. So what comes first decides nothing about
+    the order of the rest: without it, the rest has the same order.
+
+    :raises CycleFound: a node waits for itself, possibly through others
+    """
+    place = {node: index for index, node in enumerate(line)}
+    waiting = Counter(other for node in line for other in before[node])
+    free = [-place[node] for node in line if not waiting[node]]
+    heapify(free)
+    from_end: list[T] = []
+    while free:
+        node = line[-heappop(free)]
+        from_end.append(node)
+        for other in before[node]:
+            waiting[other] -= 1
+            if not waiting[other]:
+                heappush(free, -place[other])
+    if len(from_end) < len(line):
+        return ordered(line, lambda node: sorted(before[node], key=place.__getitem__))  # finds the circle
+    return tuple(reversed(from_end))
 
 
 def closure(starts: Iterable[T], further: Callable[[T], Iterable[T]]) -> set[T]:

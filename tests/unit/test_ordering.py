@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.ordering import CycleFound, circles, closure, dependency_groups, ordered, reach
+from websauna_migrate.ordering import (
+    CycleFound,
+    circles,
+    closure,
+    dependency_groups,
+    ordered,
+    ordered_from_end,
+    reach,
+)
 
 NAMES = "abcdef"
 NEEDS = st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from(NAMES)))
@@ -24,6 +32,27 @@ def test_a_circle_has_no_order_and_its_path_is_told():
     with pytest.raises(CycleFound) as caught:
         ordered("abc", needs_of({"a": {"b"}, "b": {"c"}, "c": {"b"}}))
     assert caught.value.path == ("b", "c", "b")
+
+
+def test_a_node_comes_right_before_the_first_one_that_waits_for_it():
+    assert ordered_from_end("abcd", {"a": "", "b": "d", "c": "", "d": ""}) == ("a", "d", "b", "c")
+
+
+def test_an_order_from_the_end_tells_the_path_of_a_circle_too():
+    with pytest.raises(CycleFound) as caught:
+        ordered_from_end("abcd", {"a": "b", "b": "c", "c": "b", "d": ""})
+    assert caught.value.path == ("b", "c", "b")
+
+
+@given(st.permutations(NAMES), st.dictionaries(st.sampled_from(NAMES), st.sets(st.sampled_from(NAMES))), st.data())
+def test_what_is_left_after_the_start_of_an_order_keeps_its_order(line, needs, data):
+    before = {name: sorted(other for other in needs.get(name, ()) if other < name) for name in line}
+    whole = ordered_from_end(line, before)
+    assert all(whole.index(other) < whole.index(name) for name in line for other in before[name])
+    done = closure(data.draw(st.sets(st.sampled_from(NAMES))), before.__getitem__)
+    rest = [name for name in line if name not in done]
+    left = {name: [other for other in before[name] if other in rest] for name in rest}
+    assert ordered_from_end(rest, left) == tuple(name for name in whole if name in rest)
 
 
 @given(NEEDS)

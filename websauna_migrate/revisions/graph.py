@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from websauna_migrate.ordering import CycleFound, circles, ordered, reach
+from websauna_migrate.ordering import CycleFound, circles, ordered, ordered_from_end, reach
 from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
 from websauna_migrate.revisions.history import build_history
 from websauna_migrate.revisions.scripts import read_revisions
@@ -52,13 +52,15 @@ class Graph:
     """All histories, and what comes before what over all of them.
 
     ``before`` and ``after`` hold each node's edges from and to others. ``broken`` are the requirements that lead
-    nowhere, by the node that asks: they are errors only where that node is to be run.
+    nowhere, by the node that asks: they are errors only where that node is to be run. ``needs`` are the packages that
+    a package waits for somewhere.
     """
 
     histories: Mapping[str, HistoryGraph]
     before: Mapping[Node, tuple[Edge, ...]]
     after: Mapping[Node, tuple[Edge, ...]]
     broken: Mapping[Node, tuple[RequirementError, ...]]
+    needs: Mapping[str, AbstractSet[str]]
 
     def revision(self, node: Node) -> Revision:
         """Return the script of ``node``."""
@@ -95,7 +97,10 @@ def build_graph(revisions: Mapping[str, Iterable[Revision]]) -> Graph:
     nodes = [Node(history.package, id_) for history in histories.values() for id_ in history.revisions]
     before = _grouped(nodes, ((edge.after, edge) for edge in edges))
     after = _grouped(nodes, ((edge.before, edge) for edge in edges))
-    return Graph(histories, before, after, broken)
+    needs: dict[str, set[str]] = {package: set() for package in histories}
+    for edge in edges:
+        needs[edge.after.package].add(edge.before.package)
+    return Graph(histories, before, after, broken, needs)
 
 
 def order(
@@ -103,18 +108,18 @@ def order(
 ) -> tuple[Node, ...]:
     """Return ``nodes`` in an order that respects every edge between them but those ``ignored``.
 
-    It goes package by package in the order ``packages``; one that waits for another comes after it. Only where
-    packages wait for each other they alternate, each revision pulled forward to where the first one waits for it.
+    It goes package by package in the order ``packages``; one that waits for another, in these nodes or elsewhere, comes
+    after it. Only where packages wait for each other they alternate, each revision right before the first one that
+    waits for it. What is left of ``nodes`` after some of a run keeps its order.
     Raises :class:`~websauna_migrate.revisions.errors.RequirementCycle`.
     """
     wanted = set(nodes)
-    edges = {
-        node: [edge for edge in graph.before[node] if edge.before in wanted and edge not in ignored] for node in wanted
+    before = {
+        node: [edge.before for edge in graph.before[node] if edge.before in wanted and edge not in ignored]
+        for node in wanted
     }
-    line = _package_by_package(graph, wanted, edges, packages)
-    place = {node: index for index, node in enumerate(line)}
     try:
-        return ordered(line, lambda node: sorted((edge.before for edge in edges[node]), key=place.__getitem__))
+        return ordered_from_end(_package_by_package(graph, wanted, packages), before)
     except CycleFound as found:
         raise _cycle(graph, found) from None
 
@@ -176,17 +181,14 @@ def _grouped(nodes: Iterable[Node], edges: Iterable[tuple[Node, Edge]]) -> dict[
     return {node: tuple(edges) for node, edges in lists.items()}
 
 
-def _package_by_package(
-    graph: Graph, nodes: AbstractSet[Node], edges: Mapping[Node, Sequence[Edge]], packages: Sequence[str]
-) -> list[Node]:
+def _package_by_package(graph: Graph, nodes: AbstractSet[Node], packages: Sequence[str]) -> list[Node]:
     rank = {package: index for index, package in enumerate(packages)}
-    needs: dict[str, set[str]] = {}
-    for node in nodes:
-        needs.setdefault(node.package, set()).update(edge.before.package for edge in edges[node])
-    present = sorted(needs, key=lambda package: (rank.get(package, len(rank)), package))
+    names = sorted(graph.histories, key=lambda package: (rank.get(package, len(rank)), package))
+    present = {node.package for node in nodes}
     return [
         node
-        for package in _package_order(present, needs)
+        for package in _package_order(names, graph.needs)
+        if package in present
         for node in (Node(package, id_) for id_ in graph.histories[package].revisions)
         if node in nodes
     ]

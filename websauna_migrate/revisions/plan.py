@@ -103,8 +103,8 @@ def make_plan(
     nodes = _to_run(now, packages, target) if direction == "up" else _to_undo(now, packages, target, cascade)
     _check_rows(now, sorted({node.package for node in nodes}))
     held = held_back(graph, nodes) if expand and direction == "up" else set()
-    nodes = nodes - held
     sequence = _sequence(graph, nodes, direction, tuple(chain.from_iterable(ties)))
+    sequence, nodes = tuple(node for node in sequence if node not in held), nodes - held
     heads_after = _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes)
     return Plan(
         direction,
