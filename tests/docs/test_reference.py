@@ -32,7 +32,17 @@ PACKAGE = ROOT / "websauna_migrate"
 # Where the registry of an application keeps something: no settings.
 REGISTRY_KEYS = {
     f"websauna_migrate.{name}"
-    for name in ("application", "engine", "global_config", "health", "initializer", "packages", "subscribers", "watch")
+    for name in (
+        "application",
+        "engine",
+        "global_config",
+        "health",
+        "initializer",
+        "packages",
+        "subscribers",
+        "table_ddl",
+        "watch",
+    )
 }
 SETTING = re.compile(r"websauna(_migrate)?\.[a-z_]+\.?")
 

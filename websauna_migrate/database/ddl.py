@@ -6,11 +6,12 @@ a whole metadata, so what only tables that are not asked for need is left out he
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import ClauseElement, Sequence, create_mock_engine
 from sqlalchemy.exc import CompileError, NoSuchModuleError
-from sqlalchemy.schema import CreateSchema, CreateSequence
+from sqlalchemy.schema import AddConstraint, CreateSchema, CreateSequence
 from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import SchemaType
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from sqlalchemy import MetaData, Table
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Dialect
     from sqlalchemy.engine.mock import MockConnection
     from sqlalchemy.sql.ddl import ExecutableDDLElement
 
     from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.packages.package import TableName
 
     Emit: TypeAlias = Callable[..., list[ExecutableDDLElement]]
 
@@ -59,16 +61,49 @@ def create_statements(ownership: Ownership, tables: Collection[Table], url: URL,
     :raises OwnershipError: the dialect has no way to say what a table asks for
     """
     engine, emit = _mock_engine(url, origin)
-    try:
+    with _written_in(engine.dialect):
         ddl = _in_order(ownership, tables, emit, sequences=engine.dialect.supports_sequences)
         if engine.dialect.name != "sqlite":  # its schemas are files that are attached
             ddl = [*_schemas(ddl), *ddl]
         # Tables may share a sequence, which is emitted for each of them.
-        return list(dict.fromkeys(f"{str(element.compile(dialect=engine.dialect)).strip()};" for element in ddl))
+        return _texts(ddl, engine.dialect)
+
+
+def statements_by_table(ownership: Ownership, url: URL, origin: str) -> Callable[[TableName], list[str]]:
+    """Return a function that returns the statements that create one table, to show them for many.
+
+    Its types, sequences, indexes, comments and all its foreign keys are among them. The work grows with the number of
+    tables that are asked for, and not with its square. ``url`` and ``origin`` are those of :func:`create_statements`,
+    and so are the errors of the function.
+
+    :raises InvalidDatabaseUrl: the URL names no dialect
+    """
+    engine, emit = _mock_engine(url, origin)
+    metadata = _one_metadata(ownership, ownership.tables.values())
+
+    def statements(name: TableName) -> list[str]:
+        table = metadata.tables[ownership.tables[name].key]
+        # Where a table cannot be altered, its CREATE TABLE has them.
+        altered = table.foreign_key_constraints if engine.dialect.supports_alter else ()
+        with _written_in(engine.dialect):
+            later = [AddConstraint(key) for key in altered if key.use_alter]
+            return _texts([*emit(table.create), *later], engine.dialect)
+
+    return statements
+
+
+def _texts(ddl: Iterable[ExecutableDDLElement], dialect: Dialect) -> list[str]:
+    return list(dict.fromkeys(f"{str(element.compile(dialect=dialect)).strip()};" for element in ddl))
+
+
+@contextmanager
+def _written_in(dialect: Dialect) -> Iterator[None]:
+    """Translate the error of a model that the ``dialect`` cannot express."""
+    try:
+        yield
     except (CompileError, NotImplementedError) as error:
-        name = engine.dialect.name
-        what = f"the models cannot be written in {name}: {reason_of(error)}"
-        raise OwnershipError(what, f"give the type a variant for {name}") from error
+        what = f"the models cannot be written in {dialect.name}: {reason_of(error)}"
+        raise OwnershipError(what, f"give the type a variant for {dialect.name}") from error
 
 
 def _mock_engine(url: URL, origin: str) -> tuple[MockConnection, Emit]:

@@ -7,12 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import ClientFailed
+from websauna_migrate.drawing.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
+from websauna_migrate.drawing.graph_text import graph_text
+from websauna_migrate.drawing.state import graph_state
 from websauna_migrate.exceptions import ClientError, MigrateError, one_line
 from websauna_migrate.files import remedy_for_file, replaced
-from websauna_migrate.revisions.graph import Node, cycle_edges, order
-from websauna_migrate.revisions.history import applied
-from websauna_migrate.scripts.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
-from websauna_migrate.scripts.graph_text import GraphState, graph_text
 from websauna_migrate.scripts.printing import show, warn
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from websauna_migrate.scripts.diagrams import Diagram
+    from websauna_migrate.drawing.diagrams import Diagram
     from websauna_migrate.scripts.loading import Loaded
 
 
@@ -31,7 +30,8 @@ def graph(options: Namespace, loaded: Loaded) -> int:
         diagram = tables_diagram(loaded.app.ownership, loaded.packages)
         picture = tables_text(diagram) if options.format == "text" else _drawn(diagram, options.format)
     else:
-        state = _state(loaded, _rows(options, loaded))
+        packages = [one.history.package for one in loaded.selected]
+        state = graph_state(loaded.app.graph(), packages, _rows(options, loaded))
         if options.format == "text":
             picture = graph_text(state, colour=in_colour)
         else:
@@ -53,20 +53,6 @@ def _rows(options: Namespace, loaded: Loaded) -> Mapping[str, tuple[str, ...]] |
     except MigrateError as error:
         warn(options, error)
         return None
-
-
-def _state(loaded: Loaded, rows: Mapping[str, tuple[str, ...]] | None) -> GraphState:
-    found = loaded.app.graph()
-    packages = [one.history.package for one in loaded.selected]
-    nodes = [Node(package, id_) for package in packages for id_ in found.histories[package].revisions]
-    ignored = cycle_edges(found, set(nodes))
-    done = {
-        Node(package, id_)
-        for package in packages
-        for id_ in (applied(found.histories[package], rows[package]) if rows is not None else ())
-    }
-    newest_first = order(found, nodes, packages, ignored)[::-1]
-    return GraphState(found, newest_first, frozenset(done), is_known=rows is not None)
 
 
 def _drawn(diagram: Diagram, format: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.scripts.lanes import rows
+from websauna_migrate.drawing.lanes import rows
 
 
 def drawn(nodes, parents):

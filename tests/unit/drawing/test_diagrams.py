@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
+from websauna_migrate.drawing.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
 from websauna_migrate.packages.ownership import find_owners
 from websauna_migrate.packages.package import MigrationPackage
 from websauna_migrate.revisions.graph import Node, build_graph
 from websauna_migrate.revisions.scripts import Requirement, Revision
-from websauna_migrate.scripts.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
 
 
 def revision(id_, *down, message="", requires=()):

@@ -3,55 +3,35 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from websauna_migrate.drawing.lanes import MARK, rows
 from websauna_migrate.exceptions import escaped
-from websauna_migrate.scripts.lanes import MARK, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from rich.text import Text
 
-    from websauna_migrate.revisions.graph import Graph, Node
-    from websauna_migrate.scripts.lanes import Row
+    from websauna_migrate.drawing.lanes import Row
+    from websauna_migrate.drawing.state import GraphState
+    from websauna_migrate.revisions.graph import Node
 
 _LANES = ("cyan", "magenta", "blue", "yellow", "green", "red")
 _WIDTH = 1_000_000  # rich never wraps a line
-
-
-@dataclass(frozen=True, slots=True)
-class GraphState:
-    """The revisions ``nodes``, newest first, and which are ``applied``, where that ``is_known``."""
-
-    graph: Graph
-    nodes: Sequence[Node]
-    applied: Collection[Node]
-    is_known: bool
 
 
 def graph_text(state: GraphState, *, colour: bool) -> str:
     """Return the drawing: ``*`` for what is applied, ``o`` for what is pending."""
     from rich.console import Console
 
-    packages = list(dict.fromkeys(node.package for node in reversed(state.nodes)))
+    packages = state.packages()
     colours = {package: _LANES[index % len(_LANES)] for index, package in enumerate(packages)}
     # Lanes are drawn for down revisions; what else has to come first stands beside them.
-    parents = {
-        node: [edge.before for edge in state.graph.before[node] if edge.reason == "down_revision"]
-        for node in state.nodes
-    }
-    drawn = [_line(state, row, colours, with_package=len(packages) > 1) for row in rows(state.nodes, parents)]
+    drawn = [_line(state, row, colours, with_package=len(packages) > 1) for row in rows(state.nodes, state.parents())]
     output = io.StringIO()
     console = Console(file=output, force_terminal=colour, no_color=not colour, width=_WIDTH, highlight=False)
     for line in drawn:
         console.print(line, soft_wrap=True)
     return output.getvalue() or "There are no revisions.\n"
-
-
-def _parents(graph: Graph, node: Node) -> list[Node]:
-    return [edge.before for edge in graph.before[node] if edge.reason == "down_revision"]
 
 
 def _line(state: GraphState, row: Row[Node], colours: dict[str, str], *, with_package: bool) -> Text:
@@ -74,7 +54,7 @@ def _describe(line: Text, state: GraphState, node: Node, colours: dict[str, str]
     revision = state.graph.revision(node)
     line.append(f"  {escaped(node.revision)}", "bold" if node in state.applied else "")
     marks = [(node.package, colours[node.package])] if with_package else []
-    if not state.graph.histories[node.package].after[node.revision]:
+    if state.is_head(node):
         marks.append(("head", "bold green"))
     marks += [(f"branch {label}", "") for label in revision.branch_labels]
     if marks:
@@ -84,7 +64,5 @@ def _describe(line: Text, state: GraphState, node: Node, colours: dict[str, str]
             line.append(escaped(mark), style)
         line.append(")")
     line.append(f" {escaped(revision.message)}" if revision.message else "")
-    for edge in state.graph.before[node]:
-        if edge.reason != "down_revision":
-            said = {"run_before": "after", "depends_on": "depends on"}.get(edge.reason, "requires")
-            line.append(f"  [{said} {edge.before}]", "dim")
+    for waits in state.waits(node):
+        line.append(f"  [{escaped(waits)}]", "dim")

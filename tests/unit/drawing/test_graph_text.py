@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from websauna_migrate.drawing.graph_text import graph_text
+from websauna_migrate.drawing.state import GraphState
 from websauna_migrate.revisions.graph import Node, build_graph
 from websauna_migrate.revisions.scripts import Requirement, Revision
-from websauna_migrate.scripts.graph_text import GraphState, graph_text
 
 
 def revision(id_, *down, message="", labels=(), **how):
