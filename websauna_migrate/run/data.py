@@ -67,6 +67,17 @@ def joined_transaction(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
+def aborted_transaction(connection: Connection) -> Iterator[None]:
+    """Run revisions whose transaction on ``connection`` is rolled back at the end: abort what they join to it."""
+    transaction.begin().doom()
+    try:
+        yield
+    finally:
+        _joined.pop(connection, None)
+        transaction.abort()
+
+
+@contextmanager
 def on_trial(connection: Connection) -> Iterator[None]:
     """Run revisions in a scratch database: the database commits, and everything else in their transaction is aborted.
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 PLAIN = "alembic_version"
 _AGAIN = "run the command again"
+
+#: The options that make one transaction of a run.
+ALL, DRY_RUN = "-x transaction=all", "--dry-run"
+_WITHOUT = {DRY_RUN: "nothing was changed; upgrade a copy of the database instead"}
 _SEE_LOG = "look into the server's log"
 
 
@@ -206,10 +210,14 @@ class HeadsDiffer(RunError):
 
 
 class NotInOneTransaction(RunError):
-    """``-x transaction=all`` where a revision leaves its transaction, or the database commits each DDL statement."""
+    """``-x transaction=all`` or ``--dry-run`` where a step cannot run in one transaction with the others.
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"-x transaction=all: {what}", "run without -x transaction=all")
+    ``option`` is the one of these that was given.
+    """
+
+    def __init__(self, what: str, option: str = ALL) -> None:
+        self.option = option
+        super().__init__(f"{option}: {what}", _WITHOUT.get(option, f"run without {option}"))
 
 
 class UnusableConnection(RunError):

@@ -21,7 +21,9 @@ from websauna_migrate.run.observer import observer_of
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
+    from typing import Protocol
 
+    from sqlalchemy.engine import Connection
     from typing_extensions import Unpack
 
     from websauna_migrate.bootstrap import Application
@@ -29,6 +31,21 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.observer import Callbacks, Observer
+
+    class Runner(Protocol):
+        """Runs a plan on a connection that is alone on its database."""
+
+        def __call__(
+            self,
+            app: Application,
+            plan: Plan,
+            connection: Connection,
+            observer: Observer,
+            *,
+            one_transaction: bool,
+            cmd_opts: Namespace | None,
+        ) -> None:
+            """Run ``plan``, or raise what says how far it came."""
 
 
 def migrate(
@@ -78,8 +95,9 @@ def migrate_selected(
     expand: bool = False,
     one_transaction: bool = False,
     cmd_opts: Namespace | None = None,
+    run: Runner | None = None,
 ) -> Plan:
-    """Do what :func:`migrate` does, for histories that are selected already."""
+    """Do what :func:`migrate` does, for histories that are selected already; ``run`` is what runs the plan."""
     planned = partial(
         app.plan_selected, selected=selected, target=target, direction=direction, cascade=cascade, expand=expand
     )
@@ -106,7 +124,7 @@ def migrate_selected(
 
         watched = observer_of({"before_step": before_step}, told)
         with told.interruptible(canceller(connection)):
-            run_and_tell(app, plan, connection, watched, one_transaction=one_transaction, cmd_opts=cmd_opts)
+            (run or run_and_tell)(app, plan, connection, watched, one_transaction=one_transaction, cmd_opts=cmd_opts)
     return plan
 
 

@@ -12,10 +12,13 @@ from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.database.history_table import read_heads
-from websauna_migrate.exceptions import LockError, MigrateError
+from websauna_migrate.database.remedies import codes_of
+from websauna_migrate.exceptions import LockError, MigrateError, cause_of
 from websauna_migrate.revisions.contents import commits_by_itself, uses_autocommit_block
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.run.errors import (
+    ALL,
+    DRY_RUN,
     ConnectionLost,
     FailedAfterCommit,
     NotInOneTransaction,
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 
+_UNCOMMITTED_VALUE = frozenset({"55P04"})  # unsafe_new_enum_value_usage of PostgreSQL
+
 UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 
 
@@ -43,16 +48,22 @@ class Account:
     """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
     A script that leaves its transaction for an ``autocommit_block()`` committed; one that did so by its own statement
-    ``said_commit`` too. ``together`` means that all steps are one transaction.
+    ``said_commit`` too. ``together`` means that all steps are one transaction; that of a trial is rolled back.
     """
 
     plan: Plan
     dialect: str
     together: bool
+    is_trial: bool = False
     done: list[PlanStep] = field(default_factory=list)
     in_script: bool = False
     script_committed: bool = False
     script_said_commit: bool = False
+
+    @property
+    def option(self) -> str:
+        """The option that makes one transaction of all steps."""
+        return DRY_RUN if self.is_trial else ALL
 
     @property
     def under_way(self) -> PlanStep:
@@ -115,8 +126,12 @@ def explained(app: Application, account: Account, error: BaseException) -> Migra
         return ConnectionLost(error, applied, left, stays=stays)
     if isinstance(error, (FailedAfterCommit, LockError)):
         return RunStopped(error, applied, left)
+    if isinstance(error, NotInOneTransaction):
+        return error
     if _is_refused_block(error):
-        return NotInOneTransaction(_leaves(step))
+        return NotInOneTransaction(_leaves(step), account.option)
+    if account.together and not _UNCOMMITTED_VALUE.isdisjoint(codes_of(error)):
+        return NotInOneTransaction(_uses_new_value(step, error), account.option)
     where = (step.package, step.revision.id, step.direction, str(step.revision.path))
     return StepFailed(*where, error, applied=applied, left=left, stays=stays)
 
@@ -176,17 +191,22 @@ def _leaves(step: PlanStep) -> str:
     return f"{step.package} {step.revision.id} uses autocommit_block() ({step.revision.path})"
 
 
+def _uses_new_value(step: PlanStep, error: BaseException) -> str:
+    return f"{step.package} {step.revision.id} uses a value that an earlier revision adds to an enum: {cause_of(error)}"
+
+
 def names(steps: Sequence[PlanStep]) -> tuple[str, ...]:
     """Return ``steps`` as errors name them."""
     return tuple(f"{step.package} {step.revision.id}" for step in steps)
 
 
-def refuse_own_transactions(plan: Plan, dialect: str) -> None:
-    """Raise where a step of ``plan`` cannot run in one transaction with the others."""
+def refuse_own_transactions(plan: Plan, dialect: str, option: str = ALL) -> None:
+    """Raise where a step of ``plan`` cannot run in one transaction with the others, as ``option`` asks for."""
     if dialect not in UNDOES_DDL:
-        raise NotInOneTransaction(f"{dialect} commits each DDL statement by itself")
+        raise NotInOneTransaction(f"{dialect} commits each DDL statement by itself", option)
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
-            raise NotInOneTransaction(_leaves(step))
+            raise NotInOneTransaction(_leaves(step), option)
         if commits_by_itself(step.revision, step.direction):
-            raise NotInOneTransaction(f"{step.package} {step.revision.id} commits by itself ({step.revision.path})")
+            named = f"{step.package} {step.revision.id}"
+            raise NotInOneTransaction(f"{named} commits by itself ({step.revision.path})", option)

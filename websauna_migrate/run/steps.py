@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +13,18 @@ from websauna_migrate.database.connection import commits_by_itself, connection_o
 from websauna_migrate.database.history_table import create_missing, read_heads, require_room, row_changes
 from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
 from websauna_migrate.exceptions import RunError, listed
-from websauna_migrate.private import begin_transaction
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 from websauna_migrate.run.lock_wait import limits_of, read_patience, waiting_for_tables
 from websauna_migrate.run.observer import Progress, observer_of
+from websauna_migrate.run.transactions import begin_step, begin_together, rolled_back
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
     from typing_extensions import Unpack
 
@@ -84,15 +83,16 @@ def run_plan(
     *,
     one_transaction: bool,
     cmd_opts: Namespace | None,
+    is_trial: bool = False,
 ) -> None:
-    """Do what :func:`execute` does, on a connection of our own."""
+    """Do what :func:`execute` does, on a connection of our own; a trial rolls everything back at the end."""
     if not plan.steps:
         return
-    if one_transaction:
-        refuse_own_transactions(plan, connection.dialect.name)
+    account = Account(plan, connection.dialect.name, together=one_transaction or is_trial, is_trial=is_trial)
+    if account.together:
+        refuse_own_transactions(plan, account.dialect, account.option)
     patience = read_patience(app.ini)
     require_room(connection, _new_ids(app, plan))
-    account = Account(plan, connection.dialect.name, together=one_transaction)
     try:
         environments = open_all(app, plan, connection, None, cmd_opts)
         limits = _time_limits(environments, plan, patience)
@@ -103,7 +103,8 @@ def run_plan(
             raise
         except BaseException as error:
             raise explained(app, account, error) from error
-        _verify(app, plan, connection)
+        if not is_trial:
+            _verify(app, plan, connection)
     except KeyboardInterrupt as error:
         raise explained(app, account, error) from error
 
@@ -139,7 +140,7 @@ def _run_steps(
     waiting: AbstractContextManager[TableTries],
 ) -> None:
     steps = account.plan.steps
-    together = _begin_together if account.together else nullcontext
+    together = rolled_back if account.is_trial else begin_together if account.together else nullcontext
     heard, unenforced = commits_heard(connection, account), keys_unenforced(connection)
     with heard, unenforced as check_keys, waiting as tries, together(connection):
         # Where DDL cannot be undone, what was done is better written down than not.
@@ -167,7 +168,7 @@ def _run_step(
     if not inside and connection.in_transaction():
         raise transaction_left_open(step.package)
     outer = connection.get_transaction() if inside else None
-    with nullcontext() if inside else _begin_step(environment.migration, connection):
+    with nullcontext() if inside else begin_step(environment.migration, connection):
         if environment.begins_with(step):
             create_missing(environment.table, connection)
         with account.of_script():
@@ -226,22 +227,6 @@ def _tell_callbacks(environment: Environment, step: PlanStep) -> None:
     for callback in environment.migration.on_version_apply_callbacks:
         heads = environment.rows_after(step)
         callback(ctx=environment.migration, step=alembic_step.info, heads=heads, run_args={})
-
-
-@contextmanager
-def _begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
-    from websauna_migrate.run.data import joined_transaction
-
-    with begin_transaction(migration), joined_transaction(connection):
-        yield
-
-
-@contextmanager
-def _begin_together(connection: Connection) -> Iterator[None]:
-    from websauna_migrate.run.data import joined_transaction
-
-    with connection.begin(), joined_transaction(connection):
-        yield
 
 
 def _verify(app: Application, plan: Plan, connection: Connection) -> None:

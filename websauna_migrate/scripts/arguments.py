@@ -68,13 +68,19 @@ def add_upgrade_arguments(parser: ArgumentParser) -> None:
         help="dump the database to FILE first, and upgrade only when the dump is complete; FILE is written only when "
         "there is something to upgrade",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="run everything in one transaction and roll it back; print the time of each revision and, on PostgreSQL, "
+        "the locks of tables that it holds. Until the end the tables are locked",
+    )
     _add_wait(parser)
 
 
 def add_downgrade_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``downgrade``."""
     _add_run_arguments(parser, default=None)
-    parser.set_defaults(backup=None, expand=False)
+    parser.set_defaults(backup=None, expand=False, dry_run=False)
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation before 'downgrade base'")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from websauna_migrate.exceptions import UsageError, summed
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.others import say_elsewhere
-from websauna_migrate.scripts.printing import say, tell
+from websauna_migrate.scripts.printing import say, show, tell
 from websauna_migrate.scripts.progress import Waiting, shown_progress
 from websauna_migrate.scripts.repairing import confirm_removal
 from websauna_migrate.scripts.showing import warn_of_reports
@@ -77,8 +77,7 @@ def ensure_version(options: Namespace, loaded: Loaded) -> int:
 
 
 def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
-    if options.sql and options.backup:
-        raise UsageError("--sql changes no database, so there is nothing to back up", "leave out --backup")
+    _refuse_combinations(options)
     run_options: _RunOptions = {
         "direction": direction,
         "cascade": loaded.x.cascade,
@@ -93,6 +92,14 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
         confirm_removal(options, loaded)
     _run(options, loaded, run_options)
     return 0
+
+
+def _refuse_combinations(options: Namespace) -> None:
+    if options.sql and options.dry_run:
+        raise UsageError("--sql runs nothing, so there is no dry run of it", "leave out one of them")
+    if options.backup and (options.sql or options.dry_run):
+        option = "--sql" if options.sql else "--dry-run"
+        raise UsageError(f"{option} changes no database, so there is nothing to back up", "leave out --backup")
 
 
 def _print_sql(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
@@ -126,11 +133,19 @@ class _Shown(Waiting):
 
 
 def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
+    done = _tried(options, loaded, run_options) if options.dry_run else _migrated(options, loaded, run_options)
+    if done.held_back:
+        say(options, f"left for an upgrade after the deployment: {summed(tuple(map(str, done.held_back)))}")
+    if done.direction == "up":
+        say_elsewhere(options, loaded, done.elsewhere)
+
+
+def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> Plan:
     from websauna_migrate.run.executor import migrate_selected
 
     # What a revision prints is not a result.
-    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show:
-        shown = _Shown(options, loaded.app, show)
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
+        shown = _Shown(options, loaded.app, show_progress)
         done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
     if not done.steps:
         say(options, "nothing to do")
@@ -138,7 +153,17 @@ def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
         from websauna_migrate.scripts.report import summary_text
 
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
-    if done.held_back:
-        say(options, f"left for an upgrade after the deployment: {summed(tuple(map(str, done.held_back)))}")
-    if done.direction == "up":
-        say_elsewhere(options, loaded, done.elsewhere)
+    return done
+
+
+def _tried(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> Plan:
+    from websauna_migrate.run.dry_run import dry_run
+    from websauna_migrate.scripts.report import dry_run_text
+
+    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
+        shown = _Shown(options, loaded.app, show_progress)
+        done = dry_run(loaded.app, loaded.selected, options.revision, shown, **run_options)
+    show(dry_run_text(done, colour=sys.stdout.isatty()), coloured=True)
+    if done.plan.steps:
+        say(options, "dry run: everything was rolled back")
+    return done.plan

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.plan import HistoryState, Plan
     from websauna_migrate.revisions.scripts import Revision
+    from websauna_migrate.run.dry_run import DryRun, Measured
 
 _WIDTH = 1_000_000  # wider than any table: rich never wraps a line
 _JSON_CONTROLS = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -92,6 +93,28 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
         for took in (seconds[package],)
     )
     return table(("package", "from", "to", "revisions", "seconds"), rows, colour=colour)
+
+
+def dry_run_text(done: DryRun, *, colour: bool) -> str:
+    """Return one row per revision of a dry run, and one per lock of a table where the database has such locks."""
+    if not done.steps:
+        return "Nothing to do.\n"
+    headings = ("package", "revision", "seconds", *(("table", "lock", "held", "blocks") if done.has_locks else ()))
+    rows = [row for one in done.steps for row in _measured_rows(one, has_locks=done.has_locks)]
+    return table(headings, rows, colour=colour)
+
+
+def _measured_rows(one: Measured, *, has_locks: bool) -> Iterator[tuple[str, ...]]:
+    from websauna_migrate.database.table_locks import blocks
+
+    start: tuple[str, ...] = (one.step.package, one.step.revision.id, f"{one.seconds:.2f}")
+    if not has_locks:
+        yield start
+    elif not one.locks:
+        yield (*start, "-", "", "", "")
+    for lock in one.locks:
+        yield (*start, lock.table, lock.mode, f"{lock.seconds:.2f}", blocks(lock.mode) or "-")
+        start = ("", "", "")
 
 
 def findings_json(findings: Iterable[Finding], program: Sequence[str] = PROGRAM) -> list[dict[str, object]]:
