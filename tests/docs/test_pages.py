@@ -1,7 +1,8 @@
 """The pages of the documentation do what they say: their commands and code blocks are run, in their order.
 
-- ``console``: each line after ``$`` is run in one shell for the page. Lines under it are what it prints, where ``...``
-  stands for anything. A command has to succeed, unless a line that it prints says ``FAILED``.
+- ``console``: each line after ``$`` is run in one shell for the page; a backslash at its end continues it. Lines under
+  it are what it prints, where ``...`` stands for anything. A command has to succeed, unless a line that it prints says
+  ``FAILED``.
 - ``pycon``: is typed into the program that the last line of the ``console`` block before it starts.
 - ``python``: is run; an ``includeme``, an ``Initializer`` and a ``main`` are called. With a caption or a name it is
   written to that file instead, as an ``ini`` block is.
@@ -102,9 +103,14 @@ def pages_to_run(*folders: str) -> list[str]:
 
 def commands(block: Block) -> list[Command]:
     """Return the commands of a ``console`` block."""
-    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+    parts = re.split(r"^\$ ", joined(block.text), flags=re.MULTILINE)
     assert not parts[0], "a console block begins with a command"
     return [Command(line, output) for line, _, output in (part.partition("\n") for part in parts[1:])]
+
+
+def joined(text: str) -> str:
+    """Return ``text`` with the lines that end with a backslash joined to the next ones."""
+    return re.sub(r" *\\\n *", " ", text)
 
 
 def looks_like(expected: str, output: str) -> bool:
@@ -415,7 +421,7 @@ SCRIPT_LINE = re.compile(r"^ *(?:\$ )?(?:\S*/)?(ws-[a-z-]+) ([^`\n]*)$", re.MULT
 def test_a_line_that_runs_a_script_is_one_that_the_script_understands(page: str) -> None:
     import shlex
 
-    text = re.sub(r"(?ms)^ *\.\. code-block:: none\n.*?(?=^\S)", "", (DOCS / page).read_text())
+    text = re.sub(r"(?ms)^ *\.\. code-block:: none\n.*?(?=^\S)", "", joined((DOCS / page).read_text()))
     for script, arguments in SCRIPT_LINE.findall(text):
         argv = shlex.split(re.split(r" [|>&<] ?", arguments)[0], comments=True)
         if script != "ws-alembic":

@@ -169,7 +169,7 @@ def test_a_page_does_what_it_says(page, database, tmp_path, request):
     workspace.app = tmp_path / ("starter" if page == "from-plain-alembic" else "shop")
     workspace.path.append(workspace.app)
     SCENARIOS[page](workspace)
-    text = (DOCS / f"{page}.rst").read_text(encoding="utf-8")
+    text = re.sub(r" *\\\n *", " ", (DOCS / f"{page}.rst").read_text(encoding="utf-8"))
     for language, file, block in BLOCK.findall(text):
         follow(workspace, language, file, dedent(block).strip("\n") + "\n")
 
