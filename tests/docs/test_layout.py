@@ -11,6 +11,7 @@ from projects import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*DOCS.rglob("*.rst"), ROOT / "README.rst"])
+PROGRAMS = "alembic|cookiecutter|git|grep|make|pip|pserve|pshell|python|ws-[a-z-]+"
 COMMAND = re.compile(rf"(?m)^ +((?:\$ )?(?:[\w./]*/)?(?:{PROGRAMS}) .*)$")
 TITLE = re.compile(r"(?m)^(\S.*)\n(?:=+|-+|~+)$")
 # In characters: the column of a page on a desktop, and a word of a title on a phone.
