@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PRE = re.compile(r"(<pre>)(.*?)(</pre>)", re.DOTALL)
 TAG = re.compile(r"(<[^>]*>)")
 # The value of a short option is kept with it where it has no spaces.
-VALUE = r'<span class="w"> </span>(?:<span class="\w+">[^<\s]*</span>|[^<\s])+'
+VALUE = r'(?:<span class="w"> </span>| )(?:<span class="\w+">[^<\s]*</span>|[^<\s])+'
 OPTION = re.compile(rf"(?<![\w/.-])(?:-[a-z]{VALUE}|--?[A-Za-z][\w-]*)")
 # A word of code in a sentence; a longer one would not fit on a phone.
 WORD = re.compile(r'<span class="pre">(?=[^<]{1,24}</span>)')

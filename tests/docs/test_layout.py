@@ -49,6 +49,7 @@ SPACE = '<span class="w"> </span>'
             f'-m{SPACE}<span class="s2">"a b"</span>',
             f'<span class="whole">-m</span>{SPACE}<span class="s2">"a b"</span>',
         ),
+        ("-c my.ini up", '<span class="whole">-c my.ini</span> up'),
         ("my-app/a-b.py", "my-app/a-b.py"),
         ("shop   up to date   0", '<span class="columns">shop   up to date   0</span>'),
         ("+    text: str", "+    text: str"),

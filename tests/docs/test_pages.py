@@ -8,6 +8,7 @@
   written to that file instead, as an ``ini`` block is.
 - ``diff``: changes the file that its caption names.
 - ``ini``: has to be an INI file.
+- ``py``: an excerpt of Python, is compiled. Other languages are only highlighted.
 
 The reference and the explanation are run in the application of ``tests/packages``, the how-to guides in what the
 tutorial leaves behind.
@@ -44,7 +45,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGES = ROOT / "tests" / "packages"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
-LANGUAGES = {"console", "diff", "ini", "none", "pycon", "python"}
+LANGUAGES = {"console", "diff", "docker", "ini", "none", "py", "pycon", "python", "sh", "yaml"}
 RUN = {"console", "diff", "ini", "python"}
 LONGEST = 60  # seconds for one command
 END = "\x1e"
@@ -375,7 +376,7 @@ def test_a_code_block_says_its_language(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_python_and_ini_blocks_can_be_read(page: str) -> None:
     for block in blocks(DOCS / page):
-        if block.language == "python":
+        if block.language in ("py", "python"):
             compile(block.text, page, "exec")
         elif block.language == "ini":
             configparser.RawConfigParser().read_string(block.text)
