@@ -116,7 +116,7 @@ def serve(_argv: list[str]) -> None:
     """Run the programs that standard input, a socket, tells until it is closed."""
     with socket.socket(fileno=os.dup(0)) as asking:
         _close_streams()
-        gc.freeze = lambda: None  # what a program leaves has to go before the next one
+        gc.freeze = lambda: None  # by a program it would keep what has to go before the next one
         before = Found()
         while True:
             try:
@@ -242,6 +242,9 @@ def _lasts(module: ModuleType) -> bool:
     return all(place.startswith(LASTING) for place in places)
 
 
+_keep = gc.freeze  # what is there between two programs stays: the collector need not look at it again
+
+
 def _forget() -> None:
     """Let go what refers to the application: its models are configured again as long as they are there."""
     from pyramid.config import global_registries
@@ -260,3 +263,4 @@ def _forget() -> None:
     importlib.invalidate_caches()
     gc.enable()
     gc.collect()
+    _keep()

@@ -74,7 +74,7 @@ def test_alembics_own_tests_pass_with_ours_switched_in(backend: Backend, suite: 
             *WITHOUT_THEIR_OPTIONS,
             "-q",
             "-rfEX",
-            "--tb=short",
+            "--tb=native",
             "-p",
             "switched_in",
         ]
