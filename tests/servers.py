@@ -40,6 +40,7 @@ PASSWORD = "a%40b@:/'\" c"
 UNPACKED = Path(__file__).parent.parent / ".servers"
 MYSQL = UNPACKED / "mysql"
 CHROMIUM = UNPACKED / "chromium"
+GRAPHVIZ = UNPACKED / "graphviz"
 DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -81,7 +82,7 @@ def within_reach(folder: Path, keeper: Keeper) -> Path:
 
 def _without_large(folder: str, _names: list[str]) -> list[str]:
     """Leave what is large where it is when the others are copied."""
-    return [MYSQL.name, CHROMIUM.name] if folder == str(UNPACKED) else []
+    return [MYSQL.name, CHROMIUM.name, GRAPHVIZ.name] if folder == str(UNPACKED) else []
 
 
 def version_of(program: Path) -> str:

@@ -12,20 +12,29 @@ from websauna_migrate.packages.package import referred_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from websauna_migrate.packages.ownership import Ownership
-    from websauna_migrate.revisions.graph import Edge, Graph, Node
+    from sqlalchemy import Table
 
-_APPLIED, _OUTSIDE = "applied", "outside"
-_MERMAID_STYLES = (
-    f"  classDef {_APPLIED} fill:#d1fae5,stroke:#059669,color:#064e3b",
-    f"  classDef {_OUTSIDE} stroke-dasharray:4 4",
-)
-_DOT_STYLES = {_APPLIED: ', style="rounded,filled", fillcolor="#d1fae5"', _OUTSIDE: ', style="rounded,dashed"'}
+    from websauna_migrate.drawing.state import GraphState
+    from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.revisions.graph import Edge
+
+_APPLIED, _PENDING, _OUTSIDE = "applied", "pending", "outside"
+_MERMAID_STYLES = {
+    _APPLIED: "fill:#d1fae5,stroke:#059669,color:#064e3b",
+    _PENDING: "fill:#fef3c7,stroke:#d97706,color:#78350f",
+    _OUTSIDE: "stroke-dasharray:4 4",
+}
+_DOT_STYLES = {
+    _APPLIED: ', style="rounded,filled", fillcolor="#d1fae5", color="#059669"',
+    _PENDING: ', style="rounded,filled", fillcolor="#fef3c7", color="#d97706"',
+    _OUTSIDE: ', style="rounded,dashed"',
+}
+_DOT_FONTS = tuple(f'  {part} [fontname="Helvetica"];' for part in ("graph", "edge"))
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A node: ``lines`` is its text; ``kind`` is ``applied``, ``outside`` of what was asked for, or neither."""
+    """A node: ``lines`` is its text; ``kind`` is ``applied``, ``pending``, ``outside`` of the selection, or empty."""
 
     group: str
     lines: tuple[str, ...]
@@ -50,15 +59,15 @@ class Diagram:
     links: Sequence[Link]
 
 
-def revisions_diagram(graph: Graph, nodes: Sequence[Node], applied: Collection[Node]) -> Diagram:
-    """Return a diagram of the revisions ``nodes``, and of those of others that they wait for."""
-    edges = [edge for node in nodes for edge in graph.before[node]]
-    inside = set(nodes)
-    shown = dict.fromkeys((*nodes, *(edge.before for edge in edges)))
+def revisions_diagram(state: GraphState) -> Diagram:
+    """Return a diagram of revisions, and of those of other packages that they wait for."""
+    edges = [edge for node in state.nodes for edge in state.graph.before[node]]
+    inside = set(state.nodes)
+    shown = dict.fromkeys((*state.nodes, *(edge.before for edge in edges)))
     items: dict[object, Item] = {}
     for node in shown:
-        kind = _APPLIED if node in applied else "" if node in inside else _OUTSIDE
-        message = graph.revision(node).message
+        kind = _OUTSIDE if node not in inside else state.kind(node) if state.is_known else ""
+        message = state.graph.revision(node).message
         items[node] = Item(node.package, (node.revision, message) if message else (node.revision,), kind)
     links = [_of_edge(edge) for edge in edges]
     return Diagram(items, links)
@@ -67,7 +76,9 @@ def revisions_diagram(graph: Graph, nodes: Sequence[Node], applied: Collection[N
 def tables_diagram(ownership: Ownership, packages: Collection[str]) -> Diagram:
     """Return a diagram of the tables of ``packages`` by their owner, and of those that they refer to."""
     shown = {name: table for name, table in ownership.tables.items() if ownership.owners[name] in packages}
-    items: dict[object, Item] = {name: Item(ownership.owners[name], (str(name),)) for name in shown}
+    items: dict[object, Item] = {
+        name: Item(ownership.owners[name], (str(name), *_key_columns(table))) for name, table in shown.items()
+    }
     links: list[Link] = []
     for name, table in shown.items():
         for key in sorted(table.foreign_keys, key=lambda key: str(key.parent.name)):
@@ -75,6 +86,12 @@ def tables_diagram(ownership: Ownership, packages: Collection[str]) -> Diagram:
             items.setdefault(other, Item(ownership.owners.get(other, "no package"), (str(other),), _OUTSIDE))
             links.append(Link(name, other, str(key.parent.name)))
     return Diagram(items, links)
+
+
+def _key_columns(table: Table) -> list[str]:
+    """Return the columns of the primary key and of foreign keys: ``user_id FK``."""
+    marks = {column: [*["PK"] * column.primary_key, *["FK"] * bool(column.foreign_keys)] for column in table.columns}
+    return [f"{column.name} {', '.join(keys)}" for column, keys in marks.items() if keys]
 
 
 def tables_text(diagram: Diagram) -> str:
@@ -104,13 +121,15 @@ def mermaid(diagram: Diagram) -> str:
         arrow = "-.->" if link.loose else "-->"
         label = f'|"{_mermaid_text(link.label)}"|' if link.label else ""
         lines.append(f"  {ids[link.start]} {arrow}{label} {ids[link.end]}")
-    return "\n".join((*lines, *_MERMAID_STYLES)) + "\n"
+    used = {item.kind for item in diagram.items.values()}
+    lines += [f"  classDef {kind} {style}" for kind, style in _MERMAID_STYLES.items() if kind in used]
+    return "\n".join(lines) + "\n"
 
 
 def dot(diagram: Diagram) -> str:
     """Return ``diagram`` in the language of Graphviz."""
     ids = {key: f"n{number}" for number, key in enumerate(diagram.items)}
-    lines = ["digraph {", '  node [shape=box, style=rounded, fontname="Helvetica"];', '  edge [fontname="Helvetica"];']
+    lines = ["digraph {", '  node [shape=box, style=rounded, fontname="Helvetica"];', *_DOT_FONTS]
     for number, (group, keys) in enumerate(_grouped(diagram)):
         lines.append(f"  subgraph cluster_{number} {{ label={_dot_text(group)};")
         for key in keys:

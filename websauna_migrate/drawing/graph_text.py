@@ -56,6 +56,8 @@ def _describe(line: Text, state: GraphState, node: Node, colours: dict[str, str]
     marks = [(node.package, colours[node.package])] if with_package else []
     if state.is_head(node):
         marks.append(("head", "bold green"))
+    if revision.contract:
+        marks.append(("contract", "bold yellow"))
     marks += [(f"branch {label}", "") for label in revision.branch_labels]
     if marks:
         line.append(" (")

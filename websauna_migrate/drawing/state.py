@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from websauna_migrate.revisions.graph import Node, cycle_edges, order
 from websauna_migrate.revisions.history import applied
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from websauna_migrate.revisions.graph import Graph
+
+Kind = Literal["applied", "pending", "unknown"]
 
 _WAITS = {"requires": "requires", "run_before": "after", "depends_on": "depends on"}
 
@@ -36,6 +38,10 @@ class GraphState:
     def packages(self) -> tuple[str, ...]:
         """Return the packages of the revisions, the one with the oldest first."""
         return tuple(dict.fromkeys(node.package for node in reversed(self.nodes)))
+
+    def kind(self, node: Node) -> Kind:
+        """Return whether ``node`` is applied."""
+        return "unknown" if not self.is_known else "applied" if node in self.applied else "pending"
 
     def is_head(self, node: Node) -> bool:
         """Tell whether nothing follows ``node`` in its history."""

@@ -95,7 +95,7 @@ class _Picture:
 
     def _revision(self, node: Node, label: _Label, columns: tuple[str, ...]) -> str:
         x, y = self._at(self._drawn.places[node])
-        kind = "unknown" if not self._state.is_known else "applied" if node in self._state.applied else "pending"
+        kind = self._state.kind(node)
         title = f"{node}: {kind if self._state.is_known else 'the database cannot be asked'}"
         whole = "\n".join((title, self._state.graph.revision(node).message, *self._state.waits(node))).strip()
         colour = f"p{self._colours[node.package]}"

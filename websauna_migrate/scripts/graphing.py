@@ -35,7 +35,7 @@ def graph(options: Namespace, loaded: Loaded) -> int:
         if options.format == "text":
             picture = graph_text(state, colour=in_colour)
         else:
-            picture = _drawn(revisions_diagram(state.graph, state.nodes, state.applied), options.format)
+            picture = _drawn(revisions_diagram(state), options.format)
     if options.output is None:
         show(picture, coloured=True)
     else:

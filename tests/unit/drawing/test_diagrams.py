@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
 from websauna_migrate.drawing.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
+from websauna_migrate.drawing.state import GraphState
 from websauna_migrate.packages.ownership import find_owners
 from websauna_migrate.packages.package import MigrationPackage
 from websauna_migrate.revisions.graph import Node, build_graph
@@ -23,7 +24,8 @@ GRAPH = build_graph(
         "shop": [revision("s1"), revision("s2", "s1", requires=[Requirement("user", "u1")])],
     }
 )
-SHOP = [Node("shop", "s1"), Node("shop", "s2")]
+NODES = [Node("shop", "s1"), Node("shop", "s2")]
+STATE = GraphState(GRAPH, NODES, {NODES[0]}, is_known=True)
 
 
 def ownership():
@@ -41,23 +43,33 @@ def ownership():
 
 
 def test_mermaid_has_a_group_for_each_package_and_says_what_is_applied():
-    assert mermaid(revisions_diagram(GRAPH, SHOP, {Node("shop", "s1")})).splitlines()[:10] == [
+    assert mermaid(revisions_diagram(STATE)).splitlines() == [
         "flowchart TB",
         '  subgraph p0["shop"]',
         '    n0["s1"]:::applied',
-        '    n1["s2"]',
+        '    n1["s2"]:::pending',
         "  end",
         '  subgraph p1["user"]',
         '    n2["u1<br/>A #34;first#34; #91;one#93;"]:::outside',
         "  end",
         "  n0 --> n1",
         '  n2 -.->|"requires"| n1',
+        "  classDef applied fill:#d1fae5,stroke:#059669,color:#064e3b",
+        "  classDef pending fill:#fef3c7,stroke:#d97706,color:#78350f",
+        "  classDef outside stroke-dasharray:4 4",
     ]
 
 
+def test_where_it_is_not_known_what_is_applied_nothing_looks_pending():
+    drawn = mermaid(revisions_diagram(GraphState(GRAPH, NODES, (), is_known=False)))
+    assert "applied" not in drawn
+    assert "pending" not in drawn
+
+
 def test_dot_has_the_same():
-    drawn = dot(revisions_diagram(GRAPH, SHOP, {Node("shop", "s1")}))
-    assert '    n0 [label="s1", style="rounded,filled", fillcolor="#d1fae5"];\n    n1 [label="s2"];' in drawn
+    drawn = dot(revisions_diagram(STATE))
+    assert '    n0 [label="s1", style="rounded,filled", fillcolor="#d1fae5", color="#059669"];' in drawn
+    assert '    n1 [label="s2", style="rounded,filled", fillcolor="#fef3c7", color="#d97706"];' in drawn
     assert r'n2 [label="u1\nA \"first\" [one]", style="rounded,dashed"];' in drawn
     assert '  n2 -> n1 [label="requires", style=dashed];' in drawn
 
@@ -65,7 +77,9 @@ def test_dot_has_the_same():
 def test_tables_stand_under_their_owner_with_their_keys():
     diagram = tables_diagram(ownership(), ["shop"])
     assert tables_text(diagram) == "shop\n  orders\n    next -> orders\n    user_id -> user: users\n"
-    assert '  n0 -->|"user_id"| n1' in mermaid(diagram)
+    drawn = mermaid(diagram)
+    assert '    n0["orders<br/>id PK<br/>user_id FK<br/>next FK"]' in drawn
+    assert '  n0 -->|"user_id"| n1' in drawn
     assert tables_text(tables_diagram(ownership(), ["shop", "user"])).splitlines()[:2] == ["user", "  users"]
 
 

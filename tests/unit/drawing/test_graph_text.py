@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from websauna_migrate.drawing.graph_text import graph_text
@@ -41,6 +42,11 @@ def test_each_revision_has_a_line_with_its_package_its_marks_and_what_it_require
 
 def test_of_one_package_the_name_is_left_out():
     assert text(NODES[:2]).splitlines() == ["o  s2 (head)", "o  s1  [requires user u1]"]
+
+
+def test_a_contract_revision_is_marked():
+    graph = build_graph({"shop": [replace(revision("s1"), contract=True)]})
+    assert graph_text(GraphState(graph, [Node("shop", "s1")], (), True), colour=False) == "o  s1 (head, contract)\n"
 
 
 def test_where_it_is_not_known_what_is_applied_nothing_looks_pending():
