@@ -1,15 +1,20 @@
-"""Random models of two packages, and random changes of them: one seed always gives the same pair.
+"""Random models of three packages, and random changes of them: one seed always gives the same pair.
 
-A database is made of tables, a table of columns, indexes and constraints; all are values, written as the text of a
-module of models. A change keeps what it cannot cast: text stays text, numbers stay numbers.
+A database is made of tables, a table of columns, indexes and constraints; all are values, which ``model_text`` writes
+as modules. A change keeps what a database cannot cast: text stays text, numbers stay numbers.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-PACKAGES = ("shop", "stock")
+#: The packages; the first is the application.
+PACKAGES = ("shop", "stock", "crate")
+#: The packages by the one whose history their tables belong to.
+Homes: TypeAlias = Mapping[str, str]
 #: Types that a database casts into each other without being told how, and a default for each that may have one.
 FAMILIES: dict[str, dict[str, str | None]] = {
     "number": {"SmallInteger()": "7", "Integer()": "7", "BigInteger()": "7", "Numeric(10, 2)": "7.25"},
@@ -21,18 +26,20 @@ FAMILIES: dict[str, dict[str, str | None]] = {
     "size": {"'S', 'M'": "S", "'S', 'M', \"it's\"": "S"},
 }
 SORTED = ("number", "time")  # families with a small, sorted value: what each database can index
-CONVENTION = """{
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}"""
+INTEGERS = ("SmallInteger()", "Integer()", "BigInteger()")
+#: What else than the plain things each database has.
+FEATURES = {
+    "postgresql": {"schemas", "comments", "identities", "desc", "nulls", "where", "include", "expressions"}
+    | {"exclude", "deferrable"},
+    "sqlite": {"desc", "where", "expressions"},
+    "mariadb": {"comments", "desc"},
+    "mysql": {"comments", "desc", "expressions"},
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a type from :data:`FAMILIES`."""
+    """A column of a type from :data:`FAMILIES`; ``identity`` are the options of one that counts."""
 
     name: str
     family: str
@@ -41,243 +48,334 @@ class Column:
     default: bool = False
     unique: bool = False
     index: bool = False
+    comment: str | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True)
 class Key:
-    """A foreign key to the column ``id`` of a table."""
+    """A foreign key to the primary key of a table, or to the columns ``pair`` that are unique together."""
 
     target: str
     ondelete: str | None = None
     index: bool = False
+    pair: tuple[str, ...] = ()
 
-    @property
-    def column(self) -> str:
-        return f"{self.target}_id"
+
+@dataclass(frozen=True)
+class Unique:
+    """A unique constraint; ``initially`` of one that is deferrable."""
+
+    columns: tuple[str, ...]
+    initially: str | None = None
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index over more than columns: ``parts`` are SQLAlchemy expressions, ``where`` a condition."""
+
+    parts: tuple[str, ...]
+    columns: tuple[str, ...]
+    where: str | None = None
+    include: tuple[str, ...] = ()
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """An EXCLUDE constraint of PostgreSQL: no two rows have the same in ``columns``."""
+
+    columns: tuple[str, ...]
+    where: str | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; its primary key is ``id``, and ``big`` as all that refer to it."""
+    """A table; its primary key is ``id``, ``big`` as all that refer to it, and with ``part`` a second column."""
 
     name: str
     package: str
+    schema: str | None = None
     big: bool = False
+    part: bool = False
+    identity: str | None = None
+    comment: str | None = None
     columns: tuple[Column, ...] = ()
     keys: tuple[Key, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
-    uniques: tuple[tuple[str, ...], ...] = ()
+    special: tuple[Index, ...] = ()
+    uniques: tuple[Unique, ...] = ()
     checks: tuple[tuple[str, str], ...] = ()
+    excludes: tuple[Exclude, ...] = ()
     computed: str | None = None
 
 
 @dataclass(frozen=True)
 class Models:
-    """All tables, by name."""
+    """All tables, by name; ``tag`` is in the names of all constraints and indexes."""
 
     tables: tuple[Table, ...]
     colours: str
     has_convention: bool
-    schema: str | None = None
+    tag: str = ""
+
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas beside the default one."""
+        return sorted({table.schema for table in self.tables if table.schema})
 
 
-def pair(seed: int, dialect: str, *, own_history: bool) -> tuple[Models, Models]:
-    """Return models and what became of them, for a database of ``dialect``.
+@dataclass(frozen=True)
+class Dice:
+    """What decides, for a database that has ``features``."""
 
-    With ``own_history`` for the second package, it is nothing that autogenerate leaves to the user.
-    """
-    chance = random.Random(f"{seed} {dialect}")
-    schema = "extra" if dialect == "postgresql" and chance.random() < 0.3 else None
-    colours = chance.choice(list(FAMILIES["colour"]))
+    random: random.Random
+    features: frozenset[str]
+
+    def happens(self, probability: float, feature: str | None = None) -> bool:
+        return self.random.random() < probability and (feature is None or feature in self.features)
+
+    def comment(self) -> str | None:
+        choices = ["What it's for: 100%", 'a "quoted" \\ one', "plain"]
+        return self.random.choice(choices) if self.happens(0.25, "comments") else None
+
+    def identity(self) -> str:
+        return self.random.choice(["", "always=True", "start=5, increment=2", "cycle=True, maxvalue=30000"])
+
+
+def pair(seed: int, database: str, homes: Homes) -> tuple[Models, Models]:
+    """Return models and what became of them, for ``database``; none of it is what autogenerate leaves to the user."""
+    dice = Dice(random.Random(f"{seed} {database}"), frozenset(FEATURES[database]))
     tables: tuple[Table, ...] = ()
-    for name in ("bin", "maker", "item", "label")[: chance.randint(2, 4)]:
-        tables = (*tables, _table(name, tables, chance))
-    before = _consistent(Models(tables, colours, chance.random() < 0.6, schema))
+    for name in ("bin", "maker", "item", "label")[: dice.random.randint(2, 4)]:
+        tables = (*tables, _table(name, tables, dice))
+    colours = dice.random.choice(list(FAMILIES["colour"]))
+    before = _consistent(Models(tables, colours, dice.happens(0.6)))
     after = before
-    while after == before or (own_history and _is_left_to_the_user(before, after, dialect)):
-        after = _consistent(_changed(before, chance))
+    while after == before or _is_left_to_the_user(before, after, database, homes):
+        after = _consistent(_changed(before, dice))
     return before, after
 
 
-def _is_left_to_the_user(before: Models, after: Models, dialect: str) -> bool:
-    return _drop_each_other(before, after) or (dialect == "mariadb" and _changes_key_of_other(before, after))
+# --- what autogenerate leaves to the user ------------------------------------------------------------------------
 
 
-def _changes_key_of_other(before: Models, after: Models) -> bool:
-    """Tell whether the type of a key between the packages changes, which MariaDB refuses while the key is there."""
-    tables = {table.name: table for table in before.tables}
-    is_big = {table.name: table.big for table in after.tables}
-    kept = [(table, tables[key.target]) for table in before.tables for key in table.keys if key.target in is_big]
-    return any(one.package != other.package and other.big != is_big[other.name] for one, other in kept)
-
-
-def _drop_each_other(before: Models, after: Models) -> bool:
-    """Tell whether each package drops a table that the other refers to: that needs two revisions, and is refused."""
-    packages = {table.name: table.package for table in before.tables}
-    gone = packages.keys() - {table.name for table in after.tables}
-    lost = {
-        (table.package, packages[key.target]) for table in before.tables for key in table.keys if key.target in gone
-    }
-    return {PACKAGES, PACKAGES[::-1]} <= lost
-
-
-def _table(name: str, others: tuple[Table, ...], chance: random.Random) -> Table:
-    columns = tuple(_column(f"{name[0]}{number}", chance) for number in range(chance.randint(1, 5)))
-    targets = [other.name for other in others if chance.random() < 0.6]
-    keys = tuple(Key(t, chance.choice([None, "CASCADE", "SET NULL"]), chance.random() < 0.5) for t in targets)
-    table = Table(name, chance.choice(PACKAGES), chance.random() < 0.3, columns, keys)
-    return _with_rules(table, chance)
-
-
-def _column(name: str, chance: random.Random) -> Column:
-    family = chance.choice(list(FAMILIES))
-    return _with_options(Column(name, family, ""), chance)
-
-
-def _with_options(column: Column, chance: random.Random) -> Column:
-    is_sorted = column.family in SORTED
-    return replace(
-        column,
-        type=chance.choice(list(FAMILIES[column.family])),
-        nullable=chance.random() < 0.6,
-        default=chance.random() < 0.4,
-        unique=is_sorted and chance.random() < 0.25,
-        index=is_sorted and chance.random() < 0.3,
+def _is_left_to_the_user(before: Models, after: Models, database: str, homes: Homes) -> bool:
+    if _drop_each_other(before, after, homes) or _changes_key_of_other(before, after, database, homes):
+        return True
+    kept = {column for table in after.tables for column in ((table.name, column.name) for column in table.columns)}
+    names = {table.name for table in after.tables}
+    return database == "mysql" and any(
+        (table.name, column) not in kept  # MySQL drops no column that a function of an index uses
+        for table in before.tables
+        if table.name in names
+        for index in table.special
+        for column in index.columns
+        if any("func" in part for part in index.parts)
     )
 
 
-def _with_rules(table: Table, chance: random.Random) -> Table:
+def _changes_key_of_other(before: Models, after: Models, database: str, homes: Homes) -> bool:
+    """Tell whether a primary key changes that another history refers to; MariaDB refuses its type alone too."""
+    was, becomes = ({table.name: table for table in models.tables} for models in (before, after))
+    for one, key, models in ((t, k, m) for m in (before, after) for t in m.tables for k in t.keys):
+        other = {table.name: table for table in models.tables}[key.target]
+        old, new = was.get(key.target), becomes.get(key.target)
+        if homes[one.package] == homes[other.package] or old is None or new is None:
+            continue
+        if old.part != new.part or (database in ("mariadb", "mysql") and old.big != new.big):
+            return True
+    return False
+
+
+def _drop_each_other(before: Models, after: Models, homes: Homes) -> bool:
+    """Tell whether histories drop what others refer to in a circle: that needs more revisions, and is refused."""
+    home = {table.name: homes[table.package] for table in before.tables}
+    gone = home.keys() - {table.name for table in after.tables}
+    lost = {(home[table.name], home[key.target]) for table in before.tables for key in table.keys if key.target in gone}
+    lost = {(one, other) for one, other in lost if one != other}
+    reached = set(lost)
+    for _ in PACKAGES:
+        reached |= {(one, far) for one, near in reached for start, far in lost if start == near}
+    return any(one == other for one, other in reached)
+
+
+# --- random models -----------------------------------------------------------------------------------------------
+
+
+def _table(name: str, others: tuple[Table, ...], dice: Dice) -> Table:
+    chance = dice.random
+    columns = tuple(_column(f"{name[0]}{number}", dice) for number in range(chance.randint(1, 5)))
+    package = chance.choice(PACKAGES)
+    keys = tuple(_key(other, package, dice) for other in others if dice.happens(0.6))
+    schema = chance.choice(["extra", "Other"]) if dice.happens(0.3, "schemas") else None
+    identity = dice.identity() if dice.happens(0.2) else None
+    table = Table(name, package, schema, dice.happens(0.3), dice.happens(0.2), identity, dice.comment(), columns, keys)
+    return _with_rules(table, dice)
+
+
+def _key(other: Table, package: str, dice: Dice) -> Key:
+    pairs = [one.columns for one in other.uniques if not one.initially and package == other.package]
+    pair = dice.random.choice(pairs) if pairs and dice.happens(0.6) else ()
+    return Key(other.name, _rule(dice), dice.happens(0.5), pair)
+
+
+def _rule(dice: Dice) -> str | None:
+    return dice.random.choice([None, "CASCADE", "SET NULL"])
+
+
+def _column(name: str, dice: Dice) -> Column:
+    family = dice.random.choice(list(FAMILIES))
+    return _with_options(Column(name, family, ""), dice)
+
+
+def _with_options(column: Column, dice: Dice) -> Column:
+    is_sorted = column.family in SORTED
+    type_ = dice.random.choice(list(FAMILIES[column.family]))
+    counts = type_ in INTEGERS and dice.happens(0.15, "identities")
+    return replace(
+        column,
+        type=type_,
+        nullable=not counts and dice.happens(0.6),
+        default=not counts and dice.happens(0.4),
+        unique=is_sorted and dice.happens(0.25),
+        index=is_sorted and dice.happens(0.3),
+        comment=dice.comment(),
+        identity=dice.identity() if counts else None,
+    )
+
+
+def _with_rules(table: Table, dice: Dice) -> Table:
     """Return ``table`` with random indexes, constraints and a computed column over its columns."""
+    chance = dice.random
     names = [column.name for column in table.columns if column.family in SORTED]
     numbers = [column.name for column in table.columns if column.family == "number"]
-    pairs = [tuple(chance.sample(names, 2)) for _ in range(2) if len(names) > 1 and chance.random() < 0.6]
+    pairs = [tuple(chance.sample(names, 2)) for _ in range(2) if len(names) > 1 and dice.happens(0.6)]
     checks = [(f"c_{name}", f"{name} {chance.choice(['>', '>='])} {chance.randint(0, 3)}") for name in numbers]
     return replace(
         table,
         indexes=tuple(dict.fromkeys(pairs[:1])),
-        uniques=tuple(dict.fromkeys(pairs[1:])),
-        checks=tuple(check for check in checks if chance.random() < 0.4),
-        computed=f"{numbers[0]} * {chance.randint(2, 3)}" if numbers and chance.random() < 0.2 else None,
+        special=tuple(_special(table, dice) for _ in range(2) if dice.happens(0.4)),
+        uniques=tuple(Unique(columns, _initially(dice)) for columns in dict.fromkeys(pairs[1:])),
+        checks=tuple(check for check in checks if dice.happens(0.4)),
+        excludes=tuple(_excludes(table, dice)),
+        computed=f"{numbers[0]} * {chance.randint(2, 3)}" if numbers and dice.happens(0.2) else None,
     )
 
 
-def _changed(models: Models, chance: random.Random) -> Models:
+def _initially(dice: Dice) -> str | None:
+    return dice.random.choice(["DEFERRED", "IMMEDIATE"]) if dice.happens(0.4, "deferrable") else None
+
+
+def _special(table: Table, dice: Dice) -> Index:
+    """Return an index with an order, an expression, a condition or further columns, as far as the database has them."""
+    chance = dice.random
+    usable = [column for column in table.columns if column.family in SORTED]
+    chosen = chance.sample(usable, min(len(usable), chance.randint(1, 2)))
+    parts = [_part(column, dice) for column in chosen] or ["id.desc()" if "desc" in dice.features else "id"]
+    texts = [column.name for column in table.columns if column.type.startswith("String")]
+    named = [column.name for column in chosen]
+    if texts and dice.happens(0.4, "expressions"):
+        parts.append(f"func.lower({texts[0]})")
+        named.append(texts[0])
+    condition, of_condition = _condition(table, dice)
+    others = [column.name for column in table.columns if column.name not in named and column.family != "bytes"]
+    include = tuple(others[:1]) if dice.happens(0.3, "include") else ()
+    columns = (*named, *include, *of_condition)
+    return Index(tuple(parts), columns, condition, include, dice.happens(0.2))
+
+
+def _condition(table: Table, dice: Dice) -> tuple[str | None, tuple[str, ...]]:
+    usable = [column for column in table.columns if column.family in ("number", "text", "time")]
+    if not usable or not dice.happens(0.4, "where"):
+        return None, ()
+    column = dice.random.choice(usable)
+    written = [f"{column.name}.isnot(None)", f'text("{column.name} IS NOT NULL")']
+    if column.family == "number":
+        written += [f"{column.name} > 3", f'text("{column.name} > 3")']
+    return dice.random.choice(written), (column.name,)
+
+
+def _part(column: Column, dice: Dice) -> str:
+    part = column.name
+    if column.family == "number" and dice.happens(0.2, "expressions"):
+        part = f"func.abs({part})"
+    if dice.happens(0.5, "desc"):
+        part += ".desc()"
+        if dice.happens(0.5, "nulls"):
+            part += dice.random.choice([".nulls_first()", ".nulls_last()"])
+    return part
+
+
+def _excludes(table: Table, dice: Dice) -> Iterator[Exclude]:
+    usable = [column.name for column in table.columns if column.family in (*SORTED, "colour")]
+    if usable and dice.happens(0.3, "exclude"):
+        columns = tuple(dice.random.sample(usable, min(len(usable), dice.random.randint(1, 2))))
+        yield Exclude(columns, f"{columns[0]} IS NOT NULL" if dice.happens(0.4) else None)
+
+
+# --- random changes ----------------------------------------------------------------------------------------------
+
+
+def _changed(models: Models, dice: Dice) -> Models:
     tables: list[Table] = []
     for table in models.tables:
-        if chance.random() < 0.15 and len(models.tables) > 2:
+        if dice.happens(0.15) and len(models.tables) > 2:
             continue
-        tables.append(_changed_table(table, chance) if chance.random() < 0.8 else table)
-    if chance.random() < 0.4:
-        tables.append(_table("extra_thing", tuple(tables), chance))
-    colours = chance.choice(list(FAMILIES["colour"]))
-    return replace(models, tables=tuple(tables), colours=colours)
+        tables.append(_changed_table(table, dice) if dice.happens(0.8) else table)
+    if dice.happens(0.4):
+        tables.append(_table("extra_thing", tuple(tables), dice))
+    colours = dice.random.choice(list(FAMILIES["colour"]))
+    return replace(models, tables=tuple(tables), colours=colours, tag="v2" if dice.happens(0.1) else "")
 
 
-def _changed_table(table: Table, chance: random.Random) -> Table:
+def _changed_table(table: Table, dice: Dice) -> Table:
     columns = [
-        _with_options(column, chance) if chance.random() < 0.5 else column
+        _with_options(column, dice) if dice.happens(0.5) else column
         for column in table.columns
-        if chance.random() > 0.15
+        if not dice.happens(0.15)
     ]
-    if chance.random() < 0.4:
-        columns.append(_column(f"{table.name[0]}new", chance))
+    if dice.happens(0.4):
+        columns.append(_column(f"{table.name[0]}new", dice))
     keys = tuple(
-        replace(key, ondelete=chance.choice([None, "CASCADE", "SET NULL"]), index=chance.random() < 0.5)
-        for key in table.keys
-        if chance.random() > 0.2
+        replace(key, ondelete=_rule(dice), index=dice.happens(0.5)) for key in table.keys if not dice.happens(0.2)
     )
-    big = table.big if chance.random() < 0.7 else not table.big
-    changed = replace(table, columns=tuple(columns), keys=keys, big=big)
-    return _with_rules(changed, chance) if chance.random() < 0.5 else changed
+    changed = replace(
+        table,
+        columns=tuple(columns),
+        keys=keys,
+        big=table.big is not dice.happens(0.3),
+        part=table.part is not dice.happens(0.15),
+        identity=(dice.identity() if dice.happens(0.5) else None) if dice.happens(0.2) else table.identity,
+        comment=dice.comment() if dice.happens(0.5) else table.comment,
+    )
+    return _with_rules(changed, dice) if dice.happens(0.5) else changed
 
 
 def _consistent(models: Models) -> Models:
     """Return ``models`` without what refers to a table or a column that is not there."""
-    names = {table.name for table in models.tables}
-    return replace(models, tables=tuple(_without_missing(table, names, models.colours) for table in models.tables))
+    complete = [_without_missing(table, models.colours) for table in models.tables]
+    uniques = {table.name: {one.columns for one in table.uniques if not one.initially} for table in complete}
+    return replace(models, tables=tuple(_without_lost_keys(table, uniques) for table in complete))
 
 
-def _without_missing(table: Table, names: set[str], colours: str) -> Table:
+def _without_lost_keys(table: Table, uniques: Mapping[str, set[tuple[str, ...]]]) -> Table:
+    there = {name: {(), *columns} for name, columns in uniques.items()}
+    return replace(table, keys=tuple(key for key in table.keys if key.pair in there.get(key.target, ())))
+
+
+def _without_missing(table: Table, colours: str) -> Table:
     there = {column.name for column in table.columns}
+    usable = {column.name for column in table.columns if column.family in (*SORTED, "colour")}
     numbers = {column.name for column in table.columns if column.family == "number"}
     shared = [replace(column, type=colours) if column.family == "colour" else column for column in table.columns]
     return replace(
         table,
         columns=tuple(shared),
-        keys=tuple(key for key in table.keys if key.target in names),
         indexes=tuple(columns for columns in table.indexes if there.issuperset(columns)),
-        uniques=tuple(columns for columns in table.uniques if there.issuperset(columns)),
+        special=tuple(index for index in table.special if there.issuperset(index.columns)),
+        uniques=tuple(one for one in table.uniques if there.issuperset(one.columns)),
         checks=tuple(check for check in table.checks if check[1].split()[0] in numbers),
+        excludes=tuple(one for one in table.excludes if usable.issuperset(one.columns)),
         computed=table.computed if table.computed and table.computed.split()[0] in numbers else None,
     )
-
-
-# --- as text ---------------------------------------------------------------------------------------------------
-
-
-def base_text(models: Models) -> str:
-    """Return the module with the base that both packages share."""
-    convention = f"naming_convention={CONVENTION}" if models.has_convention else ""
-    return (
-        "from sqlalchemy import *\nfrom sqlalchemy.orm import DeclarativeBase\n\n\nclass Base(DeclarativeBase):\n"
-        f"    metadata = MetaData({convention})\n"
-    )
-
-
-def models_text(models: Models, package: str) -> str:
-    """Return the module with the models of ``package``."""
-    big = {table.name for table in models.tables if table.big}
-    tables = [table for table in models.tables if table.package == package]
-    is_used = any(column.family == "colour" for table in tables for column in table.columns)
-    colour = f'\ncolour = Enum({models.colours}, name="colour_{package}", metadata=Base.metadata)\n' if is_used else ""
-    return "from shared_base import *\n" + colour + "".join(_table_text(table, models, big) for table in tables)
-
-
-def _table_text(table: Table, models: Models, big: set[str]) -> str:
-    rules = [*(f"Index({_name('ix', table, c, models)}, {_quoted(c)})" for c in table.indexes)]
-    rules += [f"UniqueConstraint({_quoted(c)}, name={_name('uq', table, c, models)})" for c in table.uniques]
-    rules += [f'CheckConstraint("{sql}", name="{name}")' for name, sql in table.checks]
-    lines = [f"    id = Column({_id_type(table.name in big)}, primary_key=True)\n"]
-    lines += [_column_text(column) for column in table.columns]
-    lines += [_key_text(key, table, models, key.target in big) for key in table.keys]
-    if table.computed:
-        lines.append(f'    made = Column(Integer, Computed("{table.computed}", persisted=True))\n')
-    arguments = "".join(f"{rule}, " for rule in rules)
-    schema = f'{{"schema": "{models.schema}"}}' if models.schema else "{}"
-    return (
-        f"\n\nclass {table.name.title()}(Base):\n"
-        f'    __tablename__ = "{table.name}"\n{"".join(lines)}    __table_args__ = ({arguments}{schema})\n'
-    )
-
-
-def _id_type(is_big: bool) -> str:
-    return "BigInteger().with_variant(Integer, 'sqlite')" if is_big else "Integer"
-
-
-def _column_text(column: Column) -> str:
-    type_ = column.type
-    if column.family == "colour":
-        type_ = "colour"
-    elif column.family == "size":
-        type_ = f'Enum({column.type}, name="size_{column.name}", native_enum=False, create_constraint=True)'
-    default = FAMILIES[column.family][column.type] if column.default else None
-    options = [f"nullable={column.nullable}"]
-    options += [f"server_default={default!r}"] if default is not None else []
-    options += [f"{name}=True" for name in ("unique", "index") if getattr(column, name)]
-    return f"    {column.name} = Column({type_}, {', '.join(options)})\n"
-
-
-def _key_text(key: Key, table: Table, models: Models, is_big: bool) -> str:
-    target = f"{models.schema}.{key.target}.id" if models.schema else f"{key.target}.id"
-    rule = f', ondelete="{key.ondelete}"' if key.ondelete else ""
-    name = "" if models.has_convention else f', name="fk_{table.name}_{key.column}"'
-    index = ", index=True" if key.index else ""
-    return f'    {key.column} = Column({_id_type(is_big)}, ForeignKey("{target}"{rule}{name}){index})\n'
-
-
-def _name(kind: str, table: Table, columns: tuple[str, ...], models: Models) -> str:
-    return "None" if models.has_convention else f'"{kind}_{table.name}_{"_".join(columns)}"'
-
-
-def _quoted(columns: tuple[str, ...]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)

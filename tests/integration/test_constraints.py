@@ -61,6 +61,11 @@ class Booking(Base):
         ExcludeConstraint(("Room", "="), (func.lower(word), "="), using="btree", name="ex_word"),
         {0}
     )
+
+class Other(Base):
+    __tablename__ = "other"
+    id = Column(Integer, primary_key=True)
+    __table_args__ = (ExcludeConstraint(("id", "="), using="btree", name="ex_other", where=text("id > 1 and id < 9")),)
 """
 EXCLUSIONS = """
         ExcludeConstraint((span, "&&"), name="ex_span", where=text("word <> 'a:b 5%'")),
@@ -256,6 +261,7 @@ class Word(Base):
     id = Column(Integer, primary_key=True)
     text = Column(Text)
     other = Column(Text)
+    {2}
     __table_args__ = (
         Index("ix_changed", "text", postgresql_using="gist", postgresql_ops={{"text": "gist_trgm_ops{0}"}}),
         Index("ix_same", "text", postgresql_using="gist", postgresql_ops={{"text": "gist_trgm_ops (siglen=32)"}}),
@@ -267,13 +273,19 @@ class Word(Base):
 def test_options_of_an_operator_class_of_an_index_count_and_come_back(pg):
     pg.execute("CREATE EXTENSION pg_trgm")
     collated = 'Index("ix_collated", other.collate("C")),'
-    before = SIGNED.format("(siglen=64)", collated)
+    before = SIGNED.format("(siglen=64)", collated, "")
     package = pg.add_app("shop", before, history=True)
     pg.autogenerate()
     assert pg.run("check").out == "No new upgrade operations detected.\n"
     stored = pg.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'Word' ORDER BY 1")
-    for options, index in (("(siglen=16)", collated), ("", 'Index("ix_collated", "other"),'), ("", "")):
-        pg.models(package, SIGNED.format(options, index))
+    new = 'Index("ix_collated", other.collate("C"), postgresql_include=["new"]),'
+    for options, index, column in (
+        ("(siglen=16)", collated, ""),
+        ("", 'Index("ix_collated", "other"),', ""),
+        ("", "", ""),
+        ("(siglen=64)", new, "new = Column(Text)"),
+    ):
+        pg.models(package, SIGNED.format(options, index, column))
         (script,) = pg.autogenerate()
         pg.ok("check")
         pg.ok("downgrade", "-1")

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
-from model_pairs import PACKAGES, Models, base_text, models_text, pair
+from model_pairs import PACKAGES, Models, pair
+from model_text import base_text, models_text
 from projects import Workspace, write
+from websauna_migrate.database.reflection import UNREAD_INDEX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,21 +25,31 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.engine import Inspector
 
+    from model_pairs import Homes
+
 ALL = ("-x", "packages=all")
 CREATE_ALL = """
 import sys
 import sqlalchemy
-import shop.models, stock.models
+import crate.models, shop.models, stock.models
 
 def main(argv):
     engine = sqlalchemy.create_engine(argv[0])
     with engine.begin() as connection:
-        if argv[1:]:
-            connection.exec_driver_sql("CREATE SCHEMA " + argv[1])
+        for schema in argv[1:]:
+            connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
     shop.models.Base.metadata.create_all(engine)
 """
 #: What differs between a table that was made and one that was changed, and says nothing.
-IGNORED = ("comment", "autoincrement")
+IGNORED = ("autoincrement",)
+#: What SQLAlchemy does not read of constraints on PostgreSQL.
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, CASE contype WHEN 'x' THEN conname ELSE '' END, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE contype = 'x' OR condeferrable
+"""
+INDEXES = "SELECT replace(sql, '\"', '') FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+#: The name alone is no difference of a primary or foreign key; MySQL calls its index so too.
+TAG = re.compile(r"(?<=\b[fp]k)v2(?=_)")
 #: PostgreSQL writes more of them in a condition that it wrote itself.
 CAST = re.compile(r"::(character varying|text|numeric)(\[\])?")
 
@@ -47,12 +60,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Pair:
-    """An application with two packages whose models change; ``stock`` has a history of its own, or none."""
+    """An application with packages whose models change; those with a home of their own have a history of their own."""
 
-    def __init__(self, folder: Path, url: URL, models: Models, *, own_history: bool) -> None:
+    def __init__(self, folder: Path, url: URL, models: Models, homes: Homes) -> None:
         self.here = Workspace(folder, url)
-        self.here.add("stock", " import Base", history=own_history)
-        self.here.add_app("shop", " import Base", addons=["stock"], history=True)
+        application, *addons = PACKAGES
+        for addon in addons:
+            self.here.add(addon, " import Base", history=homes[addon] == addon)
+        self.here.add_app(application, " import Base", addons=addons, history=True)
         write(folder / "create" / "create_all.py", CREATE_ALL)
         self.here.path.append(folder / "create")
         self.write(models)
@@ -64,7 +79,7 @@ class Pair:
 
     def created(self, url: URL, models: Models) -> set[str]:
         """Return what ``create_all()`` makes of ``models``."""
-        argv = [url.render_as_string(hide_password=False), *([models.schema] if models.schema else [])]
+        argv = [url.render_as_string(hide_password=False), *models.schemas]
         ran = self.here.call("create_all:main", argv)
         assert ran.code == 0, ran.err
         return facts(url, models)
@@ -80,12 +95,11 @@ class Pair:
 
 
 def test_any_models_become_any_others_and_come_back(backend, tmp_path, seed):
-    own_history = seed % 2 == 1
-    before, after = pair(seed, backend.name, own_history=own_history)
+    homes = {package: package if seed & number else PACKAGES[0] for number, package in enumerate(PACKAGES)}
+    before, after = pair(seed, backend.server.name, homes)
     url = backend.new_database()
-    models = Pair(tmp_path, url, before, own_history=own_history)
-    if before.schema:
-        models.here.execute("CREATE SCHEMA extra")
+    models = Pair(tmp_path, url, before, homes)
+    models.here.execute(*(f'CREATE SCHEMA "{schema}"' for schema in sorted({*before.schemas, *after.schemas})))
     models.here.autogenerate(*ALL)
     models.here.ok(*ALL, "check")
     old = facts(url, before)
@@ -115,7 +129,7 @@ def facts(url: URL, models: Models) -> set[str]:
     """
     engine = sa.create_engine(url)
     inspector = sa.inspect(engine)
-    schemas = [None, *({"extra"} & set(inspector.get_schema_names()))]
+    schemas = [None, *({"extra", "Other"} & set(inspector.get_schema_names()))]
     found = {
         f"{schema or ''} {table} {fact}"
         for schema in schemas
@@ -123,22 +137,33 @@ def facts(url: URL, models: Models) -> set[str]:
         if not table.startswith("alembic_history")
         for fact in _table_facts(inspector, table, schema, models)
     }
+    if url.get_backend_name() == "sqlite":
+        with engine.connect() as connection:
+            found |= {" ".join(sql.split()) for sql in connection.exec_driver_sql(INDEXES).scalars()}
     if url.get_backend_name() == "postgresql":
         found |= {f"enum {one['name']} {one['labels']}" for one in inspector.get_enums("*")}
+        with engine.connect() as connection:
+            found |= {f"constraint {' '.join(row)}" for row in connection.exec_driver_sql(CONSTRAINTS)}
     engine.dispose()
     return found
 
 
 def _table_facts(inspector: Inspector, table: str, schema: str | None, models: Models) -> Iterator[str]:
     yield "is there"
-    uniques, indexes = inspector.get_unique_constraints(table, schema), inspector.get_indexes(table, schema)
-    for found in () if models.has_convention else (*uniques, *indexes):
+    key = inspector.get_pk_constraint(table, schema)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", UNREAD_INDEX)
+        uniques, indexes = inspector.get_unique_constraints(table, schema), inspector.get_indexes(table, schema)
+    for found in () if models.has_convention else (key, *uniques, *indexes):
         if found.get("unique", True):
             found["name"] = found["duplicates_constraint"] = found["duplicates_index"] = None
     for column in inspector.get_columns(table, schema):
+        _count_alike(column, table, models, inspector.dialect.name)
         yield from (f"{column['name']} {key}: {value}" for key, value in column.items() if key not in IGNORED)
+    comment = inspector.get_table_comment(table, schema)["text"] if inspector.dialect.supports_comments else None
+    yield f"comment: {comment}"
     kinds = {
-        "key": [inspector.get_pk_constraint(table, schema)],
+        "key": [key],
         "foreign key": inspector.get_foreign_keys(table, schema),
         "unique": uniques,
         "index": indexes,
@@ -146,5 +171,15 @@ def _table_facts(inspector: Inspector, table: str, schema: str | None, models: M
     }
     for kind, parts in kinds.items():
         for part in parts:
-            text = ", ".join(f"{key}: {value}" for key, value in sorted(part.items()) if value)
-            yield f"{kind} {CAST.sub('', text)}"
+            options = part.pop("dialect_options", {})  # may be SQL expressions
+            known = sorted((key, value) for key, value in part.items() if value)
+            text = ", ".join(f"{key}: {value}" for key, value in (*known, *sorted(options.items())))
+            yield f"{kind} {TAG.sub('', CAST.sub('', text))}"
+
+
+def _count_alike(column: dict[str, Any], table: str, models: Models, dialect: str) -> None:
+    """Let an identity be what a ``SERIAL`` is, where the models say no more than that a key counts."""
+    model = next(one for one in models.tables if one.name == table)
+    if dialect == "postgresql" and column["name"] == "id" and model.identity is None:
+        counts = column.pop("identity", None) or column["default"]
+        column["default"] = None if model.part else bool(counts)

@@ -133,7 +133,8 @@ def _change_sequences_and_domains(draft: Draft) -> None:
     has_identities = draft.user.get("compare_server_default") is not False
     for script in draft.scripts:
         if connection.dialect.name == "postgresql":
-            change_sequences(script, connection, ours, with_identities=has_identities)
+            renames = draft.models(ownership).renames
+            change_sequences(script, connection, ours, renames, with_identities=has_identities)
             change_domains(script, connection, ours, others)
         change_options(script, connection, ours, others)
 

@@ -38,6 +38,9 @@ _INVALID = text(
     " ORDER BY 1, 2, 3"
 )
 
+#: How SQLAlchemy's warning about an index begins that it cannot read.
+UNREAD_INDEX = "Skipped unsupported reflection of expression-based index"
+
 _OWN_SCHEMAS = {"information_schema", "pg_catalog", "performance_schema", "mysql", "sys"}
 
 
@@ -47,7 +50,7 @@ def quiet_reflection() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
         warnings.filterwarnings("ignore", "Can't validate argument 'dialect_options'", SAWarning)  # of NOT VALID
-        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
+        warnings.filterwarnings("ignore", UNREAD_INDEX, SAWarning)
         yield
 
 

@@ -110,7 +110,7 @@ def _made_at_once(questions: Sequence[Question], connection: Connection) -> list
     except SQLAlchemyError:
         return [None] * len(questions)
     return [
-        tuple(made[_copy(number)].get(f"c{place}", "") for place in range(len(one.definitions)))
+        tuple(made[_copy(number)].get(_name(number, place), "") for place in range(len(one.definitions)))
         if _copy(number) in made
         else None
         for number, one in enumerate(questions)
@@ -124,11 +124,16 @@ def _making(number: int, question: Question, dialect: Dialect) -> Iterator[str]:
     for old, new in question.renamed.items():
         yield f"ALTER TABLE {copy} RENAME COLUMN {quote(old)} TO {quote(new)}"
     for place, definition in enumerate(question.definitions):
-        yield f"ALTER TABLE {copy} ADD CONSTRAINT c{place} {definition}"
+        yield f"ALTER TABLE {copy} ADD CONSTRAINT {_name(number, place)} {definition}"
 
 
 def _copy(number: int) -> str:
     return f"{TEMPORARY}_{number}"
+
+
+def _name(number: int, place: int) -> str:
+    """Return the name of a constraint on a copy; that of an EXCLUDE is the name of its index too, unlike all others."""
+    return f"c{number}_{place}"
 
 
 def condition_sql(condition: sa.ClauseElement, dialect: Dialect) -> str:

@@ -62,13 +62,13 @@ class ComparingIndexes:
         if connection.dialect.name == "sqlite":
             stored = connection.scalar(_SQLITE, {"name": found.name})
             return spelled(_created(wanted, connection.dialect)) == spelled(str(stored))
-        if _parser(wanted) != _parser(found):
+        if _parser(wanted) != _parser(found) or _names_new_column(wanted, found.table, connection.dialect):
             return False
         try:
             with undone(connection):
                 stored = _parts(found.table, str(found.name), connection)
                 return _made_of(wanted, found.table, connection) == stored
-        except SQLAlchemyError:  # the table lacks a column of the models, or the user lacks a privilege
+        except SQLAlchemyError:  # the user lacks a privilege, or the type of a column changes too
             return None
 
 
@@ -94,6 +94,14 @@ def _parser(index: Index) -> str:
     """Return the parser of a ``FULLTEXT`` index, which MySQL shows nowhere else."""
     found = (value for name, value in index.dialect_kwargs.items() if name.endswith("_with_parser"))
     return str(next(filter(None, found), "")).lower()
+
+
+def _names_new_column(wanted: Index, stored: Table, dialect: Dialect) -> bool:
+    """Tell whether ``wanted`` says something of a column that its table lacks, also in a condition."""
+    assert wanted.table is not None
+    new = {column.name for column in wanted.table.columns} - {column.name for column in stored.columns}
+    said = _created(wanted, dialect).partition(" ON ")[2] if new else ""
+    return not new.isdisjoint(map(unquoted, tokens(said, dialect.name)))
 
 
 def _sorted(part: object) -> object:

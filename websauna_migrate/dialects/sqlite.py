@@ -12,6 +12,7 @@ database, and the SQL is that of plain Alembic.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from alembic.operations import batch
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.database.connection import connection_of
+from websauna_migrate.database.reflection import UNREAD_INDEX
 from websauna_migrate.database.sql import escape_colons, without_parameters
 from websauna_migrate.dialects.collations import add_collation, collated, uncollated
 from websauna_migrate.dialects.constraints import check_name
@@ -77,7 +79,6 @@ class _Stored:
 class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
     """Alembic's operations on SQLite, with a batch mode that loses nothing."""
 
-    _put_aside: Mapping[str, str] = {}
     _new_table: Table | None = None
     _as_they_were: Mapping[str, str] = {}
     _afterwards: tuple[str, ...] = ()
@@ -100,9 +101,6 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         self._unnamed = _take_unnamed_checks(batch_op, stored.table)
         batch_op.table_args = (*batch_op.table_args, *_checks_to_add(batch_op, stored.table, self._unnamed.keys()))
         batch_op.table_kwargs.update(table_options(stored.table))
-        for name in stored.expression_indexes:  # SQLAlchemy warns of those that it cannot reflect
-            self._run(f"DROP INDEX {self.dialect.identifier_preparer.quote(name)}")
-        self._put_aside = stored.expression_indexes
         self._uncollated = uncollated(batch_op.batch)
 
     def autogen_column_reflect(self, inspector: Inspector, table: Table, column_info: Any) -> None:
@@ -125,8 +123,8 @@ class KeepingSQLiteImpl(ComparingIndexes, SQLiteImpl):
         dropped = {column.name for column in table.c if not batch_impl.column_transfers.get(column.name)}
         _restore_columns(batch_impl, stored.table, self._uncollated)
         _let_checks_follow(batch_impl, new, stored.table)
-        expressions, self._put_aside = {**stored.expression_indexes, **self._put_aside}, {}
-        self._afterwards = (*expressions.values(), *stored.triggers, *_counter(self.database, table.name))
+        counter = _counter(self.database, table.name)
+        self._afterwards = (*stored.expression_indexes.values(), *stored.triggers, *counter)
         gone = {column.name for column in table.c} - {column.name for column in new.c}  # or have another name
         if lost := (*self._lost_of_table(batch_impl, stored, gone | dropped), *naming(self._afterwards, gone)):
             raise LostInBatch(table.name, lost)
@@ -202,7 +200,9 @@ class KeepingBatch(batch.BatchOperationsImpl):
         if not isinstance(impl, KeepingSQLiteImpl) or impl.database is None:
             super().flush()
             return
-        with _transaction(impl.database):
+        with _transaction(impl.database), warnings.catch_warnings():
+            # They are kept; and it says so of the tables too that the foreign keys of this one refer to.
+            warnings.filterwarnings("ignore", UNREAD_INDEX)
             if self._is_read() and self._recreates(impl):
                 impl.prepare_batch(self)
             super().flush()

@@ -32,6 +32,11 @@ CREATE TABLE "t" (
     FOREIGN KEY(parent_id) REFERENCES parent (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
 )
 """
+OTHERS = (
+    "CREATE TABLE log (x INTEGER)",
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY)",
+    "CREATE INDEX ix_parent ON parent (abs(id))",
+)
 REST = (
     "CREATE INDEX ix_down ON t (a DESC)",
     "CREATE INDEX ix_lower ON t (lower(name), a)",
@@ -47,7 +52,7 @@ REST = (
 def connection():
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection:
-        for sql in ("CREATE TABLE parent (id INTEGER PRIMARY KEY)", "CREATE TABLE log (x INTEGER)", TABLE, *REST):
+        for sql in (*OTHERS, TABLE, *REST):
             connection.exec_driver_sql(sql)
         connection.exec_driver_sql("INSERT INTO t (id, name, price, a) VALUES (7, 'x', 1, 2), (9, 'y', 2, 3)")
         connection.exec_driver_sql("DELETE FROM t WHERE id = 9")

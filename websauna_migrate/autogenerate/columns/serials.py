@@ -2,6 +2,7 @@
 
 Alembic changes the type of the column only: a sequence that stays ``AS integer`` ends at 2,147,483,647. Where the
 models have an identity in place of a ``SERIAL``, the identity gets the name of the sequence, and goes on where it is.
+A column that is to count and has no sequence, as one that was part of a longer primary key, gets an identity.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from websauna_migrate.dialects.numbering import altered, numbering, width_of
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from alembic.operations import ops
     from sqlalchemy.engine import Connection, Dialect
+
+    from websauna_migrate.autogenerate.tables.renamed import Renames
 
 _OWNED = sa.text(
     "SELECT tn.nspname, t.relname, a.attname, sn.nspname, s.relname, format_type(q.seqtypid, NULL),"
@@ -30,6 +33,12 @@ _OWNED = sa.text(
     " AND d.refclassid = 'pg_class'::regclass JOIN pg_class AS t ON t.oid = d.refobjid"
     " JOIN pg_namespace AS tn ON tn.oid = t.relnamespace"
     " JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid"
+    " ORDER BY 1, 2, 3"
+)
+_NOT_COUNTING = sa.text(
+    "SELECT n.nspname, c.relname, a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT a.attisdropped"
+    " AND NOT a.atthasdef AND a.attidentity = '' AND c.relname = ANY (:tables) AND a.attname = ANY (:columns)"
     " ORDER BY 1, 2, 3"
 )
 
@@ -45,21 +54,30 @@ class _Owned:
 
 
 def change_sequences(
-    script: ops.MigrationScript, connection: Connection, tables: Collection[sa.Table], *, with_identities: bool
+    script: ops.MigrationScript,
+    connection: Connection,
+    tables: Collection[sa.Table],
+    renames: Renames,
+    *,
+    with_identities: bool,
 ) -> None:
     """Add to ``script`` what makes the sequence of each ``SERIAL`` column of ``tables`` what the models say.
 
-    That is as wide as the column, or an identity, which counts only ``with_identities``.
+    That is as wide as the column, or an identity, which counts only ``with_identities``. The columns have their names
+    after the ``renames``.
     """
     dialect = connection.dialect
     wanted = dict(_serials(tables, dialect))
     identities = dict(_identities(tables, dialect)) if with_identities else {}
     changes = []
-    for owned in _owned(connection):
+    there = _owned(connection, renames)
+    for owned in there:
         if owned.is_default and owned.column in identities:
             changes.append(_becomes_identity(owned, identities[owned.column], dialect))
         elif wanted.get(owned.column, owned.width) != owned.width:
             changes.append(_change(owned, wanted[owned.column], dialect))
+    missing = _not_counting(connection, wanted.keys() - {owned.column for owned in there}, renames)
+    changes += [_counts(column, dialect) for column in missing]
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         upgrade.ops += changes
         downgrade.ops[:0] = [change.reverse() for change in reversed(changes)]
@@ -85,12 +103,27 @@ def _identities(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[
                 yield ColumnName(name, column.name), column.identity
 
 
-def _owned(connection: Connection) -> list[_Owned]:
+def _owned(connection: Connection, renames: Renames) -> list[_Owned]:
     default = connection.dialect.default_schema_name
     return [
-        _Owned(ColumnName(TableName(*row[:2]).shown(default), row[2]), TableName(*row[3:5]).shown(default), *row[5:])
+        _Owned(_place(row[:3], renames, default), TableName(*row[3:5]).shown(default), *row[5:])
         for row in connection.execute(_OWNED)
     ]
+
+
+def _not_counting(connection: Connection, columns: Collection[ColumnName], renames: Renames) -> list[ColumnName]:
+    """Return those of ``columns`` that are in the database, and get no number of their own there."""
+    if not columns:
+        return []
+    stored = [renames.stored_column(column) for column in columns]
+    names = {"tables": sorted({one.table.name for one in stored}), "columns": sorted({one.name for one in stored})}
+    default = connection.dialect.default_schema_name
+    found = (_place(row, renames, default) for row in connection.execute(_NOT_COUNTING, names))
+    return [column for column in found if column in columns]
+
+
+def _place(row: Sequence[str], renames: Renames, default: str | None) -> ColumnName:
+    return ColumnName(*renames.place(TableName(*row[:2]).shown(default), row[2]))
 
 
 def _change(owned: _Owned, width: str, dialect: Dialect) -> StatementsOp:
@@ -100,6 +133,20 @@ def _change(owned: _Owned, width: str, dialect: Dialect) -> StatementsOp:
     table, column = owned.column
     diff: tuple[object, ...] = ("modify_sequence", table.schema, table.name, column, {}, owned.width, width)
     return StatementsOp(diff, altered(width), altered(owned.width))
+
+
+def _counts(column: ColumnName, dialect: Dialect) -> StatementsOp:
+    """Return what makes an identity of ``column``, which goes on after the largest number that is there."""
+    table, name = quoted_table(column.table, dialect), quoted_table(TableName(None, column.name), dialect)
+    alter = f"ALTER TABLE {table} ALTER COLUMN {name}"
+    sequence = f"pg_get_serial_sequence({quoted_text(table, dialect)}, {quoted_text(column.name, dialect)})"
+    there = [
+        f"{alter} ADD GENERATED BY DEFAULT AS IDENTITY",
+        f"SELECT setval({sequence}, max({name})) FROM {table} HAVING max({name}) > 0",
+    ]
+    kind: tuple[object, ...] = ("no sequence", "GENERATED BY DEFAULT")
+    diff = ("modify_identity", column.table.schema, column.table.name, column.name, {}, *kind)
+    return StatementsOp(diff, [Do(sql) for sql in there], [Do(f"{alter} DROP IDENTITY")])
 
 
 def _becomes_identity(owned: _Owned, identity: sa.Identity, dialect: Dialect) -> StatementsOp:

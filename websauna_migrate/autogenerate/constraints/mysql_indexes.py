@@ -59,15 +59,19 @@ def keep_keys(
         free = [key for key in kept if key not in changed]
         apart = changed + _index_by_index(container, free, indexes, default, stand_ins)
         container.ops[:] = [*notes, *with_keys_in_order(container.ops, default, apart)]
-    _drop_when_run_again(upgrade, stand_ins, default)
+    _drop_at_end(upgrade, stand_ins, default)  # they are there when it runs again
 
 
-def _drop_when_run_again(upgrade: ops.OpContainer, stand_ins: Iterable[ForeignKey], default: str | None) -> None:
-    """Let ``upgrade`` drop the indexes that the way back gives to keys: they are there when it runs again."""
-    last = {table_of(op).shown(default): op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)}
+def _drop_at_end(container: ops.OpContainer, stand_ins: Iterable[ForeignKey], default: str | None) -> list[ForeignKey]:
+    """Let ``container`` drop the indexes that the other direction gave to keys; return the keys of other tables."""
+    last = {table_of(op).shown(default): op for op in container.ops if isinstance(op, ops.ModifyTableOps)}
+    left = []
     for key in stand_ins:
         if key.table in last:
             last[key.table].ops.append(_drop_of(key))
+        else:
+            left.append(key)
+    return left
 
 
 def ordered(
@@ -205,14 +209,14 @@ def _index_by_index(
     ``stand_ins`` are the keys that got an index of their name on the way there: it goes on the way back.
     """
     apart: list[ForeignKey] = []
+    made: list[ForeignKey] = []
     for modify in container.ops:
         if isinstance(modify, ops.ModifyTableOps):
             table = table_of(modify).shown(default)
-            gone = [_drop_of(key) for key in stand_ins if key.table == table]
-            found, own, of_table = ordered(modify.ops, table, keys, indexes.setdefault(table, {}))
-            modify.ops = [*found, *gone]
-            stand_ins[:] = [*(key for key in stand_ins if key.table != table), *own]
+            modify.ops, own, of_table = ordered(modify.ops, table, keys, indexes.setdefault(table, {}))
+            made += own
             apart += [key for key in of_table if key not in apart]
+    stand_ins[:] = [*_drop_at_end(container, stand_ins, default), *made]
     return apart
 
 
