@@ -70,11 +70,9 @@ def goes_both_ways(workspace, package, before, after, rows=()):
     assert workspace.ok("check") == WELL
     workspace.execute(*rows, "SELECT 1")
     workspace.models(package, after)
-    assert workspace.run("check").code == 1
     (script,) = workspace.autogenerate()
     text = script.read_text()
     assert workspace.ok("check") == WELL, text
-    assert workspace.autogenerate() == []
     workspace.ok("downgrade", "-1")
     workspace.models(package, before)
     hidden = script.rename(script.with_suffix(".hidden"))
@@ -91,7 +89,6 @@ def ends_empty(workspace, **how):
     assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
     if workspace.url.get_backend_name() == "postgresql":
         assert types(workspace) == {}
-    workspace.ok("upgrade", **how)
 
 
 CHANGES = {
