@@ -6,30 +6,30 @@ The one place that runs code of the application.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import Database, read_database
-from websauna_migrate.exceptions import MigrateError, SettingsError, listed, reason_of
+from websauna_migrate.exceptions import MigrateError, RevisionError, SettingsError, listed, reason_of
+from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
     import_paths,
     make_histories,
-    order_histories,
     package_folders,
     project_of,
 )
 from websauna_migrate.packages.initializer import REGISTRY_KEY as INITIALIZER_KEY
 from websauna_migrate.packages.metadata import steps_metadata
-from websauna_migrate.packages.ownership import Ownership, find_owners, owning_package, package_dependencies
+from websauna_migrate.packages.models import Models
+from websauna_migrate.packages.ownership import owning_package
 from websauna_migrate.packages.package import History, MigrationPackage
 from websauna_migrate.packages.selection import Selected, histories_of, select
-from websauna_migrate.revisions.graph import Graph, Scripts
+from websauna_migrate.revisions.graph import Graph, Scripts, required_packages
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.settings import ALEMBIC_SECTION
 from websauna_migrate.settings.app import AppSettings, app_factory_module, load_app, read_app, running_app
@@ -38,31 +38,30 @@ from websauna_migrate.settings.errors import (
     ApplicationDidNotStart,
     SectionMissing,
 )
-from websauna_migrate.settings.started import kept_global_config
+from websauna_migrate.settings.started import kept_global_config, loading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from pyramid.registry import Registry
     from sqlalchemy import MetaData
     from sqlalchemy.engine import URL, Connection
 
+    from websauna_migrate.packages.ownership import Ownership
+    from websauna_migrate.packages.package import TableName
     from websauna_migrate.revisions.scripts import Direction
 
 INITIALIZER = "websauna.init"
 APP = "websauna_migrate.app"
-
-_IS_LOADING: ContextVar[bool] = ContextVar("is_loading", default=False)
 
 
 @dataclass(frozen=True)
 class Application:
     """What an INI file stands for.
 
-    ``histories`` are in dependency order; ``groups`` are the names of their packages in that order, those that need
-    each other in a circle together. ``section`` is the part of the INI with Alembic's options. ``scripts`` and
-    ``database`` are read when they are first needed, and once: load the application again to see what changed.
+    ``section`` is the part of the INI with Alembic's options. ``models``, ``scripts`` and ``database`` are read when
+    they are first needed, and once: load the application again to see what changed.
     ``moved_to`` is a database in place of that of the settings.
     """
 
@@ -71,11 +70,40 @@ class Application:
     registry: Registry
     app_package: str
     packages: Mapping[str, MigrationPackage]
-    ownership: Ownership
-    histories: tuple[History, ...]
-    groups: tuple[tuple[str, ...], ...]
+    models: Models
     scripts: Scripts
     moved_to: Database | None = None
+
+    @property
+    def ownership(self) -> Ownership:
+        """The owner of each table.
+
+        :raises SettingsError: models cannot be imported
+        :raises RegistrationError: a package is registered with a wrong name of its metadata
+        """
+        return self.models.ownership
+
+    def owned(self, packages: Collection[str]) -> frozenset[TableName]:
+        """Return the tables that ``packages`` own."""
+        return self.ownership.of(packages)
+
+    @cached_property
+    def histories(self) -> tuple[History, ...]:
+        """The histories in the order of the foreign keys between their packages.
+
+        Where the models are not imported, what the scripts require of other packages tells the order.
+        """
+        by_name = {history.package: history for history in self.scripts.histories}
+        groups = self.models.groups if self.models.are_imported else self._groups_of_scripts()
+        return tuple(by_name[name] for group in groups for name in group)
+
+    def _groups_of_scripts(self) -> tuple[tuple[str, ...], ...]:
+        names = [history.package for history in self.scripts.histories]
+        try:
+            needs = required_packages(self.graph()) if len(names) > 1 else {}
+        except RevisionError:  # told where the scripts are needed
+            needs = {}
+        return dependency_groups(names, needs)
 
     def history(self, package: str) -> History:
         """Return the history that holds the tables of ``package``."""
@@ -87,6 +115,7 @@ class Application:
 
     def steps_metadata(self, history: History) -> MetaData:
         """Return the metadata whose naming convention holds for the scripts of ``history``."""
+        self.models.import_all()
         return steps_metadata(history, self.packages)
 
     @cached_property
@@ -148,7 +177,7 @@ class Application:
             names,
             target,
             direction=direction,
-            ties=self.groups,
+            ties=lambda: self.models.groups,
             cascade=cascade,
             expand=expand,
         )
@@ -158,7 +187,8 @@ def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complet
     """Start the application of ``config_uri`` as far as its models need it, and return what it registered.
 
     With the setting ``websauna.init`` only the models are registered; without it the whole application is loaded.
-    Where nothing compares the models, ``complete=False`` is quicker: it leaves the mappers as they are where it can.
+    Where nothing compares the models, ``complete=False`` is quicker: models with a dotted name are imported when they
+    are needed, and the mappers are left as they are where that is possible.
 
     :raises SettingsError: a setting is wrong, or the application does not start
     :raises RegistrationError: its packages cannot be what they say
@@ -167,8 +197,7 @@ def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complet
     if section != ALEMBIC_SECTION and section not in ini.sections:
         raise SectionMissing(str(ini.path), "section", section, tuple(ini.sections))
     sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
-    with _loading():
-        registry, module = _start(ini)
+    registry, module = _start(ini)
     return _application(ini, section, registry, module, complete=complete)
 
 
@@ -189,20 +218,6 @@ def running_application(registry: Registry) -> Application:
     return _application(ini, ALEMBIC_SECTION, registry, module, complete=False)
 
 
-def is_loading() -> bool:
-    """Tell whether an application is being started for a script, and not to answer requests."""
-    return _IS_LOADING.get()
-
-
-@contextmanager
-def _loading() -> Iterator[None]:
-    token = _IS_LOADING.set(True)
-    try:
-        yield
-    finally:
-        _IS_LOADING.reset(token)
-
-
 def _application(
     ini: AppSettings, section: str, registry: Registry, module: str | None, *, complete: bool
 ) -> Application:
@@ -211,20 +226,33 @@ def _application(
     app_package = _app_package(ini, registered, module)
     if app_package not in registered:
         register_package(registry, MigrationPackage(app_package, ()))
-    ownership = find_owners(registered.values(), complete=complete)
-    histories = make_histories(registered, app_package, ini, section)
-    groups = order_histories(histories, package_dependencies(ownership))
-    in_order = tuple(histories[name] for group in groups for name in group)
-    scripts = Scripts(in_order)
-    return Application(ini, section, registry, app_package, registered, ownership, in_order, groups, scripts)
+    histories = tuple(make_histories(registered, app_package, ini, section).values())
+    models = Models(registered, histories, partial(_importing, ini), complete)
+    if complete:
+        models.import_all()
+    return Application(ini, section, registry, app_package, registered, models, Scripts(histories))
 
 
 def _start(ini: AppSettings) -> tuple[Registry, str | None]:
     """Start the application and return its registry and the module that it is defined in."""
-    try:
+    with loading(), _explaining(ini):
         if ini.settings.get(INITIALIZER):
             return _register_models(ini, ini.settings[INITIALIZER])
         return _start_all(ini)
+
+
+@contextmanager
+def _importing(ini: AppSettings) -> Iterator[None]:
+    """Return the context in which a command imports models after the start; what they print is no result of it."""
+    with redirect_stdout(sys.stderr), loading(), _explaining(ini):
+        yield
+
+
+@contextmanager
+def _explaining(ini: AppSettings) -> Iterator[None]:
+    """Return a context that explains what the code of the application raises."""
+    try:
+        yield
     except (MigrateError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever the application's own code raises

@@ -351,7 +351,7 @@ def test_whatever_a_script_raises_is_one_line(shop, error):
         assert "env.py of shop failed with " in shop.fails(*command)
     (folder / "env.py").unlink()
     write(shop.app / "shop" / "models.py", f"raise {error}")
-    assert "the application of" in shop.fails("status")
+    assert "the application of" in shop.fails("check")
 
 
 @pytest.mark.parametrize(

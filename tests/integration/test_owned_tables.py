@@ -245,6 +245,9 @@ def test_a_table_without_an_owner_stops_what_compares_and_nothing_else(lite, com
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines()[-1].startswith("FAILED: table 'note' belongs to no registered migration package; ")
     assert not lite.scripts()
+    for init in lite.folder.glob("*/*/__init__.py"):  # a command that only reads does not import what is named
+        name = init.parent.name
+        init.write_text(init.read_text().replace(f'"{name}.models:Base"', f"__import__('{name}.models').models.Base"))
     for reading in (("upgrade",), ("current",), ("status",), ("heads",)):
         ran = lite.run(*reading)
         assert ran.code == 0, ran

@@ -7,18 +7,18 @@ both call sites.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData
-
 from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.packages.errors import InvalidScriptLocation
+from websauna_migrate.packages.named_metadata import registered_metadata
 from websauna_migrate.packages.package import MigrationPackage, history_table_name
-from websauna_migrate.settings.started import keep_global_config
+from websauna_migrate.settings.started import is_loading, keep_global_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyramid.config import Configurator
     from pyramid.registry import Registry
 
@@ -46,6 +46,8 @@ def add_migration_package(
     (``pkg.models:Base``). ``script_location`` is the folder with the package's revisions, ``pkg:folder`` or a path;
     without it the folder ``alembic`` inside the package is used, if it exists.
 
+    A dotted name is imported at once where an application starts. A command of ours imports it when it needs tables.
+
     :raises RegistrationError: the name, the metadata or the script location is invalid
     :raises pyramid.exceptions.ConfigurationConflictError: on commit, when ``name`` is registered twice
     """
@@ -56,11 +58,14 @@ def add_migration_package(
         )
     if script_location is not None and not (isinstance(script_location, str) and script_location.strip()):
         raise InvalidScriptLocation(name, script_location)
-    package = MigrationPackage(name, tuple(dict.fromkeys(_metadata(config, name, metadata))), script_location)
+    registered = tuple(registered_metadata(name, metadata, config.maybe_dotted))
+    package = MigrationPackage(name, registered, script_location)
+    if not is_loading():
+        package = MigrationPackage(name, package.metadata, script_location)
     introspectable = config.introspectable(CATEGORY, name, name, "migration package")
     introspectable.update(
         package=package,
-        metadata=package.metadata,
+        metadata=package.registered,
         script_location=script_location,
         history_table=history_table_name(name),
     )
@@ -90,33 +95,3 @@ def register_package(registry: Registry, package: MigrationPackage) -> None:
 def get_migration_packages(registry: Registry) -> Mapping[str, MigrationPackage]:
     """Return the registered packages by name, in registration order. The mapping is read-only."""
     return MappingProxyType(registry.get(REGISTRY_KEY, {}))
-
-
-def _metadata(config: Configurator, name: str, value: object) -> list[MetaData]:
-    resolved = _resolve(config, name, value)
-    if isinstance(resolved, MetaData):
-        return [resolved]
-    base_metadata = getattr(resolved, "metadata", None)
-    if isinstance(base_metadata, MetaData):
-        return [base_metadata]
-    if isinstance(resolved, Iterable) and not isinstance(resolved, (Mapping, str, bytes)):
-        items = list(resolved)
-        if items:
-            return [metadata for item in items for metadata in _metadata(config, name, item)]
-    raise _invalid_metadata(name, f"{value!r} is not one")
-
-
-def _resolve(config: Configurator, name: str, value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return config.maybe_dotted(value)
-    except (ImportError, AttributeError, ValueError, IndexError) as error:
-        raise _invalid_metadata(name, f"{value!r} cannot be imported: {error}") from error
-
-
-def _invalid_metadata(name: str, reason: str) -> RegistrationError:
-    return RegistrationError(
-        f"add_migration_package({name!r}): metadata: {reason}",
-        "give a MetaData, a declarative base, a sequence of those, or a dotted name like 'my.app.models:Base'",
-    )

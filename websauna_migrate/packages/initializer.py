@@ -33,8 +33,7 @@ class Initializer:
                 self.config.include("acme.blog")
 
             def configure_models(self):
-                from . import models
-                self.config.add_migration_package("acme.shop", models.Base.metadata)
+                self.config.add_migration_package("acme.shop", "acme.shop.models:Base")
 
         def main(global_config, **settings):
             return Initializer(global_config, settings).make_wsgi_app()

@@ -1,6 +1,6 @@
 """Migration packages, and the histories that hold their revisions.
 
-Values only: nothing here reads a file or a database.
+Values only: nothing here reads a file or a database. Only metadata that a dotted name registers is imported.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from websauna_migrate.packages.named_metadata import NamedMetadata, imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +55,26 @@ def named_table(text: str) -> TableName:
 class MigrationPackage:
     """A Python package registered with the metadata of its models.
 
-    ``script_location`` is the argument of the registration: ``pkg:folder``, a path, or None.
+    ``registered`` is that metadata, or what names it. ``script_location`` is the argument of the registration:
+    ``pkg:folder``, a path, or None.
     """
 
     name: str
-    metadata: tuple[MetaData, ...]
+    registered: tuple[MetaData | NamedMetadata, ...]
     script_location: str | None = None
+
+    @property
+    def metadata(self) -> tuple[MetaData, ...]:
+        """The metadata; what was registered by a dotted name is imported when it is first asked for.
+
+        :raises RegistrationError: it cannot be imported, or is no metadata
+        """
+        return tuple(dict.fromkeys(metadata for one in self.registered for metadata in imported(one)))
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the metadata is known without an import."""
+        return all(one.is_imported for one in self.registered if isinstance(one, NamedMetadata))
 
 
 @dataclass(frozen=True, slots=True)

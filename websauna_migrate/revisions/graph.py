@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from websauna_migrate.ordering import CycleFound, circles, ordered, ordered_from_end, reach
@@ -122,6 +123,15 @@ def order(
         return ordered_from_end(_package_by_package(graph, wanted, packages), before)
     except CycleFound as found:
         raise _cycle(graph, found) from None
+
+
+def required_packages(graph: Graph) -> dict[str, set[str]]:
+    """Return for each package the other packages whose revisions its scripts require."""
+    needs: dict[str, set[str]] = {}
+    for edge in chain.from_iterable(graph.before.values()):
+        if edge.reason == "requires":
+            needs.setdefault(edge.after.package, set()).add(edge.before.package)
+    return needs
 
 
 def cycle_edges(graph: Graph, nodes: AbstractSet[Node]) -> frozenset[Edge]:

@@ -6,7 +6,7 @@ every machine. Nothing here reads a file or a database; :mod:`websauna_migrate.r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
@@ -81,15 +81,16 @@ def make_plan(
     target: str = "heads",
     *,
     direction: Direction = "up",
-    ties: Sequence[Sequence[str]] = (),
+    ties: Callable[[], Sequence[Sequence[str]]] = tuple,
     cascade: bool = False,
     expand: bool = False,
 ) -> Plan:
     """Return the steps that take the ``selected`` histories up or down to ``target``.
 
-    ``graph`` holds all registered histories, ``rows`` what their history tables hold, by package. ``ties`` are groups
-    of packages, those whose tables are referred to first; it decides where nothing else does. The packages of a group
-    refer to each other, so that only their order in the group is left to decide.
+    ``graph`` holds all registered histories, ``rows`` what their history tables hold, by package. ``ties`` returns
+    groups of packages, those whose tables are referred to first; it decides where nothing else does, and is not called
+    where the steps are of one package. The packages of a group refer to each other, so that only their order in the
+    group is left to decide.
 
     An upgrade takes along what its revisions require of others. A downgrade that would undo what an applied revision
     of another package requires is refused, unless ``cascade`` undoes that too. With ``expand`` an upgrade leaves the
@@ -103,7 +104,7 @@ def make_plan(
     nodes = _to_run(now, packages, target) if direction == "up" else _to_undo(now, packages, target, cascade)
     _check_rows(now, sorted({node.package for node in nodes}))
     held = held_back(graph, nodes) if expand and direction == "up" else set()
-    sequence = _sequence(graph, nodes, direction, tuple(chain.from_iterable(ties)))
+    sequence = _sequence(graph, nodes, direction, ties)
     sequence, nodes = tuple(node for node in sequence if node not in held), nodes - held
     heads_after = _heads_after(graph, nodes, now.done | nodes if direction == "up" else now.done - nodes)
     return Plan(
@@ -296,8 +297,9 @@ def _broken(graph: Graph, own: AbstractSet[Node], everything: AbstractSet[Node])
 
 
 def _sequence(
-    graph: Graph, nodes: AbstractSet[Node], direction: Direction, packages: Sequence[str]
+    graph: Graph, nodes: AbstractSet[Node], direction: Direction, ties: Callable[[], Sequence[Sequence[str]]]
 ) -> tuple[Node, ...]:
+    packages = tuple(chain.from_iterable(ties())) if len({node.package for node in nodes}) > 1 else ()
     if direction == "up":
         return order(graph, nodes, packages)
     # What was applied in a circle has to come down all the same.

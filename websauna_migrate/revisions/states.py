@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from websauna_migrate.exceptions import RevisionError, command, listed
 from websauna_migrate.revisions.contract import contract_left
@@ -10,13 +10,14 @@ from websauna_migrate.revisions.plan import history_state, wrong_rows
 from websauna_migrate.revisions.reports import several_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from websauna_migrate.packages.ownership import Ownership
-    from websauna_migrate.packages.package import History
+    from websauna_migrate.packages.package import History, TableName
     from websauna_migrate.revisions.graph import Graph
     from websauna_migrate.revisions.history import HistoryGraph
     from websauna_migrate.revisions.plan import HistoryState
+
+Owned: TypeAlias = "Callable[[Collection[str]], Collection[TableName]]"
 
 _FINE = ("up to date", "no revisions")
 
@@ -55,19 +56,22 @@ def are_fine(states: Iterable[HistoryState], *, expand: bool = False) -> bool:
 
 
 def without_revisions(
-    histories: Iterable[History], states: Mapping[str, HistoryState], ownership: Ownership
+    histories: Iterable[History], states: Mapping[str, HistoryState], owned: Owned
 ) -> dict[str, RevisionError]:
-    """Return an error for each history without revisions whose packages have tables: no upgrade creates these."""
+    """Return an error for each history without revisions whose packages have tables: no upgrade creates these.
+
+    ``owned`` returns the tables of packages; it is called for those without revisions only.
+    """
     missing = [history for history in histories if states[history.package].state == "no revisions"]
-    return {history.package: _no_revisions(history) for history in missing if ownership.of(history.packages)}
+    return {history.package: _no_revisions(history) for history in missing if owned(history.packages)}
 
 
 def problems_of(
-    graph: Graph, histories: Sequence[History], rows: Mapping[str, Sequence[str]], ownership: Ownership
+    graph: Graph, histories: Sequence[History], rows: Mapping[str, Sequence[str]], owned: Owned
 ) -> list[RevisionError]:
     """Return an error for each history that is not at its heads, in the order of ``histories``; none if all is well."""
     states = history_states(graph, histories, rows)
-    missing = without_revisions(histories, states, ownership)
+    missing = without_revisions(histories, states, owned)
     found: list[RevisionError] = []
     for history in histories:
         name = history.package

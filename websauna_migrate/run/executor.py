@@ -107,6 +107,7 @@ def migrate_selected(
     if not plan.steps:
         told.on_plan(plan)
         return plan
+    app.models.import_all()  # what is wrong with them is told before anything waits for the lock
     # Where there is nothing to do, none of these is loaded.
     from websauna_migrate.run.alone import alone
     from websauna_migrate.run.telling import run_and_tell

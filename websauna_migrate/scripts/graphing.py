@@ -12,6 +12,7 @@ from websauna_migrate.drawing.graph_text import graph_text
 from websauna_migrate.drawing.state import graph_state
 from websauna_migrate.exceptions import ClientError, MigrateError, one_line
 from websauna_migrate.files import remedy_for_file, replaced
+from websauna_migrate.scripts.loading import import_models
 from websauna_migrate.scripts.printing import show, warn
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def graph(options: Namespace, loaded: Loaded) -> int:
     """Draw the revisions of the selected packages, or their tables."""
     in_colour = options.output is None and sys.stdout.isatty()
     if options.tables:
+        import_models(options, loaded)
         diagram = tables_diagram(loaded.app.ownership, loaded.packages)
         picture = tables_text(diagram) if options.format == "text" else _drawn(diagram, options.format)
     else:

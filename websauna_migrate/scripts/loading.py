@@ -26,11 +26,15 @@ _GARBAGE = 200_000  # objects until the first collection: a long history is read
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The application of ``-c``, the ``-x`` options, and the histories that ``-x packages=`` selects."""
+    """The application of ``-c``, the ``-x`` options, and the histories that ``-x packages=`` selects.
+
+    ``told_owners`` says that tables without a known owner were reported already: the models were known from the start.
+    """
 
     app: Application
     x: XOptions
     selected: tuple[Selected, ...]
+    told_owners: bool = True
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -42,7 +46,7 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     """Load the application of ``-c`` and select the packages of ``-x packages=``.
 
     A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other.
-    With ``complete=False`` the models are read only as far as the order of the histories needs it.
+    With ``complete=False`` models with a dotted name are not imported; see :func:`import_models`.
     """
     x = parse_x_options(options.x or ())
     _prepare_warnings()
@@ -60,9 +64,21 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     )
     if needs_owners:
         app.ownership.require()
+    told_owners = app.models.are_imported
+    if told_owners:
+        _warn_of_owners(options, app)
+    return Loaded(app, x, selected, told_owners)
+
+
+def import_models(options: Namespace, loaded: Loaded) -> None:
+    """Import the models where :func:`load` did not, and warn of tables without a known owner."""
+    if not loaded.told_owners:
+        _warn_of_owners(options, loaded.app)
+
+
+def _warn_of_owners(options: Namespace, app: Application) -> None:
     for problem in app.ownership.problems:
         warn(options, problem)
-    return Loaded(app, x, selected)
 
 
 def _wait_for_server(options: Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from websauna_migrate.exceptions import UsageError, summed
 from websauna_migrate.scripts.backup import back_up
+from websauna_migrate.scripts.loading import import_models
 from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import say, show, tell
 from websauna_migrate.scripts.progress import Waiting, shown_progress
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from websauna_migrate.bootstrap import Application
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.observer import Progress
@@ -105,6 +105,7 @@ def _refuse_combinations(options: Namespace) -> None:
 def _print_sql(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
     from websauna_migrate.run.offline import write_sql
 
+    import_models(options, loaded)
     output = Output()
     with redirect_stdout(sys.stderr):  # what an env.py or a revision prints is not SQL
         write_sql(loaded.app, loaded.selected, options.revision, output, **run_options)
@@ -114,15 +115,17 @@ def _print_sql(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> 
 class _Shown(Waiting):
     """Shows a run on stderr, makes its backup, and ends it on a signal."""
 
-    def __init__(self, options: Namespace, app: Application, show: Callable[[Progress], None]) -> None:
+    def __init__(self, options: Namespace, loaded: Loaded, show: Callable[[Progress], None]) -> None:
         super().__init__(options)
-        self.app = app
+        self.loaded = loaded
         self.show = show
         self.seconds: dict[str, float] = {}
 
     def on_plan(self, plan: Plan) -> None:
+        if plan.steps:
+            import_models(self.options, self.loaded)
         warn_of_reports(self.options, plan)
-        back_up(self.options, self.app, plan)
+        back_up(self.options, self.loaded.app, plan)
 
     def on_progress(self, progress: Progress) -> None:
         self.seconds[progress.step.package] = self.seconds.get(progress.step.package, 0) + progress.seconds
@@ -145,7 +148,7 @@ def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> P
 
     # What a revision prints is not a result.
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
-        shown = _Shown(options, loaded.app, show_progress)
+        shown = _Shown(options, loaded, show_progress)
         done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
     if not done.steps:
         say(options, "nothing to do")
@@ -161,7 +164,7 @@ def _tried(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> Plan
     from websauna_migrate.scripts.report import dry_run_text
 
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
-        shown = _Shown(options, loaded.app, show_progress)
+        shown = _Shown(options, loaded, show_progress)
         done = dry_run(loaded.app, loaded.selected, options.revision, shown, **run_options)
     show(dry_run_text(done, colour=sys.stdout.isatty()), coloured=True)
     if done.plan.steps:

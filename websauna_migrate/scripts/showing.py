@@ -82,7 +82,7 @@ def _are_good(options: Namespace, loaded: Loaded, states: Mapping[str, HistorySt
     """Tell whether ``status --check`` finds nothing to do; warn of histories without revisions."""
     from websauna_migrate.revisions.states import are_fine, without_revisions
 
-    missing = without_revisions([one.history for one in loaded.selected], states, loaded.app.ownership)
+    missing = without_revisions([one.history for one in loaded.selected], states, loaded.app.owned)
     for error in missing.values():
         warn(options, error)
     return not missing and are_fine(states.values(), expand=options.expand)

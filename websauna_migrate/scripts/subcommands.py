@@ -40,7 +40,7 @@ class Subcommand:
     """With one of these options Alembic's function runs in place of ``run``."""
     needs_application: bool = True
     needs_models: bool = False
-    """The models are read completely, not only as far as the order of the histories needs it."""
+    """The models are imported and read completely before it runs."""
     compares: bool = False
     """The models are compared with the database; where there is an option ``--autogenerate``, only with that."""
     reads_heads: bool = False

@@ -1,4 +1,4 @@
-"""Where the settings of an application come from, kept while it starts and afterwards in its registry."""
+"""How an application is started: with which settings file, which its registry keeps, and whether for a script."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 REGISTRY_KEY = "websauna_migrate.global_config"
 
+_IS_LOADING: ContextVar[bool] = ContextVar("is_loading", default=False)
 _GIVEN: ContextVar[Mapping[str, object] | None] = ContextVar("global_config", default=None)
 
 
@@ -22,6 +23,21 @@ def starting_from(global_config: Mapping[str, object]) -> Iterator[None]:
         yield
     finally:
         _GIVEN.reset(token)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Return a context in which an application is started for a script."""
+    token = _IS_LOADING.set(True)
+    try:
+        yield
+    finally:
+        _IS_LOADING.reset(token)
+
+
+def is_loading() -> bool:
+    """Tell whether an application is being started for a script, and not to answer requests."""
+    return _IS_LOADING.get()
 
 
 def keep_global_config(registry: Any, global_config: Mapping[str, object] | None = None) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal, get_args
 
-from websauna_migrate.bootstrap import is_loading
 from websauna_migrate.exceptions import MigrateError, SettingsError, listed
+from websauna_migrate.settings.started import is_loading
 from websauna_migrate.web.errors import StartRefused
 from websauna_migrate.web.health import is_health_path
 from websauna_migrate.web.state import program_of

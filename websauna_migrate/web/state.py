@@ -53,12 +53,12 @@ class Standing:
         """
         states = self.states()
         return are_fine(states.values(), expand=True) and not without_revisions(
-            self.app.histories, states, self.app.ownership
+            self.app.histories, states, self.app.owned
         )
 
     def problems(self) -> list[RevisionError]:
         """Return an error for each history that is not at its heads."""
-        return problems_of(self.app.graph(), self.app.histories, self.rows, self.app.ownership)
+        return problems_of(self.app.graph(), self.app.histories, self.rows, self.app.owned)
 
     def pending(self) -> tuple[PlanStep, ...]:
         """Return what an upgrade of all packages would run, in this order.
@@ -100,7 +100,7 @@ def application_of(registry: Registry) -> Application:
         if REGISTRY_KEY not in registry:
             registry[REGISTRY_KEY] = running_application(registry)
         app: Application = registry[REGISTRY_KEY]
-    return replace(app, scripts=Scripts(app.histories))
+    return replace(app, scripts=Scripts(app.scripts.histories))
 
 
 def program_of(registry: Registry) -> tuple[str, ...]:

@@ -18,11 +18,9 @@ class Initializer(websauna_migrate.Initializer):
 
     def configure_models(self) -> None:
         """Register the models of the application."""
-        from . import models
-
         self.config.add_migration_package(
             "{{ cookiecutter.package_name }}",
-            models.Base.metadata,
+            "{{ cookiecutter.package_name }}.models:Base",
         )
 
     def configure_views(self) -> None:

@@ -13,6 +13,7 @@ from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.packages.directives import CATEGORY
 from websauna_migrate.packages.errors import InvalidScriptLocation
 from websauna_migrate.packages.package import MigrationPackage
+from websauna_migrate.settings.started import loading
 
 METADATA = MetaData()
 OTHER = MetaData()
@@ -81,6 +82,16 @@ def test_what_is_no_metadata_is_refused_at_once(config, wrong):
     with pytest.raises(RegistrationError, match=r"^add_migration_package\('shop'\): metadata: .*; give a MetaData, "):
         config.add_migration_package("shop", wrong)
     assert registered(config) == {}
+
+
+def test_a_script_imports_a_dotted_name_when_the_metadata_is_asked_for(config):
+    with loading():
+        config.add_migration_package("shop", "nowhere:Base")
+        with pytest.raises(RegistrationError, match="metadata: 5 is not one"):
+            config.add_migration_package("notes", ["nowhere:Base", 5])
+    package = registered(config)["shop"]
+    with pytest.raises(RegistrationError, match="'nowhere:Base' cannot be imported: No module named 'nowhere'"):
+        package.metadata  # noqa: B018
 
 
 @pytest.mark.parametrize("wrong", ["", "a-b", "a..b", ".a", "a.", "1a", "a b", None, 5])

@@ -19,7 +19,7 @@ from costs import calls
 from websauna_migrate.exceptions import MigrateError, PlanError, RevisionError
 from websauna_migrate.ordering import closure
 from websauna_migrate.revisions.errors import AmbiguousRevision, RequirementCycle, RequirementError, UnknownRevision
-from websauna_migrate.revisions.graph import Node, build_graph, cycle_edges, order
+from websauna_migrate.revisions.graph import Node, build_graph, cycle_edges, order, required_packages
 from websauna_migrate.revisions.history import applied, build_history, heads_of
 from websauna_migrate.revisions.scripts import Requirement, Revision
 from websauna_migrate.revisions.symbols import parse_symbol, resolve, undone_by
@@ -429,3 +429,14 @@ def test_the_work_grows_with_the_number_of_revisions_and_not_faster(packages: in
         order(graph, everything(graph), sorted(revisions))
 
     assert calls(partial(work, woven(packages, 4 * length))) < 5 * calls(partial(work, woven(packages, length)))
+
+
+def test_packages_require_what_their_scripts_require():
+    graph = build_graph(
+        {
+            "a": [rev("a1"), rev("a2", "a1", requires=[("b", "b1"), ("nowhere", "x")])],
+            "b": [rev("b1", before=[("c", "c1")])],
+            "c": [rev("c1", requires=[("b", "b1")])],
+        }
+    )
+    assert required_packages(graph) == {"a": {"b"}, "c": {"b"}}

@@ -23,13 +23,13 @@ STATES = {
     "shop": HistoryState("shop", ("a1",), ("b2", "c3"), 2, "several heads"),
     "notes": HistoryState("notes", (), (), 0, "no revisions"),
 }
-NOBODYS = Ownership({}, {})
-OF_NOTES = Ownership({}, {TableName(None, "note"): "notes"})
+NOBODYS = Ownership({}, {}).of
+OF_NOTES = Ownership({}, {TableName(None, "note"): "notes"}).of
 
 
-def problems(revisions, rows, ownership=NOBODYS):
+def problems(revisions, rows, owned=NOBODYS):
     graph = build_graph({"notes": (), "shop": revisions})
-    return [str(error) for error in problems_of(graph, [NOTES, SHOP], {"notes": (), "shop": rows}, ownership)]
+    return [str(error) for error in problems_of(graph, [NOTES, SHOP], {"notes": (), "shop": rows}, owned)]
 
 
 def test_json_of_the_status_has_the_keys_of_the_contract():
