@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
     (
         "py:class",
-        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Progress|RunContext|Scripts|TableWait|Unpack)",
+        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Ownership|Progress|RunContext|Scripts|TableName|TableWait|Unpack)",
     ),  # internal: documented in the code
     (
         "py:class",
