@@ -42,6 +42,7 @@ _ARGUMENTS = (
     # It ends with its driver, even where that is killed.
     "--remote-debugging-pipe",
 )
+_IS_LOADED = "return !window.isOfBefore && document.readyState === 'complete'"
 #: Without the proxy of the machine.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -59,9 +60,12 @@ class Browser:
         options.binary_location = str(program)
         for argument in (*_ARGUMENTS, f"--user-data-dir={self._folder / 'profile'}"):
             options.add_argument(argument)
+        # A page is looked at while it comes; ``open`` waits for all of it.
+        options.page_load_strategy = "none"
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
         direct = ClientConfig(address, proxy=Proxy({"proxyType": ProxyType.DIRECT}))
         self.driver = webdriver.Remote(address, options=options, client_config=direct)
+        self._width = DESKTOP[0]
         self._first = self.driver.current_window_handle
 
     def _start(self, chromedriver: Path) -> tuple[Any, str]:
@@ -80,8 +84,18 @@ class Browser:
         self.command("Network.clearBrowserCookies")
         self.command("Network.clearBrowserCache")
         self.show_as(DESKTOP)
-        self.driver.get("about:blank")
+        self.open("about:blank")
         self.requests()
+
+    def open(self, url: str) -> None:
+        """Open ``url`` in the window, and wait for all of it."""
+        self.driver.execute_script("window.isOfBefore = true")
+        self.driver.get(url)
+        wait_for(lambda: self.driver.execute_script(_IS_LOADED), f"{url} did not load")
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until the page shows ``text``."""
+        wait_for(lambda: text in self.text(), text)
 
     def command(self, name: str, **arguments: object) -> Any:
         """Run a command of Chromium's own protocol."""
@@ -89,17 +103,21 @@ class Browser:
 
     def show_as(self, size: tuple[int, int], scheme: str = "light") -> None:
         """Show pages with the width and height of a screen, and in the colours ``light`` or ``dark``."""
-        width, height = size
+        self._width, height = size
         is_mobile = size == PHONE
         self.command(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_mobile
+            "Emulation.setDeviceMetricsOverride",
+            width=self._width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=is_mobile,
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.command("Emulation.setEmulatedMedia", features=features)
 
     def scrolls_sideways(self) -> bool:
-        """Tell whether the page is wider than the screen."""
-        return bool(self.driver.execute_script("return document.documentElement.scrollWidth > innerWidth"))
+        """Tell whether the page is wider than the screen: a phone would also show all of it smaller."""
+        return bool(self.driver.execute_script("return document.documentElement.scrollWidth") > self._width)
 
     def requests(self) -> list[str]:
         """Return the URLs that servers were asked for since the last call, by all windows."""
@@ -117,8 +135,12 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self) -> str:
-        """Return what the page shows."""
-        return self.find("body").text
+        """Return what the page shows by now."""
+        return str(self.driver.execute_script("return document.body ? document.body.innerText : ''"))
+
+    def style(self, selector: str, name: str) -> str:
+        """Return how an element is shown: the value of a property of CSS."""
+        return self.find(selector).value_of_css_property(name)
 
     def screenshot(self, path: Path) -> None:
         """Write what the page shows to a file."""

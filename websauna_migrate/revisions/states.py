@@ -67,14 +67,24 @@ def without_revisions(
 
 
 def problems_of(
-    graph: Graph, histories: Sequence[History], rows: Mapping[str, Sequence[str]], owned: Owned
+    graph: Graph,
+    histories: Sequence[History],
+    rows: Mapping[str, Sequence[str]],
+    owned: Owned,
+    *,
+    pending: bool = True,
 ) -> list[RevisionError]:
-    """Return an error for each history that is not at its heads, in the order of ``histories``; none if all is well."""
+    """Return an error for each history that is not at its heads, in the order of ``histories``; none if all is well.
+
+    Without ``pending``, those are left out that an upgrade takes to their heads.
+    """
     states = history_states(graph, histories, rows)
     missing = without_revisions(histories, states, owned)
     found: list[RevisionError] = []
     for history in histories:
         name = history.package
+        if not pending and states[name].state == "pending":
+            continue
         found += [missing[name]] if name in missing else _problems(graph.histories[name], states[name], rows[name])
     return found
 

@@ -1,4 +1,4 @@
-"""The page of the guard as HTML: pure, and without anything that another server would have to send."""
+"""The pages of the guard as HTML: pure, and without anything that another server would have to send."""
 
 from __future__ import annotations
 
@@ -8,43 +8,28 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import escaped_lines
+from websauna_migrate.web.style import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from websauna_migrate.revisions.plan import PlanStep
+    from websauna_migrate.run.observer import Progress
 
-_HEAD = Template("""\
+_HEAD = Template(f"""\
 <!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
+  <link rel="icon" href="data:,">
   <title>$title</title>
   <style>
-    :root { color-scheme: light dark; --line: #8884; --quiet: #8889; --accent: #2563eb; --bad: #c2410c }
-    body { font: 1.1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 46rem; padding: 0 1rem }
-    table { border-collapse: collapse; width: 100% }
-    th, td { border-bottom: 1px solid var(--line); padding: .4rem .8rem .4rem 0; text-align: left }
-    td { overflow-wrap: anywhere; vertical-align: top }
-    th, time { color: gray; font-weight: normal }
-    code, pre { font: .9rem/1.5 ui-monospace, monospace }
-    pre { border: 1px solid var(--line); border-radius: .4rem; padding: .8rem 1rem; user-select: all;
-      white-space: pre-wrap; overflow-wrap: anywhere }
-    pre.bad { border-color: var(--bad) }
-    button { background: var(--accent); border: 0; border-radius: .4rem; color: white; cursor: pointer;
-      font: inherit; padding: .5rem 1.2rem }
-    button:focus-visible { outline: 3px solid var(--quiet); outline-offset: 2px }
-    @media (max-width: 36rem) {
-      body { margin: 1.5rem auto }
-      th { display: none }
-      td { border: 0; display: block; padding: 0 }
-      tr { border-bottom: 1px solid var(--line); display: block; padding: .6rem 0 }
-    }
-  </style>
+{STYLE}  </style>
 </head>
 <body>
-  <h1>$title</h1>
+<main>
+<h1>$title</h1>
 """)
 _FORM = Template("""\
 <form method="post" action="$action">
@@ -53,7 +38,30 @@ _FORM = Template("""\
   <button>Upgrade the database</button>
 </form>
 """)
-END = "</body>\n</html>\n"
+# The button needs a script, and a page that may use the clipboard: one of this machine, or HTTPS.
+_COMMAND = Template("""\
+<div class="panel command"><pre id="command">$command</pre> <button type="button" id="copy" hidden>Copy</button></div>
+<script nonce="$nonce">
+  const button = document.getElementById("copy");
+  if (navigator.clipboard) {
+    button.hidden = false;
+    button.onclick = () => navigator.clipboard.writeText(document.getElementById("command").textContent)
+      .then(() => { button.textContent = "Copied" });
+  }
+</script>
+""")
+_FAILURE = Template("""\
+<section class="panel bad" role="alert">
+<h2>$title</h2>
+$failure</section>
+""")
+END = "</main>\n</body>\n</html>\n"
+STEPS_BEGIN = """\
+<div class="bar" aria-hidden="true"><div></div></div>
+<ol class="steps" role="log" aria-label="Progress">
+"""
+STEPS_END = "</ol>\n"
+STEP_FAILED = '<b class="failed">failed</b></li>\n'
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -67,14 +75,24 @@ def text(value: object) -> str:
     return escape(escaped_lines(str(value)))
 
 
-def paragraph(value: str) -> str:
+def paragraph(value: str, *, is_quiet: bool = False) -> str:
     """Return a paragraph."""
-    return f"<p>{text(value)}</p>\n"
+    return f"""<p{' class="quiet"' if is_quiet else ""}>{text(value)}</p>\n"""
 
 
-def preformatted(value: str, *, is_bad: bool = False) -> str:
-    """Return text as it is: a command, or what a run said."""
-    return f"<pre class='{'bad' if is_bad else 'plain'}'>{text(value)}</pre>\n"
+def preformatted(value: str) -> str:
+    """Return text as it is, such as a command."""
+    return f"<pre>{text(value)}</pre>\n"
+
+
+def failure(title: str, value: str) -> str:
+    """Return what a run said when it failed."""
+    return _FAILURE.substitute(title=text(title), failure=preformatted(value))
+
+
+def command(value: str, nonce: str) -> str:
+    """Return a command of the shell, to be copied."""
+    return _COMMAND.substitute(command=text(value), nonce=text(nonce))
 
 
 def steps_table(steps: Sequence[PlanStep], now: datetime) -> str:
@@ -84,8 +102,9 @@ def steps_table(steps: Sequence[PlanStep], now: datetime) -> str:
         f"<td>{text(step.revision.message)}</td><td>{_time(step.revision.create_date, now)}</td></tr>\n"
         for step in steps
     )
-    heading = "<tr><th>package</th><th>revision</th><th>message</th><th>created</th></tr>\n"
-    return f"<table>\n{heading}{''.join(rows)}</table>\n"
+    names = "".join(f'<th scope="col">{name}</th>' for name in ("package", "revision", "message", "created"))
+    caption = "<caption>In the order in which an upgrade runs them</caption>\n"
+    return f"<table>\n{caption}<thead><tr>{names}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table>\n"
 
 
 def problem_list(problems: Iterable[str]) -> str:
@@ -98,10 +117,34 @@ def upgrade_form(action: str, token: str, asked_for: str) -> str:
     return _FORM.substitute(action=text(action), token=text(token), next=text(asked_for))
 
 
+def link(path: str, label: str) -> str:
+    """Return a link to ``path`` that looks like a button."""
+    return f'<p class="actions"><a class="button" href="{text(path)}">{text(label)}</a></p>\n'
+
+
 def go_to(path: str, nonce: str) -> str:
     """Return a link to ``path``, which the browser follows by itself where it runs scripts."""
     script = f'<script nonce="{text(nonce)}">location.replace(document.getElementById("next").href)</script>'
-    return f'<p><a id="next" href="{text(path)}">Go to the page</a></p>\n{script}\n'
+    return f'<p class="actions"><a class="button" id="next" href="{text(path)}">Go to the page</a></p>\n{script}\n'
+
+
+def step_begins(progress: Progress) -> str:
+    """Return the start of an item of the progress, which is left open until the step is done."""
+    revision = progress.step.revision
+    what = f"{text(progress.step.package)} <code>{text(revision.id)}</code> {text(revision.message)}"
+    return f"<li>{progress.number} of {progress.total}: {what} <i>running</i>\n"
+
+
+def step_done(progress: Progress) -> str:
+    """Return the end of an item of the progress, and the new width of the bar."""
+    width = f"<style>:root {{ --done: {progress.number / progress.total:.3f} }}</style>"
+    return f"<b>{progress.seconds:.2f} s</b></li>\n{width}\n"
+
+
+def said(value: str, *, in_step: bool) -> str:
+    """Return why the progress does not go on: as a part of the item that is left open, or as an item."""
+    name = "span" if in_step else "li"
+    return f'<{name} class="said">{text(value)}</{name}>\n'
 
 
 def age(create_date: str | None, now: datetime) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import MigrateError, command
+from websauna_migrate.exceptions import MigrateError, command, summed
 from websauna_migrate.web import html
 from websauna_migrate.web.access import Caller, is_local, local_path, new_token, refusal, valid_token
 from websauna_migrate.web.state import program_of
@@ -13,16 +13,22 @@ from websauna_migrate.web.upgrading import Ended, Upgrades
 from websauna_migrate.web.watch import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyramid.request import Request
     from pyramid.response import Response
 
+    from websauna_migrate.revisions.plan import PlanStep
+    from websauna_migrate.web.upgrading import Told
     from websauna_migrate.web.watch import Watch
 
 PATH = "/websauna_migrate/upgrade"
 COOKIE = "websauna_migrate_token"
-_TITLE = "The database is behind the code"
+_BEHIND = "The database is behind the code"
+_DIFFERS = "The database does not fit the code"
+_ELSEWHERE = (
+    "A browser on the machine of the application, at an address such as http://localhost, shows a button that upgrades."
+)
 
 
 class Page:
@@ -47,42 +53,51 @@ class Page:
     def _show(self, request: Request) -> Response:
         may_upgrade = is_local(_caller(request))
         token = valid_token(request.cookies.get(COOKIE)) or new_token()
-        body = html.head(_TITLE) + self._content(is_local=may_upgrade)
-        if may_upgrade:
-            asked_for = request.path_qs if request.method in ("GET", "HEAD") else f"{request.script_name}/"
-            body += html.upgrade_form(request.script_name + PATH, token, asked_for)
-        response = _page(503, new_token())
-        response.text = body + html.END
+        nonce = new_token()
+        asked_for = request.path_qs if request.method in ("GET", "HEAD") else f"{request.script_name}/"
+        form = html.upgrade_form(request.script_name + PATH, token, asked_for) if may_upgrade else ""
+        steps, problems = self._found()
+        parts = [html.head(_BEHIND if steps else _DIFFERS)]
+        if problems:
+            parts.append(html.problem_list(problems))
+        if steps:
+            parts += [html.paragraph(_counted(steps)), self._failure() if may_upgrade else ""]
+            parts += [form or html.paragraph(_ELSEWHERE, is_quiet=True), self._command(nonce)]
+            parts.append(html.steps_table(steps, _now()))
+        else:
+            parts.append(html.link(asked_for, "Check again"))
+        response = _page(503, nonce)
+        response.text = "".join([*parts, html.END])
         if may_upgrade:
             # For all ports of this machine; a page on another one is refused by its origin.
             response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path=f"{request.script_name}/")
         return response
 
-    def _content(self, *, is_local: bool) -> str:
-        """Return what is wrong, what is pending and what the last run said, which is for people at this machine."""
+    def _found(self) -> tuple[Sequence[PlanStep], list[str]]:
+        """Return what is pending, and what is wrong beside that."""
         program = program_of(self._watch.registry)
         found = self._watch.found
-        parts = []
         try:
             if isinstance(found, MigrateError):
                 raise found
-            steps = found.pending() if found is not None else ()
-            if steps:
-                parts += [html.paragraph("These revisions are pending:"), html.steps_table(steps, _now())]
-            else:
-                parts.append(html.problem_list(problem.text(program) for problem in self._watch.problems()))
+            if found is None:
+                return (), []
+            return found.pending(), [problem.text(program) for problem in found.problems(pending=False)]
         except MigrateError as error:
-            parts.append(html.problem_list([error.text(program)]))
-        if is_local and self._upgrades.failure is not None:
-            parts += [
-                html.paragraph("The last upgrade failed:"),
-                html.preformatted(self._upgrades.failure, is_bad=True),
-            ]
-        parts += [
-            html.paragraph("Upgrade the database with this command, then load the page again:"),
-            html.preformatted(command("all", "upgrade").text(program)),
-        ]
-        return "".join(parts)
+            return (), [error.text(program)]
+
+    def _failure(self) -> str:
+        """Return what the last upgrade said that failed."""
+        found = self._watch.found
+        rows = None if found is None or isinstance(found, MigrateError) else found.rows
+        failure = self._upgrades.last_failure.read(rows)
+        if failure is None:
+            return ""
+        return html.failure(f"The last upgrade failed, {html.age(failure.at, _now())}", failure.said)
+
+    def _command(self, nonce: str) -> str:
+        what = html.paragraph("Or run this command, then load the page again:")
+        return what + html.command(command("all", "upgrade").text(program_of(self._watch.registry)), nonce)
 
     def _upgrade(self, request: Request) -> Response:
         """Run what is pending, and answer with a page that grows meanwhile."""
@@ -97,19 +112,31 @@ class Page:
         response.app_iter = self._told(lines, local_path(request.POST.get("next")), nonce)
         return response
 
-    def _told(self, lines: Iterator[str | Ended], asked_for: str, nonce: str) -> Iterator[bytes]:
-        yield html.head("Upgrading the database").encode()
-        for line in lines:
-            part = html.paragraph(line) if isinstance(line, str) else self._end(line, asked_for, nonce)
-            yield part.encode()
+    def _told(self, told: Iterator[Told], asked_for: str, nonce: str) -> Iterator[bytes]:
+        yield (html.head("Upgrading the database") + html.STEPS_BEGIN).encode()
+        is_open = False
+        for item in told:
+            if isinstance(item, Ended):
+                yield (html.STEP_FAILED if is_open else "").encode()
+                yield self._end(item, asked_for, nonce).encode()
+            elif isinstance(item, str):
+                yield html.said(item, in_step=is_open).encode()
+            else:
+                is_open = item.state == "begins"
+                yield (html.step_begins(item) if is_open else html.step_done(item)).encode()
         yield html.END.encode()
 
     def _end(self, ended: Ended, asked_for: str, nonce: str) -> str:
         self._watch.ask()
         if ended.failure is not None:
-            back = f'<p><a href="{html.text(asked_for)}">Back</a></p>\n'
-            return html.paragraph("The upgrade failed:") + html.preformatted(ended.failure, is_bad=True) + back
-        return html.paragraph("Done.") + html.go_to(asked_for, nonce)
+            return html.STEPS_END + html.failure("The upgrade failed", ended.failure) + html.link(asked_for, "Back")
+        return html.STEPS_END + html.paragraph("Done.") + html.go_to(asked_for, nonce)
+
+
+def _counted(steps: Sequence[PlanStep]) -> str:
+    packages = summed(tuple(dict.fromkeys(step.package for step in steps)))
+    counted = "1 revision" if len(steps) == 1 else f"{len(steps)} revisions"
+    return f"{counted} of {packages} {'is' if len(steps) == 1 else 'are'} pending."
 
 
 def _caller(request: Request) -> Caller:
@@ -129,8 +156,8 @@ def _page(status: int, nonce: str) -> Response:
     response = Response(content_type="text/html", charset="utf-8", status=status)
     response.cache_control = "no-store"
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; form-action 'self'; "
-        f"base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return response
 

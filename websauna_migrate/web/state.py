@@ -56,9 +56,9 @@ class Standing:
             self.app.histories, states, self.app.owned
         )
 
-    def problems(self) -> list[RevisionError]:
-        """Return an error for each history that is not at its heads."""
-        return problems_of(self.app.graph(), self.app.histories, self.rows, self.app.owned)
+    def problems(self, *, pending: bool = True) -> list[RevisionError]:
+        """Return an error for each history that is not at its heads; without ``pending``, those an upgrade leaves."""
+        return problems_of(self.app.graph(), self.app.histories, self.rows, self.app.owned, pending=pending)
 
     def pending(self) -> tuple[PlanStep, ...]:
         """Return what an upgrade of all packages would run, in this order.

@@ -1,20 +1,23 @@
-"""An upgrade of all packages in the process of the application, told line by line while it runs."""
+"""An upgrade of all packages in the process of the application, told step by step while it runs."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from websauna_migrate.exceptions import MigrateError, cause_of
 from websauna_migrate.run.executor import migrate
 from websauna_migrate.run.observer import Observer
-from websauna_migrate.web.state import application_of, program_of
+from websauna_migrate.web.last_failure import Failure, LastFailure
+from websauna_migrate.web.state import application_of, program_of, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pyramid.registry import Registry
 
@@ -31,40 +34,69 @@ class Ended:
     failure: str | None
 
 
+Told: TypeAlias = "Progress | str | Ended"
+"""A step that begins or is done, why it does not go on, or the end."""
+
+
 class Upgrades:
     """The upgrades that requests start in this process, one after the other."""
 
     def __init__(self, registry: Registry) -> None:
-        self.failure: str | None = None
-        """What the last one said when it failed; None where it did not."""
         self._registry = registry
         self._one = threading.Lock()  # Alembic has one context in a process
 
-    def start(self) -> Iterator[str | Ended]:
+    @cached_property
+    def last_failure(self) -> LastFailure:
+        """What the last one said that failed, in any process of the application."""
+        app = application_of(self._registry)
+        return LastFailure(f"{app.ini.path} {app.database.shown} {sorted(app.packages)}")
+
+    def start(self) -> Iterator[Told]:
         """Begin an upgrade at once, and return what is told about it, as it comes.
 
         It goes on when nobody listens any more: a browser that is closed stops no revision.
         """
-        told: SimpleQueue[str | Ended] = SimpleQueue()
+        told: SimpleQueue[Told] = SimpleQueue()
         # Not a daemon: the process does not end in the middle of a revision.
         threading.Thread(target=self._run, args=(told,), name="websauna_migrate upgrade").start()
         return _until_the_end(told)
 
-    def _run(self, told: SimpleQueue[str | Ended]) -> None:
+    def _run(self, told: SimpleQueue[Told]) -> None:
+        failure: str | None = None
         try:
+            if self._one.locked():
+                told.put("Waiting for the upgrade that another page began.")
             with self._one:
                 app = application_of(self._registry)
-                migrate(app, list(app.packages), observer=_Told(told))
-                self.failure = None
+                migrate(app, list(app.packages), observer=_Telling(told))
+            self.last_failure.forget()
         except MigrateError as error:
-            self.failure = error.text(program_of(self._registry))
+            failure = error.text(program_of(self._registry))
         except BaseException as error:  # the request ends with it, and not the thread alone
             log.exception("the upgrade failed")
-            self.failure = cause_of(error)
-        told.put(Ended(self.failure))
+            failure = cause_of(error)
+        try:
+            if failure is not None:
+                self._keep(failure)
+        finally:
+            told.put(Ended(failure))
+
+    def _keep(self, failure: str) -> None:
+        try:
+            self.last_failure.keep(Failure(failure, datetime.now(timezone.utc).isoformat()), rows_of(self._registry))
+        except MigrateError as error:  # of the settings, which the run failed for too
+            log.warning("the failure is not kept: %s", error)
 
 
-def _until_the_end(told: SimpleQueue[str | Ended]) -> Iterator[str | Ended]:
+def rows_of(registry: Registry) -> Mapping[str, Sequence[str]] | None:
+    """Return what the history tables hold, None where they cannot be read."""
+    try:
+        return standing(registry).rows
+    except MigrateError:
+        return None
+
+
+def _until_the_end(told: SimpleQueue[Told]) -> Iterator[Told]:
     while True:
         item = told.get()
         yield item
@@ -72,8 +104,8 @@ def _until_the_end(told: SimpleQueue[str | Ended]) -> Iterator[str | Ended]:
             return
 
 
-class _Told(Observer):
-    def __init__(self, told: SimpleQueue[str | Ended]) -> None:
+class _Telling(Observer):
+    def __init__(self, told: SimpleQueue[Told]) -> None:
         self._told = told
         self._has_waited = False
 
@@ -83,11 +115,7 @@ class _Told(Observer):
         self._has_waited = True
 
     def on_progress(self, progress: Progress) -> None:
-        step = progress.step
-        if progress.state == "begins":
-            self._told.put(f"{progress.number} of {progress.total}: {step.package} {step.revision.id} ...")
-        else:
-            self._told.put(f"{progress.number} of {progress.total}: done in {progress.seconds:.2f} s")
+        self._told.put(progress)
 
     def on_table_wait(self, wait: TableWait) -> None:
         self._told.put(str(wait))

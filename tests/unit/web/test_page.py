@@ -38,6 +38,7 @@ def test_the_page_lists_what_is_pending_in_the_order_of_the_plan(app):
     shown = page(app)
     assert [cell.text for cell in shown.html.find_all("code")] == ["u1", "u2", "s1"]
     assert "Create &lt;b&gt;orders&lt;/b&gt;" in shown.text
+    assert "3 revisions of user, shop are pending." in shown.text
     assert [pre.text for pre in shown.html.find_all("pre")] == ["ws-alembic -x packages=all upgrade"]
     assert shown.headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in shown.headers["Content-Security-Policy"]
@@ -45,7 +46,8 @@ def test_the_page_lists_what_is_pending_in_the_order_of_the_plan(app):
 
 def test_the_button_upgrades_and_leads_to_the_page_that_was_asked_for(app, config):
     done = page(app).form.submit(status=200)
-    assert "3 of 3: shop s1 ..." in done.text
+    assert [item.code.text for item in done.html.select(".steps li")] == ["u1", "u2", "s1"]
+    assert done.html.select(".steps .failed") == []
     assert done.html.find(id="next")["href"] == "/orders?paid=1"
     assert pending(config.registry) == []
     assert app.get("/orders?paid=1", headers=HTML).text == "the application"
@@ -62,8 +64,9 @@ def test_a_failure_is_shown_at_once_and_on_the_page_that_follows(app, config, tm
     failed = page(app).form.submit(status=200)
     assert "ValueError: no &lt;luck&gt;" in failed.text
     assert failed.html.find(id="next") is None
-    assert "The last upgrade failed:" in page(app).text
-    assert "The last upgrade failed:" not in page(app, extra_environ=THERE).text
+    assert failed.html.select(".steps li")[-1].find(class_="failed").text == "failed"
+    assert "The last upgrade failed, just now" in page(app).text
+    assert "The last upgrade failed" not in page(app, extra_environ=THERE).text
 
 
 def test_a_get_upgrades_nothing(app, config):
@@ -87,6 +90,7 @@ def test_without_the_token_or_from_elsewhere_nothing_is_upgraded(app, config):
 def test_from_elsewhere_there_is_no_button_and_no_token(app):
     shown = page(app, extra_environ=THERE)
     assert shown.html.find("form") is None
+    assert "at an address such as http://localhost" in shown.text
     assert COOKIE not in shown.headers.get("Set-Cookie", "")
     assert "u1" in shown.text
 
@@ -130,3 +134,14 @@ def test_what_stops_a_plan_is_shown_in_its_place(app, config, tmp_path, monkeypa
     shown = page(app)
     assert "u2" in shown.html.find("ul").text
     assert shown.html.find("table") is None
+    assert shown.html.find("form") is None  # an upgrade would change nothing
+    assert shown.html.find(class_="button")["href"] == "/orders?paid=1"
+
+
+def test_what_an_upgrade_leaves_is_shown_beside_what_is_pending(app, tmp_path, monkeypatch):
+    monkeypatch.setattr("websauna_migrate.web.watch._PAUSE", 0)
+    for id_ in ("s2", "s3"):
+        revise(tmp_path / "shop", id_, "s1")
+    shown = page(app)
+    assert [item.text.partition(":")[0] for item in shown.html.select("ul li")] == ["shop has 2 heads"]
+    assert [cell.text for cell in shown.html.select("td code")] == ["u1", "u2", "s1", "s2", "s3"]

@@ -44,7 +44,7 @@ def test_what_is_pending_is_shown_in_plan_order_with_the_command(application):
     plan = shown[shown.index("<h4>Plan") : shown.index("<h4>Revisions")]
     assert states(shown) == ["pending", "pending"]
     assert re.findall(r"<code>(\w+)</code>", plan) == ["u1", "u2", "s1"]
-    assert "<pre class='plain'>ws-alembic -x packages=all upgrade</pre>" in plan
+    assert "<pre>ws-alembic -x packages=all upgrade</pre>" in plan
     assert shown.count('<circle class="pending"') == 3
 
 

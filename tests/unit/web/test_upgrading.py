@@ -1,4 +1,4 @@
-"""An upgrade in the process of the application, told line by line."""
+"""An upgrade in the process of the application, told step by step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 
 from projects import revise
 from running import configure, dispose, write_revisions
-from websauna_migrate import pending
+from websauna_migrate import migrate, pending
 from websauna_migrate.run.alone import alone
 from websauna_migrate.run.observer import Observer
-from websauna_migrate.web.state import application_of
+from websauna_migrate.web import upgrading as module
+from websauna_migrate.web.state import application_of, standing
 from websauna_migrate.web.upgrading import Ended, Upgrades
 
 
@@ -28,28 +29,27 @@ def config(tmp_path):
 
 
 def test_each_step_is_told_when_it_begins_and_when_it_is_done(config):
-    *lines, end = Upgrades(config.registry).start()
+    *steps, end = Upgrades(config.registry).start()
     assert end == Ended(None)
-    assert [line.partition(" done")[0] for line in lines] == [
-        "1 of 3: user u1 ...",
-        "1 of 3:",
-        "2 of 3: user u2 ...",
-        "2 of 3:",
-        "3 of 3: shop s1 ...",
-        "3 of 3:",
+    assert [(step.number, step.total, step.step.revision.id, step.state) for step in steps] == [
+        (number, 3, id_, state)
+        for number, id_ in enumerate(("u1", "u2", "s1"), start=1)
+        for state in ("begins", "done")
     ]
     assert pending(config.registry) == []
 
 
 def test_what_a_run_said_when_it_failed_is_kept_until_one_succeeds(config, tmp_path):
     script = revise(tmp_path / "user", "u3", "u2", "raise ValueError('no luck')")
-    upgrades = Upgrades(config.registry)
+    upgrades, of_another_process = Upgrades(config.registry), Upgrades(config.registry)
     *_, end = upgrades.start()
     assert "upgrade to user u3 failed: ValueError: no luck" in str(end.failure)
-    assert upgrades.failure == end.failure
+    rows = standing(config.registry).rows
+    for one in (upgrades, of_another_process):
+        assert one.last_failure.read(rows).said == end.failure
     script.unlink()
-    *_, end = upgrades.start()
-    assert (end, upgrades.failure) == (Ended(None), None)
+    *_, end = of_another_process.start()
+    assert (end, upgrades.last_failure.read(rows)) == (Ended(None), None)
 
 
 def test_it_goes_on_when_nobody_listens(config):
@@ -68,8 +68,14 @@ def test_it_waits_for_a_run_of_another_process_and_says_so(config):
     assert end == Ended(None)
 
 
-def test_two_at_once_run_one_after_the_other(config):
+def test_two_at_once_run_one_after_the_other(config, monkeypatch):
     upgrades = Upgrades(config.registry)
-    first, second = upgrades.start(), upgrades.start()
+    begun, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "migrate", lambda *args, **how: (begun.set(), go_on.wait(20), migrate(*args, **how)))
+    first = upgrades.start()
+    assert begun.wait(20)
+    second = upgrades.start()
+    assert next(second) == "Waiting for the upgrade that another page began."
+    go_on.set()
     assert [*first][-1] == [*second][-1] == Ended(None)
     assert pending(config.registry) == []
