@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import Database, read_database
 from websauna_migrate.exceptions import MigrateError, RevisionError, SettingsError, listed, reason_of
+from websauna_migrate.later import pkg_resources_later
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
@@ -260,7 +261,9 @@ def _explaining(ini: AppSettings) -> Iterator[None]:
 
 
 def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str | None]:
-    from pyramid.path import DottedNameResolver
+    with pkg_resources_later():
+        import pyramid.config  # noqa: F401 - what it imports is then there without pkg_resources
+        from pyramid.path import DottedNameResolver
 
     from websauna_migrate.packages.initializer import Initializer
 

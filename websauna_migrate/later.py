@@ -1,0 +1,71 @@
+"""The import of ``pkg_resources`` by Pyramid, put off until something of it is used.
+
+``pkg_resources`` looks at every installed distribution when it is imported, which takes longer than all of Pyramid's
+configurator. Only assets need it, and a command that registers models has none.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_NAME = "pkg_resources"
+_FUNCTIONS = "resource_"  # what Pyramid imports by name begins so
+
+
+class _Provider:
+    """The base of the classes that are to derive from ``pkg_resources.DefaultProvider``."""
+
+
+class _Later(ModuleType):
+    """Stands for ``pkg_resources``, and imports it when more is asked for than Pyramid needs to be imported itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(_NAME) is self:  # what asks is being imported
+            if name == "DefaultProvider":
+                return _Provider
+            if name.startswith(_FUNCTIONS):
+                return self._function(name)
+        return getattr(self._imported(), name)
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        def function(*args: Any, **options: Any) -> Any:
+            return getattr(self._imported(), name)(*args, **options)
+
+        return function
+
+    def _imported(self) -> ModuleType:
+        if sys.modules.get(_NAME) is self:
+            del sys.modules[_NAME]
+        module = import_module(_NAME)
+        for derived in _Provider.__subclasses__():
+            derived.__bases__ = tuple(
+                module.DefaultProvider if base is _Provider else base for base in derived.__bases__
+            )
+        return module
+
+
+@contextmanager
+def pkg_resources_later() -> Iterator[None]:
+    """Return a context in which modules are imported that import ``pkg_resources``, without its own import.
+
+    They import it when they use it. Modules that are imported after the context import it at once.
+    """
+    if _NAME in sys.modules or find_spec(_NAME) is None:
+        yield
+        return
+    later = sys.modules[_NAME] = _Later(_NAME)
+    try:
+        yield
+    finally:
+        if sys.modules.get(_NAME) is later:
+            del sys.modules[_NAME]
