@@ -11,6 +11,8 @@ from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.packages.package import ColumnName, TableName
 
 PAINTED = """
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+
 class Paint(Base):
     __tablename__ = "paint"
     hue = Column({hue}, primary_key=True)
@@ -25,6 +27,8 @@ class Wall(Base):
         CheckConstraint("hue in ('red', 'blue')"),
         CheckConstraint("{changed}", name="ck_changed"),
         CheckConstraint("word <> 'red'", name="ck_word"),
+        ExcludeConstraint(("hue", "="), using="btree", name="ex_same", where=text("hue <> 'red'")),
+        ExcludeConstraint(("hue", "="), using="btree", name="ex_changed", where=text("{changed}")),
         Index("ix_red", "id", postgresql_where=text("hue = 'red'")),
     )
 {more}
@@ -41,6 +45,7 @@ class Gone(Base):
 """
 HUE = "'red', 'blue', 'green'"
 BEFORE = PAINTED.format(hue=f'Enum({HUE}, name="hue")', word="Text", changed="hue <> 'green'", more=GONE.format(HUE))
+NAMES = {"fk_wall_paint", "ck_red", "ck_changed", "ck_word", "ix_red", "ex_same", "ex_changed"}
 STORED = """
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'wall'::regclass AND contype <> 'n'
 UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'wall' ORDER BY 1
@@ -72,7 +77,7 @@ def test_what_compares_a_column_goes_with_it_to_another_type(work, after):
     work.models(work.app / "shop", after)
     (script,) = work.autogenerate()
     work.goes_both_ways(script, BEFORE)
-    assert {name for name, _ in work.execute(STORED)} >= {"fk_wall_paint", "ck_red", "ck_changed", "ck_word", "ix_red"}
+    assert {name for name, _ in work.execute(STORED)} >= NAMES
     work.ok("downgrade", "-1")
     assert {one for one in stored if one[0] != "wall_hue_check"} <= set(work.execute(STORED))
     assert work.execute("SELECT hue::text, word::text FROM wall") == [("red", "blue")]

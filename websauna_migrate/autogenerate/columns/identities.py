@@ -46,7 +46,7 @@ def compare_identity(
     if is_numbered or (before is None and found.autoincrement is True):
         return PriorityDispatchResult.STOP
     alter.existing_server_default, alter.modify_server_default = before, after
-    if after is None and found.nullable is not wanted.nullable:
+    if not isinstance(after, sa.Identity) and found.nullable is not wanted.nullable:
         alter.modify_nullable = wanted.nullable  # Alembic compares that of no column that is or was an identity
     return PriorityDispatchResult.STOP
 

@@ -13,9 +13,10 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import CreateTable
 
 from websauna_migrate.autogenerate.constraints.facts import constraint_changes, stored_constraints
-from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, by_hand
+from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude, exclude_statements
+from websauna_migrate.autogenerate.script_ops import StatementsOp, by_hand
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.database.sql import escape_colons, quoted_table
+from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.dialects.constraints import exclusion_sql
 from websauna_migrate.dialects.spelling import stored_name
 from websauna_migrate.packages.package import TableName, constraint_name
@@ -127,21 +128,15 @@ def compare_exclude_constraints(
     return PriorityDispatchResult.CONTINUE
 
 
-def _dropped(one: Shown, table: TableName, dialect: Dialect) -> StatementsOp:
-    drop, make = _statements(table, str(one.name), one.sql, dialect)
-    return StatementsOp(("remove_constraint", table.schema, table.name, f"{one.name} {one.sql}"), [drop], [make])
+def _dropped(one: Shown, table: TableName, dialect: Dialect) -> DropExclude:
+    diff = ("remove_constraint", table.schema, table.name, f"{one.name} {one.sql}")
+    return DropExclude(diff, *exclude_statements(table, str(one.name), one.sql, dialect), str(one.name), table)
 
 
-def _made(one: Wanted, table: TableName, dialect: Dialect) -> StatementsOp:
+def _made(one: Wanted, table: TableName, dialect: Dialect) -> CreateExclude:
     constraint: Any = one.constraint
     columns = [str(getattr(part, "name", "")) for part, _ in exclude_elements(constraint)]
     name = stored_name(constraint, dialect) if one.name else constraint_name("ex", table.name, columns)
     sql = exclusion_sql(constraint, dialect)
-    drop, make = _statements(table, name, sql, dialect)
-    return StatementsOp(("add_constraint", table.schema, table.name, f"{one.name or ''} {sql}".strip()), [make], [drop])
-
-
-def _statements(table: TableName, name: str, sql: str, dialect: Dialect) -> tuple[Do, Do]:
-    alter = f"ALTER TABLE {quoted_table(table, dialect)}"
-    quoted = quoted_table(TableName(None, name), dialect)
-    return Do(f"{alter} DROP CONSTRAINT {quoted}"), Do(f"{alter} ADD CONSTRAINT {quoted} {sql}")
+    diff = ("add_constraint", table.schema, table.name, f"{one.name or ''} {sql}".strip())
+    return CreateExclude(diff, *exclude_statements(table, name, sql, dialect), name, table)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.schema import CreateIndex
 
+from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude
 from websauna_migrate.autogenerate.enums.changes import Add, Remake
 from websauna_migrate.autogenerate.enums.dependents import Dependent, dependents_of_columns, obstacles
 from websauna_migrate.autogenerate.enums.facts import columns_of, stored_as_type, stored_type_name
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[TableName, str]
 
-_Made = (ops.CreateCheckConstraintOp, ops.CreateForeignKeyOp, ops.CreateIndexOp, ops.CreateUniqueConstraintOp)
-_Dropped = (ops.DropConstraintOp, ops.DropIndexOp)
+_Conditions = (ops.CreateCheckConstraintOp, CreateExclude)
+_Made = (*_Conditions, ops.CreateForeignKeyOp, ops.CreateIndexOp, ops.CreateUniqueConstraintOp)
+_Dropped = (ops.DropConstraintOp, ops.DropIndexOp, DropExclude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def operations_apart(upgrade: ops.OpContainer, downgrade: ops.OpContainer, apart
     made = [
         (op, key)
         for op, key in _operations(upgrade, _Made)
-        if key in explicit or (isinstance(op, ops.CreateCheckConstraintOp) and key[0] in apart.tables)
+        if key in explicit or (isinstance(op, _Conditions) and key[0] in apart.tables)
     ]
     keys = {key for _, key in made}
     _take_out(upgrade, _Dropped, explicit)
