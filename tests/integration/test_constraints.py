@@ -291,3 +291,33 @@ def test_options_of_an_operator_class_of_an_index_count_and_come_back(pg):
         pg.ok("downgrade", "-1")
         script.unlink()
         assert pg.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'Word' ORDER BY 1") == stored
+
+
+INDEXED = """
+class Word(Base):
+    __tablename__ = "word"
+    id = Column(Integer, primary_key=True)
+    number = Column({0})
+    word = Column(Text)
+    __table_args__ = (
+        Index("ix_columns", "number"{1}),
+        Index("ix_condition", "id", postgresql_where=text("{2}")),
+        Index("ix_expression", func.abs(number)),
+        Index("ix_collated", word.collate("{3}")),
+        Index("ix_same", "word"),
+        Index("ix_gone" if "{1}" else "ix_new", "id"),
+    )
+"""
+
+
+def test_an_index_that_is_invalid_and_changes_is_made_once(pg):
+    before = INDEXED.format("Integer", "", "id > 1", "C")
+    package = pg.add_app("shop", before, history=True)
+    pg.autogenerate()
+    pg.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text ~ '^ix'")
+    pg.models(package, INDEXED.format("BigInteger", ", 'id'", "id > 2", "POSIX"))
+    (script,) = pg.autogenerate()
+    text = script.read_text()
+    assert [text.count(name) for name in ("ix_columns", "ix_condition", "ix_same", "ix_new")] == [4, 4, 4, 2], text
+    pg.goes_both_ways(script, before)
+    assert pg.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]

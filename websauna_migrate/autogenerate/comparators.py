@@ -252,5 +252,7 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(compare_exclude_constraints, *exclusions, qualifier="postgresql")
     plugin.add_autogenerate_comparator(compare_expression_indexes, "table", "expression_indexes", qualifier="sqlite")
     plugin.add_autogenerate_comparator(compare_special_indexes, "table", "special_indexes")
-    plugin.add_autogenerate_comparator(compare_invalid_indexes, "table", "invalid_indexes", qualifier="postgresql")
+    last = DispatchPriority.LAST  # when Alembic has compared the indexes
+    invalid = ("table", "invalid_indexes")
+    plugin.add_autogenerate_comparator(compare_invalid_indexes, *invalid, qualifier="postgresql", priority=last)
     plugin.add_autogenerate_comparator(note_what_is_over, "table", "what_is_over", qualifier="postgresql")

@@ -42,10 +42,9 @@ def compare_invalid_indexes(
     """Let an invalid index of the models be dropped and created again, unless it changes anyway."""
     if found is not None and wanted is not None:
         invalid = tables_with_invalid_indexes(context).get(TableName(schema, name), set())
-        changed = {op.index_name for op in modify.ops if isinstance(op, DropIndexOp)}
+        changed = {str(op.index_name) for op in modify.ops if isinstance(op, DropIndexOp)}
         models = {str(index.name): index for index in wanted.indexes}
-        for index in found.indexes:
-            key = str(index.name)
-            if key in models and key in invalid - changed:
-                modify.ops += [DropIndexOp.from_index(index), CreateIndexOp.from_index(models[key])]
+        stored = {str(index.name): index for index in found.indexes}  # Alembic adds what it read to those that are there
+        for key in sorted(models.keys() & stored.keys() & invalid - changed):
+            modify.ops += [DropIndexOp.from_index(stored[key]), CreateIndexOp.from_index(models[key])]
     return PriorityDispatchResult.CONTINUE
