@@ -236,7 +236,19 @@ def test_the_order_of_the_columns_of_a_unique_constraint_counts(tmp_path, backen
     here.goes_both_ways(script, before)
 
 
-def test_a_foreign_key_that_stays_is_made_again_around_a_primary_key_that_changes(pg):
+UNIQUES = (
+    "__table_args__ = (Index('{of_place}', 'c', unique=True), UniqueConstraint('b', 'c', name='{unique}'),"
+    " UniqueConstraint({order}, name='uq_order'))"
+)
+OF_UNIQUES = (
+    'ForeignKeyConstraint(["c"], ["place.c"], name="fk_c"),'
+    'ForeignKeyConstraint(["b", "c"], ["place.b", "place.c"], name="fk_bc"),'
+    'ForeignKeyConstraint(["a", "c"], ["place.a", "place.c"], name="fk_order"),'
+)
+WITH_UNIQUES = KEYS.replace("unique=True", "").format(more=UNIQUES, args=OF_UNIQUES + KEY.format("note", ""), gone="")
+
+
+def test_a_foreign_key_that_stays_is_made_again_around_what_it_refers_to(pg):
     before = KEYS.format(more="", args=KEY.format("note", ', match="FULL"'), gone="")
     package = pg.add_app("shop", before, history=True)
     pg.autogenerate()
@@ -250,8 +262,17 @@ def test_a_foreign_key_that_stays_is_made_again_around_a_primary_key_that_change
     (script,) = pg.autogenerate()
     pg.goes_both_ways(script, before)
     assert {row for row in stored if row[0] == "fk_note"} <= set(pg.execute(DEFINITIONS))
+    before = WITH_UNIQUES.format(of_place="uq_place", unique="uq_c", order='"a", "c"')
+    pg.models(package, before)
+    pg.autogenerate()
+    pg.models(package, WITH_UNIQUES.format(of_place="uq_new", unique="uq_of_c", order='"c", "a"'))
+    (script,) = pg.autogenerate()
+    pg.goes_both_ways(script, before)
+    pg.models(package, WITH_UNIQUES.format(of_place="uq_new", unique="uq_of_c", order='"c"'))
+    left = "Write by hand: unique uq_order of place is to be dropped, to which foreign keys refer: fk_order of note"
+    assert left in pg.run("revision", "--autogenerate", "-m", "x").err
     pg.models(package, before.replace("    b = Column(Integer, primary_key=True)", "    b = Column(Integer)"))
-    left = "Write by hand: primary key of place from (b, a) to (a), to which foreign keys refer: fk_note of note"
+    left = "Write by hand: primary key of place from (a, b) to (a), to which foreign keys refer: fk_note of note"
     assert left in pg.run("revision", "--autogenerate", "-m", "x").err
 
 

@@ -38,6 +38,7 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/constraints/keys": "integration/test_constraints",
     "autogenerate/tables/partitions": "integration/test_postgresql_models",
     "autogenerate/constraints/primary_keys": "integration/test_constraints",
+    "autogenerate/constraints/referring_keys": "integration/test_constraints",
     "autogenerate/columns/sequences": "integration/test_postgresql_models",
     "autogenerate/tables/rename_checks": "integration/test_mysql_server",
     "autogenerate/columns/serials": "integration/test_postgresql_models",

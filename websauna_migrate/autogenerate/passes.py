@@ -17,7 +17,7 @@ from websauna_migrate.autogenerate.columns.sequences import change_options
 from websauna_migrate.autogenerate.columns.serials import change_sequences
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
-from websauna_migrate.autogenerate.constraints.primary_keys import keep_referring_keys
+from websauna_migrate.autogenerate.constraints.referring_keys import keep_referring_keys
 from websauna_migrate.autogenerate.enums.facts import Models
 from websauna_migrate.autogenerate.enums.script import change_enums, types_of_others
 from websauna_migrate.autogenerate.rendering import require_in_template

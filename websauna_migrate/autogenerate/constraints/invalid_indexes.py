@@ -44,7 +44,7 @@ def compare_invalid_indexes(
         invalid = tables_with_invalid_indexes(context).get(TableName(schema, name), set())
         changed = {str(op.index_name) for op in modify.ops if isinstance(op, DropIndexOp)}
         models = {str(index.name): index for index in wanted.indexes}
-        stored = {str(index.name): index for index in found.indexes}  # Alembic adds what it read to those that are there
+        stored = {str(index.name): index for index in found.indexes}  # read twice, by Alembic too
         for key in sorted(models.keys() & stored.keys() & invalid - changed):
             modify.ops += [DropIndexOp.from_index(stored[key]), CreateIndexOp.from_index(models[key])]
     return PriorityDispatchResult.CONTINUE
