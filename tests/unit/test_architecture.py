@@ -39,6 +39,13 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/tables/partitions": "integration/test_postgresql_models",
     "autogenerate/constraints/primary_keys": "integration/test_constraints",
     "autogenerate/constraints/referring_keys": "integration/test_constraints",
+    **dict.fromkeys(
+        (
+            f"autogenerate/objects/{name}"
+            for name in ("change", "changes", "dependents", "operations", "script", "stored", "uses")
+        ),
+        "integration/test_objects",
+    ),
     "autogenerate/columns/sequences": "integration/test_postgresql_models",
     "autogenerate/tables/rename_checks": "integration/test_mysql_server",
     "autogenerate/columns/serials": "integration/test_postgresql_models",
@@ -59,6 +66,7 @@ TESTED_AS_A_WHOLE = {
     "run/alone": "integration/test_lock",
     "run/context": "integration/test_env",
     "run/dry_run": "integration/test_dry_run",
+    "run/entities": "integration/test_objects",
     "run/environment": "integration/test_runs",
     "run/offline": "integration/test_runs",
     "run/plain_alembic": "integration/test_env",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData, Table
 
+from websauna_migrate.autogenerate.declarations import objects_of
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.metadata import alters_names, steps_metadata, target_metadata
 from websauna_migrate.packages.package import TableName, history_table_name, referred_name
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from alembic.operations.ops import MigrateOperation
 
+    from websauna_migrate.autogenerate.declarations import Objects
     from websauna_migrate.autogenerate.requirements import Requirements
     from websauna_migrate.autogenerate.tables.renamed import Renames
     from websauna_migrate.packages.ownership import Ownership
@@ -63,7 +65,8 @@ class Comparison:
 
     ``unclaimed`` are those of ``tables`` that no package owns. They are left alone while the database has a history
     table other than ``history_tables``, because they may be those of the package that it belongs to. ``computed`` are
-    the revisions that create tables under computed names, with the names that these may have.
+    the revisions that create tables under computed names, with the names that these may have. ``objects`` are views,
+    functions and the like, None where no package declares any.
     """
 
     metadata: list[MetaData]
@@ -75,6 +78,7 @@ class Comparison:
     unclaimed: frozenset[TableName] = frozenset()
     history_tables: frozenset[str] = frozenset()
     computed: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    objects: Objects | None = None
 
 
 def make_comparison(
@@ -108,6 +112,7 @@ def make_comparison(
         names_altered=alters_names(steps_metadata(history, registered).naming_convention),
         unclaimed=unclaimed,
         computed=computed,
+        objects=objects_of(packages, history, registered),
         history_tables=frozenset({*map(history_table_name, registered), *(name.name for name in foreign)}),
     )
 

@@ -43,3 +43,15 @@ class UnrenderableExpression(RevisionError):
         super().__init__(
             f"table {table!r}, {what}: it cannot be written as SQL: {reason}", "write the expression with text()"
         )
+
+
+class ObjectNotCreated(RevisionError):
+    """PostgreSQL refuses the SQL of a view, a function or another object of a package."""
+
+    def __init__(self, object_: str, package: str, reason: str) -> None:
+        self.object = object_
+        self.package = package
+        self.reason = reason
+        super().__init__(
+            f"{object_} of {package} cannot be created: {reason}", f"correct its SQL in the objects of {package}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -36,6 +36,13 @@ _WIDTH = 120
 _RULES = ("ondelete", "onupdate", "deferrable", "initially", "match", "unique")
 
 
+class OwnedName(NamedTuple):
+    """In a difference that Alembic reports: the name of what is no table, and the package that it belongs to."""
+
+    package: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that differs between the models of ``package`` and the database.
@@ -60,7 +67,8 @@ def differences(
     flat = [one for diff in diffs for one in (diff if isinstance(diff, list) else [diff])]
     for one in _with_changes(flat, dialect):
         table, detail = _table_and_detail(one, dialect)
-        yield Difference(_owner(table, owners, dialect) or package, str(one[0]), table, detail)
+        owner = one[1].package if isinstance(one[1], OwnedName) else _owner(table, owners, dialect)
+        yield Difference(owner or package, str(one[0]), table, detail)
 
 
 def differences_json(found: Iterable[Difference]) -> list[dict[str, object]]:
@@ -213,6 +221,8 @@ def _table_and_detail(diff: Sequence[Any], dialect: Dialect) -> tuple[TableName 
     match diff:
         case (_, TableName() as name, str(detail)):
             return name, detail
+        case (_, OwnedName(name=name)):
+            return None, one_line(name)
         case (_, Table() as table, *_):
             return table_name(table), ""
         case (_, ForeignKeyConstraint() as key):

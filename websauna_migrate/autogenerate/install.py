@@ -15,18 +15,21 @@ from websauna_migrate.autogenerate.script_ops import (
     RecreateColumn,
     Refusal,
     RenameTable,
+    SqlOfPostgresql,
     StatementsOp,
     render_comment,
     render_conversion,
     render_recreation,
     render_refusal,
     render_rename,
+    render_sql_of_postgresql,
     render_statements,
 )
 from websauna_migrate.dialects.install import install_implementations
 
 _RENDERERS = (
     (RenameTable, render_rename),
+    (SqlOfPostgresql, render_sql_of_postgresql),
     (CreateKey, render_key),
     (RecreateColumn, render_recreation),
     (ConvertColumn, render_conversion),

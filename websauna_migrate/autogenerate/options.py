@@ -6,6 +6,7 @@ One function gives them, for ``revision --autogenerate``, for ``check`` and for 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ def comparison_options(
     comparison = without_orphans(comparison, connection)
     # Enums are compared here; imported once, it would compare them again wherever Alembic compares.
     forget_comparators("alembic_postgresql_enum")
+    if comparison.objects is not None or not _registered_with_alembic_utils():
+        # It would drop all that is not registered with itself, also where only a script imports it.
+        forget_comparators("alembic_utils")
     default_schema = connection.dialect.default_schema_name if connection is not None else None
     tables = {table.shown(default_schema) for table in comparison.tables}
     if connection is not None:
@@ -59,6 +63,12 @@ def comparison_options(
         "include_object": _both(_object_filter(tables, unchanged, default_schema), user.get("include_object")),
         "process_revision_directives": _process(comparison, user),
     }
+
+
+def _registered_with_alembic_utils() -> bool:
+    """Tell whether an ``env.py`` registered entities with alembic-utils itself."""
+    module = sys.modules.get("alembic_utils.replaceable_entity")
+    return module is not None and bool(module.registry.entities())
 
 
 def _models(comparison: Comparison) -> Iterator[Table]:

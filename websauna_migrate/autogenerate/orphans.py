@@ -12,9 +12,12 @@ from websauna_migrate.database.reflection import table_names
 from websauna_migrate.packages.package import TABLE_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.autogenerate.comparison import Comparison
+    from websauna_migrate.packages.package import TableName
 
 
 def without_orphans(comparison: Comparison, connection: Connection | None) -> Comparison:
@@ -27,8 +30,7 @@ def without_orphans(comparison: Comparison, connection: Connection | None) -> Co
         return comparison
     with reading(connection):
         existing = table_names(connection, {None, *(name.schema for name in comparison.unclaimed)})
-    orphans = {name.name for name in existing if name.schema is None and name.name.startswith(TABLE_PREFIX)}
-    orphans -= comparison.history_tables
+    orphans = _orphans(existing, comparison)
     left = existing & comparison.unclaimed
     if not orphans or not left:
         return comparison
@@ -37,3 +39,13 @@ def without_orphans(comparison: Comparison, connection: Connection | None) -> Co
         f"a package that is not registered ({', '.join(sorted(orphans))}), so these tables are not dropped"
     )
     return replace(comparison, tables=comparison.tables - left)
+
+
+def has_orphans(comparison: Comparison, connection: Connection) -> bool:
+    """Tell whether the database has the history of a package that is not registered."""
+    return bool(_orphans(table_names(connection, {None}), comparison))
+
+
+def _orphans(existing: Iterable[TableName], comparison: Comparison) -> set[str]:
+    found = {name.name for name in existing if name.schema is None and name.name.startswith(TABLE_PREFIX)}
+    return found - comparison.history_tables

@@ -20,6 +20,7 @@ from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.constraints.referring_keys import keep_referring_keys
 from websauna_migrate.autogenerate.enums.facts import Models
 from websauna_migrate.autogenerate.enums.script import change_enums, types_of_others
+from websauna_migrate.autogenerate.objects.change import change_objects
 from websauna_migrate.autogenerate.rendering import require_in_template
 from websauna_migrate.autogenerate.script_ops import warnings_of
 from websauna_migrate.autogenerate.tables.drops import losses, order_drops
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.autogenerate.comparison import Comparison
-    from websauna_migrate.autogenerate.requirements import UsedType
+    from websauna_migrate.autogenerate.creators import Used, UsedType
     from websauna_migrate.packages.ownership import Ownership
 
 
@@ -182,6 +183,12 @@ def _put_renames_first(draft: Draft) -> None:
         put_first(script, draft.renamed)
 
 
+def _change_objects(draft: Draft) -> None:
+    if draft.migration.bind is not None and draft.given is None:
+        for script in draft.scripts:
+            change_objects(script, draft.migration.bind, draft.comparison, draft.user, draft.writing)
+
+
 def _note_candidates(draft: Draft) -> None:
     if draft.writing is not None and draft.writing.ask is None:
         for script in draft.scripts:
@@ -256,7 +263,13 @@ def _write_requirements(draft: Draft) -> None:
     required: dict[str, str | tuple[str, ...]] = {}
     before: dict[str, str] = {}
     for script in draft.scripts:
-        of_script = requirements.of(script, draft.comparison.tables, _types_of_others(script, draft), migration.bind)
+        of_script = requirements.of(
+            script,
+            draft.comparison.tables,
+            _types_of_others(script, draft),
+            migration.bind,
+            _used_by_objects(script, draft),
+        )
         required |= of_script
         before |= requirements.run_before(script, of_script)
     for name, value in (("requires", required), ("run_before", before)):
@@ -269,6 +282,16 @@ def _types_of_others(script: MigrationScript, draft: Draft) -> list[UsedType]:
     if ownership is None:
         return []
     return list(types_of_others(script, draft.migration.dialect, draft.models(ownership)))
+
+
+def _used_by_objects(script: MigrationScript, draft: Draft) -> list[Used]:
+    objects, ownership = draft.comparison.objects, draft.comparison.ownership
+    if objects is None or ownership is None or draft.migration.dialect.name != "postgresql":
+        return []
+    from websauna_migrate.autogenerate.objects.uses import used_by  # imports alembic-utils
+
+    operations = [op for upgrade in script.upgrade_ops_list for op in upgrade.ops]
+    return list(used_by(operations, objects, ownership.owners, draft.migration.dialect.default_schema_name))
 
 
 PASSES: tuple[Pass, ...] = (
@@ -292,6 +315,8 @@ PASSES: tuple[Pass, ...] = (
     _fill_columns,
     # After the enums: what they commit by itself stays before the renames, the rest of it uses the new names.
     _put_renames_first,
+    # Around all that is done to tables: a view is dropped before they change, and created after it.
+    _change_objects,
     # The last of ours before the hook: a comment stands right before the operation that it is about.
     _note_candidates,
     _warn_of_computed_names,

@@ -7,7 +7,6 @@ second revision; inside one revision it waits for the end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,9 +16,10 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
+from websauna_migrate.autogenerate.creators import creator, dropping, first_with, has_key_to, last_of
 from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.autogenerate.tables.drops import give_name
-from websauna_migrate.exceptions import RevisionError
+from websauna_migrate.exceptions import RevisionError, command
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.package import TableName, referred_name
 from websauna_migrate.revisions.contents import created_tables, last_type_change
@@ -29,23 +29,11 @@ if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Connection
 
+    from websauna_migrate.autogenerate.creators import Used, UsedType
     from websauna_migrate.autogenerate.script_ops import OnTable
     from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.scripts import Revision
-
-
-@dataclass(frozen=True, slots=True)
-class UsedType:
-    """A type of another package: ``user`` is the column of ours, ``table`` that of the first column that has it.
-
-    ``statement`` is how the SQL that creates it begins.
-    """
-
-    user: str
-    type: str
-    table: TableName
-    statement: str
 
 
 @dataclass(slots=True)
@@ -53,15 +41,15 @@ class Requirements:
     """Finds what the revisions of one history require while a command writes revisions for several.
 
     ``coming`` are the histories that the command has still to write a revision for. ``put_off`` gathers the foreign
-    keys that have to wait for those. The scripts of each history are read once, when they are first needed: make a new
-    object where others may have been written since.
+    keys and the objects that have to wait for those. The scripts of each history are read once, when they are first
+    needed: make a new object where others may have been written since.
     """
 
     history: History
     histories: Mapping[str, History]
     ownership: Ownership
     coming: frozenset[str] = frozenset()
-    put_off: list[ops.ModifyTableOps] = field(default_factory=list, init=False)
+    put_off: list[MigrateOperation] = field(default_factory=list, init=False)
     _read: dict[str, tuple[Revision, ...]] = field(default_factory=dict, init=False)
     _made: dict[str, dict[TableName, Revision]] = field(default_factory=dict, init=False)
 
@@ -86,18 +74,20 @@ class Requirements:
         compared: Collection[TableName],
         types: Iterable[UsedType] = (),
         connection: Connection | None = None,
+        used: Iterable[Used] = (),
     ) -> dict[str, str | tuple[str, ...]]:
         """Return the revisions of other packages that ``script`` requires, by package.
 
         A table that was ``compared`` is in the database unless the script creates it, whatever made it. ``types`` are
-        those that columns of the script have and other packages own. ``connection`` tells which foreign keys still
-        refer to the tables that the script drops.
+        those that columns of the script have and other packages own, ``used`` is what its views and functions read.
+        ``connection`` tells which foreign keys still refer to the tables that the script drops.
 
-        :raises RevisionError: no revision creates a type, or a table that a foreign key refers to
+        :raises RevisionError: no revision creates a type, or a table that a foreign key or an object refers to
         """
         required = (
             *self._creators_of_tables(script, compared, connection),
             *self._creators_of_types(types),
+            *self._creators_of_used(used, connection),
             *self._last_that_let_go(script, connection),
         )
         wanted: dict[str, dict[str, None]] = {}
@@ -121,7 +111,7 @@ class Requirements:
             if target in created or target not in self.ownership.owners:
                 continue
             home = self._home(target)
-            revision = self._created(home).get(target) or _first_with(target.name, self._revisions(home))
+            revision = self._created(home).get(target) or first_with(target.name, self._revisions(home))
             if revision is None and target not in compared:
                 owner = self.ownership.owners[target]
                 raise RevisionError(
@@ -137,7 +127,7 @@ class Requirements:
     def _creators_of_types(self, types: Iterable[UsedType]) -> Iterator[tuple[str, str]]:
         for used in types:
             home = self._home(used.table)
-            revision = _creator(used, self._revisions(home))
+            revision = creator(used, self._revisions(home))
             if revision is None:
                 owner = self.ownership.owners[used.table]
                 raise RevisionError(
@@ -146,6 +136,20 @@ class Requirements:
                 )
             if home.package != self.history.package:
                 yield home.package, revision.id
+
+    def _creators_of_used(self, used: Iterable[Used], connection: Connection | None) -> Iterator[tuple[str, str]]:
+        for one in used:
+            home = next(history for history in self.histories.values() if one.package in history.packages)
+            if home.package == self.history.package:
+                continue
+            revisions = self._revisions(home)
+            made = self._created(home).get(one.name) if one.kind is None else last_of(one, revisions)
+            revision = made or first_with(one.name.name, revisions)
+            if revision is not None:
+                yield home.package, revision.id
+            elif connection is None or not inspect(connection).has_table(one.name.name, one.name.schema):
+                what = f"{one.user} reads {one.name} of {one.package}, which no revision creates yet"
+                raise RevisionError(what, command(one.package, "revision", "--autogenerate"))
 
     def run_before(self, script: ops.MigrationScript, required: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
         """Return the revisions of other packages that drop tables which foreign keys refer to until ``script`` is run.
@@ -159,14 +163,14 @@ class Requirements:
         for source, target in sorted((key for key in keys if key[1] not in self.ownership.owners), key=str):
             for history in self._others():
                 revisions = self._revisions(history)
-                dropping = _dropping(target, revisions)
-                if dropping is None:
+                last = dropping(target, revisions)
+                if last is None:
                     continue
                 needed = _as_set(required.get(history.package, ()))
-                if dropping in needed | _before(needed, revisions):
-                    raise _dropped_too_early(source, str(target), f"{history.package} {dropping}")
+                if last in needed | _before(needed, revisions):
+                    raise _dropped_too_early(source, str(target), f"{history.package} {last}")
                 ids = [revision.id for revision in revisions]
-                found[history.package] = min(dropping, found.get(history.package, dropping), key=ids.index)
+                found[history.package] = min(last, found.get(history.package, last), key=ids.index)
         return found
 
     def _last_that_let_go(
@@ -181,7 +185,7 @@ class Requirements:
         renamed = {table_of(op) for op in operations if isinstance(op, ops.RenameTableOp)}
         for history in self._others() if dropped | renamed else ():
             revisions = self._revisions(history)
-            referred = {table for table in dropped | renamed if any(_has_key_to(table, r) for r in revisions)}
+            referred = {table for table in dropped | renamed if any(has_key_to(table, r) for r in revisions)}
             may_say_so = not referred & renamed and history.package in self.coming
             if referred and not (may_say_so and self._refers(history, dropped, connection)):
                 yield from ((history.package, id_) for id_ in _heads(revisions))
@@ -222,7 +226,7 @@ class Requirements:
         for modify in operations:
             if isinstance(modify, ops.ModifyTableOps):
                 keys = [key for key in modify.ops if isinstance(key, ops.CreateForeignKeyOp)]
-                keys = [key for key in keys if self._is_coming(_referent(key))]
+                keys = [key for key in keys if self.is_coming(_referent(key))]
                 waiting += [_by_itself(modify, key) for key in keys]
                 modify.ops = [op for op in modify.ops if op not in keys]
         return waiting
@@ -237,31 +241,18 @@ class Requirements:
         for number, op in enumerate(created):
             below = {table_of(other) for other in created[number + 1 :]}
             for key in [item for item in op.columns if isinstance(item, ForeignKeyConstraint)]:
-                is_coming = self._is_coming(_target(key))
+                is_coming = self.is_coming(_target(key))
                 if is_coming or (dialect != "sqlite" and (_target(key) in below or key.use_alter)):
                     (elsewhere if is_coming else at_end).append(_by_itself(op, _as_operation(key)))
                     op.columns = [item for item in op.columns if item is not key]
         return at_end, elsewhere
 
-    def _is_coming(self, table: TableName) -> bool:
+    def is_coming(self, table: TableName) -> bool:
+        """Tell whether a history that the command has still to write a revision for creates ``table``."""
         if table not in self.ownership.owners:
             return False
         home = self._home(table)
         return home.package in self.coming and table not in self._created(home)
-
-
-def _creator(used: UsedType, revisions: Sequence[Revision]) -> Revision | None:
-    """Return the revision that creates a type, or else the table of the column that used it first."""
-    for revision in revisions:
-        if used.statement in _text(revision):
-            return revision
-    return created_tables(revisions).get(used.table)
-
-
-def _first_with(name: str, revisions: Sequence[Revision]) -> Revision | None:
-    """Return the first of ``revisions`` whose text has ``name``, as that of SQL which creates it does."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return next((revision for revision in revisions if word.search(_text(revision))), None)
 
 
 def _latest(revisions: Sequence[Revision], ids: Iterable[str]) -> str | tuple[str, ...]:
@@ -281,26 +272,6 @@ def _before(ids: Collection[str], revisions: Sequence[Revision]) -> set[str]:
     """Return all that come before one of ``ids``."""
     before = predecessors(revisions)
     return closure((other for id_ in ids for other in before[id_]), before.__getitem__)
-
-
-def _dropping(table: TableName, revisions: Sequence[Revision]) -> str | None:
-    """Return the last of ``revisions`` that drops ``table``."""
-    for number in reversed(range(len(revisions))):
-        text = _text(revisions[number])
-        if "drop_table" in text and table.name in text and table in created_tables(revisions[:number]):
-            return revisions[number].id if table not in created_tables(revisions[: number + 1]) else None
-    return None
-
-
-def _has_key_to(table: TableName, revision: Revision) -> bool:
-    """Tell whether a script has the text of a foreign key to ``table``."""
-    made = rf"""create_foreign_key\((?:[^()]|\([^()]*\))*['"]{re.escape(table.name)}['"]"""
-    key = rf"""['"]{re.escape(str(table))}\.\w+['"]|{made}"""
-    return re.search(key, _text(revision)) is not None
-
-
-def _text(revision: Revision) -> str:
-    return revision.path.read_text(encoding="utf-8") if revision.path.suffix == ".py" else ""
 
 
 def _heads(revisions: Sequence[Revision]) -> Iterator[str]:

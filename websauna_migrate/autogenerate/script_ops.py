@@ -32,6 +32,14 @@ class Sql(ExecuteSQLOp):
         return Sql(self.undo, str(self.sqltext))
 
 
+class SqlOfPostgresql(Sql):
+    """``op.execute(sql)``, which a script skips on another database."""
+
+    def reverse(self) -> MigrateOperation:
+        """Return the operation of the other direction."""
+        return SqlOfPostgresql(self.undo, str(self.sqltext))
+
+
 class RenameTable(ops.RenameTableOp):
     """``op.rename_table(old, new)``, which Alembic can neither render nor reverse."""
 
@@ -111,6 +119,13 @@ def render_rename(context: AutogenContext, op: RenameTable) -> str:
     schema = f", schema={op.schema!r}" if op.schema else ""
     prefix = context.opts["alembic_module_prefix"] or ""
     return f"{prefix}rename_table({str(op.table_name)!r}, {str(op.new_table_name)!r}{schema})"
+
+
+def render_sql_of_postgresql(context: AutogenContext, op: SqlOfPostgresql) -> list[str]:
+    """Return the call of ``op.execute()`` on PostgreSQL."""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    is_postgresql = f"{prefix}get_context().dialect.name == 'postgresql'"
+    return [f"if {is_postgresql}:\n    {prefix}execute({str(op.sqltext)!r})"]
 
 
 def render_comment(context: AutogenContext, op: Comment) -> str:

@@ -7,18 +7,17 @@ both call sites.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import RegistrationError
-from websauna_migrate.packages.errors import InvalidScriptLocation
+from websauna_migrate.packages.errors import InvalidObjects, InvalidScriptLocation
 from websauna_migrate.packages.named_metadata import registered_metadata
 from websauna_migrate.packages.package import MigrationPackage, history_table_name
 from websauna_migrate.settings.started import is_loading, keep_global_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyramid.config import Configurator
     from pyramid.registry import Registry
 
@@ -29,6 +28,7 @@ REGISTRY_KEY = "websauna_migrate.packages"
 DIRECTIVE = "add_migration_package"
 
 _DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED_OBJECT = re.compile(rf"[.:]?{_DOTTED_NAME.pattern}(:{_DOTTED_NAME.pattern})?")
 
 
 def includeme(config: Configurator) -> None:
@@ -38,17 +38,19 @@ def includeme(config: Configurator) -> None:
 
 
 def add_migration_package(
-    config: Configurator, name: str, metadata: object, *, script_location: str | None = None
+    config: Configurator, name: str, metadata: object, *, script_location: str | None = None, objects: object = None
 ) -> None:
     """Register the Python package ``name`` with the metadata of its models.
 
     ``metadata`` is a :class:`~sqlalchemy.MetaData`, a declarative base, a sequence of those, or a dotted name of one
     (``pkg.models:Base``). ``script_location`` is the folder with the package's revisions, ``pkg:folder`` or a path;
-    without it the folder ``alembic`` inside the package is used, if it exists.
+    without it the folder ``alembic`` inside the package is used, if it exists. ``objects`` are its views, functions,
+    triggers and the like: a sequence of entities of alembic-utils, or the dotted name of one (``pkg.objects:ALL``),
+    which is imported only when models are compared.
 
     A dotted name is imported at once where an application starts. A command of ours imports it when it needs tables.
 
-    :raises RegistrationError: the name, the metadata or the script location is invalid
+    :raises RegistrationError: the name, the metadata, the script location or the objects are invalid
     :raises pyramid.exceptions.ConfigurationConflictError: on commit, when ``name`` is registered twice
     """
     if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
@@ -58,15 +60,17 @@ def add_migration_package(
         )
     if script_location is not None and not (isinstance(script_location, str) and script_location.strip()):
         raise InvalidScriptLocation(name, script_location)
+    given = _objects(config, name, objects)
     registered = tuple(registered_metadata(name, metadata, config.maybe_dotted))
-    package = MigrationPackage(name, registered, script_location)
+    package = MigrationPackage(name, registered, script_location, given)
     if not is_loading():
-        package = MigrationPackage(name, package.metadata, script_location)
+        package = MigrationPackage(name, package.metadata, script_location, given)
     introspectable = config.introspectable(CATEGORY, name, name, "migration package")
     introspectable.update(
         package=package,
         metadata=package.registered,
         script_location=script_location,
+        objects=package.objects,
         history_table=history_table_name(name),
     )
     config.action(
@@ -95,3 +99,14 @@ def register_package(registry: Registry, package: MigrationPackage) -> None:
 def get_migration_packages(registry: Registry) -> Mapping[str, MigrationPackage]:
     """Return the registered packages by name, in registration order. The mapping is read-only."""
     return MappingProxyType(registry.get(REGISTRY_KEY, {}))
+
+
+def _objects(config: Configurator, name: str, value: object) -> object:
+    """Return ``value`` as a full dotted name or a tuple; None stays None."""
+    if isinstance(value, str) and _DOTTED_OBJECT.fullmatch(value):
+        return f"{config.package.__name__}{value}" if value[0] in ".:" else value
+    if value is None:
+        return None
+    if isinstance(value, Iterable) and not isinstance(value, (Mapping, str, bytes)):
+        return tuple(value)
+    raise InvalidObjects(name, f"{value!r} is neither a dotted name nor a sequence")

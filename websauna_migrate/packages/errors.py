@@ -55,6 +55,29 @@ class InvalidScriptLocation(RegistrationError):
         )
 
 
+class InvalidObjects(RegistrationError):
+    """The objects of a package are no entities of alembic-utils."""
+
+    def __init__(self, package: str, reason: str, remedy: str | None = None) -> None:
+        self.package = package
+        self.reason = reason
+        super().__init__(
+            f"add_migration_package({package!r}): objects: {reason}",
+            remedy or "give a sequence of entities of alembic-utils, or a dotted name like 'my.app.objects:ALL'",
+        )
+
+
+class ObjectDeclaredTwice(OwnershipError):
+    """Two packages declare the same view, function or other object, or one package declares it in two ways."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        self.name = name
+        self.packages = (first, second)
+        super().__init__(
+            f"{name} is declared by {first} and again by {second}", "keep it in the objects of one package, once"
+        )
+
+
 class TableWithoutOwner(OwnershipError):
     """No rule assigns the table to a registered package."""
 

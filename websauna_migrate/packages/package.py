@@ -56,12 +56,14 @@ class MigrationPackage:
     """A Python package registered with the metadata of its models.
 
     ``registered`` is that metadata, or what names it. ``script_location`` is the argument of the registration:
-    ``pkg:folder``, a path, or None.
+    ``pkg:folder``, a path, or None. ``objects`` are entities of alembic-utils or their dotted name, which is imported
+    when models are compared; None where there are none.
     """
 
     name: str
     registered: tuple[MetaData | NamedMetadata, ...]
     script_location: str | None = None
+    objects: object = None
 
     @property
     def metadata(self) -> tuple[MetaData, ...]:

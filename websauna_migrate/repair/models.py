@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.database.connection import reading
@@ -31,7 +32,8 @@ def models_match(app: Application, history: History, connection: Connection) -> 
         return False
     install()
     with reading(connection):
-        comparison = comparison_of(app, Selected(history, history.packages))
+        # The findings are about tables.
+        comparison = replace(comparison_of(app, Selected(history, history.packages)), objects=None)
         context = MigrationContext.configure(connection, opts=comparison_options(comparison, connection, {}))
         metadata: Any = comparison.metadata  # Alembic takes several
         script = produce_migrations(context, metadata)

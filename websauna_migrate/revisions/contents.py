@@ -39,9 +39,9 @@ def computed_tables(revisions: Iterable[Revision]) -> Iterator[tuple[str, re.Pat
     An f-string tells its own; else it is any text of the script.
     """
     for revision in in_order(revisions):
-        module = _parsed_if_it_has(revision, b"create_table")
+        module = parsed_if_it_has(revision, b"create_table")
         constants = module_values(module) if module is not None else {}
-        for node in _walk_calls(module, ["upgrade"]) if module is not None else ():
+        for node in walk_calls(module, ["upgrade"]) if module is not None else ():
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
                     if _table(node, constants, 0, "table_name") is None:
@@ -52,9 +52,9 @@ def last_type_change(revisions: Iterable[Revision], table: TableName, columns: C
     """Return the last of these revisions that changes the type of one of ``columns`` by ``op.alter_column()``."""
     last = None
     for revision in in_order(revisions):
-        module = _parsed_if_it_has(revision, b"alter_column")
+        module = parsed_if_it_has(revision, b"alter_column")
         constants = module_values(module) if module is not None else {}
-        for node in _walk_calls(module, ["upgrade"]) if module is not None else ():
+        for node in walk_calls(module, ["upgrade"]) if module is not None else ():
             match node:
                 case ast.Call(func=ast.Attribute(attr="alter_column"), args=[_, ast.Constant(value=name), *_]):
                     has_type = any(keyword.arg == "type_" for keyword in node.keywords)
@@ -74,18 +74,18 @@ def _possible_names(call: ast.Call, module: ast.Module | None) -> re.Pattern[str
 def uses_autocommit_block(revision: Revision, direction: Direction | None = None) -> bool:
     """Return whether the script leaves its transaction in ``direction``, or in either direction if None."""
     ways = {"up": ["upgrade"], "down": ["downgrade"], None: ["upgrade", "downgrade"]}[direction]
-    module = _parsed_if_it_has(revision, b"autocommit_block")
+    module = parsed_if_it_has(revision, b"autocommit_block")
     return module is not None and any(
-        isinstance(node, ast.Attribute) and node.attr == "autocommit_block" for node in _walk_calls(module, ways)
+        isinstance(node, ast.Attribute) and node.attr == "autocommit_block" for node in walk_calls(module, ways)
     )
 
 
 def commits_by_itself(revision: Revision, direction: Direction) -> bool:
     """Tell whether the script ends its transaction on the way ``direction``, as ``op.get_bind().commit()`` does."""
-    module = _parsed_if_it_has(revision, b"commit") or _parsed_if_it_has(revision, b"COMMIT")
+    module = parsed_if_it_has(revision, b"commit") or parsed_if_it_has(revision, b"COMMIT")
     if module is None:
         return False
-    nodes = list(_walk_calls(module, [{"up": "upgrade", "down": "downgrade"}[direction]]))
+    nodes = list(walk_calls(module, [{"up": "upgrade", "down": "downgrade"}[direction]]))
     connections = {
         target.id
         for node in nodes
@@ -120,7 +120,7 @@ def _is_connection(node: ast.expr, names: Collection[str] = ()) -> bool:
     return False
 
 
-def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
+def parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
     """Parse a whole script, but only one that has ``word``."""
     if word not in revision.source:
         return None
@@ -130,11 +130,11 @@ def _parsed_if_it_has(revision: Revision, word: bytes) -> ast.Module | None:
 
 def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, TableName | None]]:
     """Yield what each operation on a table takes away and what it brings."""
-    module = _parsed_if_it_has(revision, b"_table")
+    module = parsed_if_it_has(revision, b"_table")
     if module is None:
         return
     constants = module_values(module)
-    for node in _walk_calls(module, ["upgrade"]):
+    for node in walk_calls(module, ["upgrade"]):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr="create_table")):
                 yield None, _table(node, constants, 0, "table_name")
@@ -145,7 +145,7 @@ def _table_changes(revision: Revision) -> Iterator[tuple[TableName | None, Table
                 yield old, _table(node, constants, 1, "new_table_name")
 
 
-def _walk_calls(module: ast.Module, entries: Iterable[str]) -> Iterator[ast.AST]:
+def walk_calls(module: ast.Module, entries: Iterable[str]) -> Iterator[ast.AST]:
     """Yield the nodes of the functions named and of those of the module that they call, in the order of the text."""
     functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     waiting: list[ast.AST] = [functions.pop(name) for name in entries if name in functions]

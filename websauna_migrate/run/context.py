@@ -35,7 +35,7 @@ class RunContext:
     not called offline, ``comparison`` is None unless the command compares the models with the database.
     ``on_configured`` gets the ``MigrationContext`` that the ``env.py`` configured; unless it ``only_configures``,
     Alembic's own ``run_migrations()`` follows. A connection ``of_caller`` belongs to the program that called
-    Alembic, which ends the transaction that it has begun.
+    Alembic, which ends the transaction that it has begun. ``has_objects`` where a package declares views or functions.
     """
 
     history: History
@@ -46,11 +46,13 @@ class RunContext:
     on_configured: Callable[[MigrationContext], None] = lambda migration: None
     only_configures: bool = False
     of_caller: bool = False
+    has_objects: bool = False
 
 
 def run_context(app: Application, history: History, connect: Callable[[], Connection], **options: Any) -> RunContext:
     """Return one run of the ``env.py`` of ``history`` for ``app``; ``options`` are those of :class:`RunContext`."""
     metadata = app.steps_metadata(history)
+    options.setdefault("has_objects", any(package.objects is not None for package in app.packages.values()))
     return RunContext(history=history, url=app.url, metadata=metadata, connect=connect, **options)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, declarative_base
 from websauna_migrate import get_migration_packages
 from websauna_migrate.exceptions import RegistrationError
 from websauna_migrate.packages.directives import CATEGORY
-from websauna_migrate.packages.errors import InvalidScriptLocation
+from websauna_migrate.packages.errors import InvalidObjects, InvalidScriptLocation
 from websauna_migrate.packages.package import MigrationPackage
 from websauna_migrate.settings.started import loading
 
@@ -182,3 +182,30 @@ def test_including_twice_is_no_conflict(config):
     config.include("websauna_migrate")
     config.include("websauna_migrate")
     config.commit()
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        (None, None),
+        ([], ()),
+        ([1, 2], (1, 2)),
+        ("no.such.module:ALL", "no.such.module:ALL"),
+        (".objects:ALL", "json.objects:ALL"),
+    ],
+    ids=str,
+)
+def test_objects_are_kept_as_they_are_until_models_are_compared(given, held):
+    config = Configurator(package="json")
+    config.include("websauna_migrate")
+    config.add_migration_package("shop", METADATA, objects=given)
+    package = registered(config)["shop"]
+    assert package.objects == held
+    (shown,) = (one["introspectable"] for one in config.introspector.get_category(CATEGORY))
+    assert shown["objects"] == package.objects
+
+
+@pytest.mark.parametrize("wrong", [5, {"a": 1}, b"x", "not a name", "shop:", ""])
+def test_what_are_no_objects_is_refused_at_once(config, wrong):
+    with pytest.raises(InvalidObjects, match="is neither a dotted name nor a sequence"):
+        config.add_migration_package("shop", METADATA, objects=wrong)

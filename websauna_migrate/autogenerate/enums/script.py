@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from websauna_migrate.autogenerate.creators import UsedType
 from websauna_migrate.autogenerate.enums.apart import Around, find_apart, operations_apart
 from websauna_migrate.autogenerate.enums.changes import Add, Convert, Remake, Rename, drops, matched, value_changes
 from websauna_migrate.autogenerate.enums.columns import change_checks, refuse_lost_values
 from websauna_migrate.autogenerate.enums.facts import User, is_array, read_enums, stored_as_type, stored_type_name
 from websauna_migrate.autogenerate.enums.names import say_new_names, stored_after
 from websauna_migrate.autogenerate.enums.sql import written
-from websauna_migrate.autogenerate.requirements import UsedType
 from websauna_migrate.autogenerate.script_ops import (
     StatementsOp,
     alterations,

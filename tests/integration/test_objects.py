@@ -1,0 +1,254 @@
+"""Views, functions, triggers, policies and privileges that packages declare with alembic-utils."""
+
+from __future__ import annotations
+
+import json
+
+from projects import ALEMBIC, INCLUDEME, INITIALIZER, Workspace, write
+
+REGISTERED = ('.models:{bases}")', '.models:{bases}", objects="{name}.objects:ALL")')
+ADDON = INCLUDEME.replace(*REGISTERED)
+APP = INITIALIZER.replace('.models:Base")', '.models:Base", objects="{name}.objects:ALL")')
+IMPORTS = """
+from alembic_utils.pg_extension import PGExtension
+from alembic_utils.pg_function import PGFunction
+from alembic_utils.pg_grant_table import PGGrantTable
+from alembic_utils.pg_materialized_view import PGMaterializedView
+from alembic_utils.pg_policy import PGPolicy
+from alembic_utils.pg_trigger import PGTrigger
+from alembic_utils.pg_view import PGView
+
+"""
+# Each of these stands before what it needs.
+OBJECTS = r"""
+ALL = [
+    PGView("shop", "cheap", "SELECT c.name, c.name || ' \\:x' AS label FROM public.costs c WHERE c.price < 10"),
+    PGView("public", "costs", "SELECT id, name, price FROM item WHERE price > public.first_number()"),
+    PGMaterializedView("public", "prices", "SELECT price, count(*) AS items FROM item GROUP BY price"),
+    PGTrigger("public", "stamp", "BEFORE UPDATE OF name ON public.item FOR EACH ROW EXECUTE FUNCTION stamp()", "item"),
+    PGFunction("public", "stamp()", "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := 7; RETURN NEW; END $$"),
+    PGFunction("public", "first_number()", "RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 1 $$"),
+    PGFunction(
+        "public",
+        "spent(below int default 5)",
+        "RETURNS bigint LANGUAGE sql AS $$ SELECT sum(price) FROM item WHERE price < below $$",
+    ),
+    PGPolicy("public", "named", "FOR SELECT USING (name IS NOT NULL)", "public.item"),
+    PGGrantTable("shop", "cheap", "pg_monitor", "SELECT", ["label"]),
+    PGExtension("public", "citext"),
+]
+"""
+CHANGED = {
+    "price > public": "price >= public",
+    "count(*) AS items": "sum(id) AS total",
+    "RETURNS bigint": "RETURNS numeric",
+    "default 5": "default 6",
+    "NEW.id := 7": "NEW.id := 8",
+}
+MODELS = """
+class Item(Base):
+    __tablename__ = "item"
+    id = Column(Integer, primary_key=True)
+    name = Column({name})
+    price = Column({price}, nullable=False, server_default="0")
+    number = Column(Integer{number})
+"""
+BEFORE = {"name": "String", "price": "Integer", "number": ', server_default=text("public.first_number()")'}
+AFTER = {**BEFORE, "name": "Text", "price": "BigInteger"}
+ENDED = {**AFTER, "number": ""}
+ENV = """
+from websauna_migrate.env import run_alembic
+
+run_alembic(package="shop")
+"""
+STORED = """
+SELECT 'view ' || viewname, definition FROM pg_views WHERE schemaname IN ('public', 'shop')
+UNION ALL SELECT 'materialized view ' || matviewname, definition FROM pg_matviews
+UNION ALL SELECT 'index', indexdef FROM pg_indexes WHERE tablename = 'prices'
+UNION ALL SELECT 'function ' || proname, pg_get_functiondef(oid) FROM pg_proc
+    WHERE proname IN ('stamp', 'first_number', 'spent')
+UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'policy', qual FROM pg_policies
+UNION ALL SELECT 'grant', column_name FROM information_schema.role_column_grants WHERE grantee = 'pg_monitor'
+    AND table_schema = 'shop'
+UNION ALL SELECT 'extension', extname FROM pg_extension WHERE extname = 'citext' ORDER BY 1, 2
+"""
+
+
+def declare(work, objects, package="shop"):
+    write(work.folder / package / package / "objects.py", IMPORTS + objects)
+
+
+def stored(work):
+    return work.execute(STORED)
+
+
+def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    settings = "[alembic]\nscript_location = %(here)s/shop/alembic\n"  # for plain Alembic
+    init = APP.replace("{addons!r}", "()")
+    work.add_app("shop", MODELS.format(**BEFORE), settings=settings, history=True, init=init)
+    declare(work, OBJECTS)
+    work.autogenerate()
+    work.ok("check")
+    work.execute("INSERT INTO item (name, price) VALUES ('a', 3)", "UPDATE item SET name = 'b'")
+    assert work.execute("SELECT i.id, c.label FROM item i, shop.cheap c WHERE number = 1") == [(7, "b :x")]
+    first = stored(work)
+    assert len(first) == 10
+    work.ok("downgrade", "-1")
+    assert stored(work) == []
+    write(work.app / "shop/alembic/env.py", ENV)
+    assert work.run("upgrade", "head", script=ALEMBIC).code == 0
+    (work.app / "shop/alembic/env.py").unlink()
+    assert stored(work) == first
+
+    # What depends on a column that changes is dropped before; an index that nobody declares is kept.
+    work.execute("CREATE UNIQUE INDEX ON prices (price)")
+    first = stored(work)
+    work.models(work.app / "shop", MODELS.format(**AFTER))
+    changed = OBJECTS
+    for old, new in CHANGED.items():
+        assert old in changed
+        changed = changed.replace(old, new)
+    declare(work, changed)
+    work.execute("CREATE VIEW by_hand AS SELECT name FROM item")
+    found = json.loads(work.run("check", "--format", "json").out)
+    assert {(one["operation"], one["detail"]) for one in found if "function" in one["operation"]} == {
+        ("modify_function", "public.stamp()"),
+        ("add_function", "public.spent(below int default 6)"),
+        ("remove_function", "public.spent(below integer DEFAULT 5)"),
+    }
+    assert {one["detail"] for one in found if "view" in one["operation"]} == {"public.costs", "public.prices"}
+    ran = work.run("revision", "--autogenerate")
+    assert "view public.by_hand reads column public.item.name, which changes, and is not declared here" in ran.err
+    work.execute("DROP VIEW by_hand")
+    work.autogenerate()
+    work.ok("check")
+    second = stored(work)
+    assert [name for name, _ in second] == [name for name, _ in first]
+    work.ok("downgrade", "-1")
+    assert stored(work) == first
+    work.ok("upgrade")
+    assert stored(work) == second
+
+    # What another application put there stays.
+    work.execute("CREATE VIEW by_hand AS SELECT id FROM item", "CREATE FUNCTION other() RETURNS int RETURN 1")
+    work.models(work.app / "shop", MODELS.format(**ENDED))
+    declare(work, "ALL = ()")
+    work.autogenerate()
+    work.ok("check")
+    assert [name for name, _ in stored(work)] == ["view by_hand"]
+    work.ok("downgrade", "-1")
+    assert [row for row in stored(work) if "by_hand" not in row[0]] == second
+    work.ok("upgrade")
+    assert work.run("status", "--check").code == work.run("doctor").code == 0
+
+
+POSTS = """
+class Post(Base):
+    __tablename__ = "post"
+    id = Column(Integer, primary_key=True)
+"""
+POST_OBJECTS = """
+ALL = [
+    PGView("public", "offers", "SELECT p.id, i.price FROM post p JOIN item i ON i.id = p.id"),
+    PGView("public", "bargains", "SELECT o.id, c.label FROM offers o, shop.cheap c WHERE o.price < first_number()"),
+    PGView("public", "posts", "SELECT id FROM post"),
+]
+"""
+
+
+def test_each_package_has_its_own_objects_and_requires_what_they_read(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add("blog", POSTS, init=ADDON, history=True)
+    work.add("tags", init=ADDON)  # without a history of its own
+    init = APP.replace("{addons!r}", repr(("blog", "tags")))
+    work.add_app("shop", MODELS.format(**BEFORE), history=True, init=init)
+    declare(work, OBJECTS)
+    declare(work, "ALL = []", "blog")
+    declare(work, 'ALL = [PGView("public", "numbers", "SELECT 1 AS number")]', "tags")
+
+    # blog comes first, so what reads tables of shop comes in a second revision.
+    declare(work, POST_OBJECTS, "blog")
+    written = work.autogenerate("-x", "packages=all")
+    blog = sorted((path for path in written if "blog" in path.parts), key=lambda path: "offers" in path.read_text())
+    (shop,) = [path for path in written if path not in blog]
+    assert ["posts" in path.read_text() for path in blog] == [True, False]
+    assert ["offers" in path.read_text() for path in blog] == [False, True]
+    shop_id = shop.name.partition("_")[0]
+    assert f"requires: dict[str, str] = {{'shop': '{shop_id}'}}" in blog[1].read_text()
+    assert "requires: dict[str, str] = {}" in blog[0].read_text()
+    work.ok("-x", "packages=all", "check")
+    everything = stored(work)
+    assert {"view offers", "view bargains", "view posts", "view numbers"} < {name for name, _ in everything}
+    work.ok("-x", "packages=all", "downgrade", "base")
+    assert stored(work) == []
+    work.ok("-x", "packages=blog", "upgrade")
+    assert stored(work) == everything
+
+    # A package drops what it made, and nothing of another.
+    declare(work, "ALL = []")
+    declare(work, "ALL = []", "tags")
+    found = json.loads(work.run("-x", "packages=blog", "check", "--format", "json").out)
+    assert found == []
+    declare(work, OBJECTS)
+    declare(work, 'ALL = [PGView("public", "numbers", "SELECT 2 AS number")]', "tags")
+    declare(work, POST_OBJECTS.replace('    PGView("public", "posts", "SELECT id FROM post"),', ""), "blog")
+    found = json.loads(work.run("-x", "packages=all", "check", "--format", "json").out)
+    assert [(one["package"], one["operation"], one["table"], one["detail"]) for one in found] == [
+        ("blog", "remove_view", None, "public.posts"),
+        ("tags", "modify_view", None, "public.numbers"),
+    ]
+    assert len(work.autogenerate("-x", "packages=all")) == 2
+    work.ok("-x", "packages=all", "check")
+    assert [name for name, _ in stored(work)] == [name for name, _ in everything if name != "view posts"]
+
+    # What two packages declare belongs to neither.
+    declare(work, 'ALL = [PGView("public", "offers", "SELECT 1 AS number")]', "tags")
+    text = work.fails("-x", "packages=blog", "check")
+    assert text == (
+        "view public.offers is declared by blog and again by tags; keep it in the objects of one package, once"
+    )
+    assert work.run("-x", "packages=all", "status", "--check").code == work.run("doctor").code == 0
+
+
+def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", MODELS.format(**ENDED), history=True, init=APP.replace("{addons!r}", "()"))
+    declare(work, 'ALL = [PGView("public", "costs", "SELECT pric FROM item")]')
+    work.ok("revision", "--autogenerate")  # the column might come with the table
+    for path in work.scripts():
+        path.unlink()
+    declare(work, "ALL = []")
+    work.autogenerate()
+    for sql, reason in {
+        "SELECT pric FROM item": 'column "pric" does not exist',
+        "SELEC": 'syntax error at or near "SELEC"',
+        "SELECT ':x' FROM item": "a colon in its SQL begins a parameter; write it with a backslash, as in \\:",
+    }.items():
+        declare(work, f'ALL = [PGView("public", "costs", {sql!r})]')
+        assert work.fails("check") == (
+            f"view public.costs of shop cannot be created: {reason}; correct its SQL in the objects of shop"
+        )
+    declare(work, "ALL = 5")
+    assert work.fails("check") == (
+        "add_migration_package('shop'): objects: 'shop.objects:ALL' is no sequence of entities; "
+        "give a sequence of entities of alembic-utils, or a dotted name like 'my.app.objects:ALL'"
+    )
+    assert work.run("status").code == work.run("doctor").code == 0
+
+
+def test_revisions_for_postgresql_run_on_another_database(tmp_path, postgresql, sqlite):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", MODELS.format(**ENDED), history=True, init=APP.replace("{addons!r}", "()"))
+    declare(work, OBJECTS)
+    work.autogenerate()
+    work.url = sqlite.new_database()
+    work.write_ini()
+    work.ok("upgrade")
+    assert work.tables() >= {"item"}
+    ran = work.run("check")
+    assert ran.code == 0
+    assert "the views, functions and other objects of shop are left out: this is not PostgreSQL" in ran.err
+    work.ok("downgrade", "base")
+    work.ok("upgrade", "--sql")

@@ -1,0 +1,174 @@
+"""Which objects a package has to create, replace and drop: what it declares compared with what the database has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from alembic_utils.pg_extension import PGExtension
+from alembic_utils.pg_function import PGFunction
+from alembic_utils.pg_grant_table import PGGrantTable
+from alembic_utils.pg_materialized_view import PGMaterializedView
+from alembic_utils.pg_policy import PGPolicy
+from alembic_utils.pg_trigger import PGTrigger
+from alembic_utils.pg_view import PGView
+from alembic_utils.statement import normalize_whitespace
+
+from websauna_migrate.autogenerate.errors import ObjectNotCreated
+from websauna_migrate.autogenerate.objects.declared import Declared, declared_objects
+from websauna_migrate.autogenerate.objects.names import FUNCTION, in_order, object_name
+from websauna_migrate.autogenerate.objects.names import shown as shown_name
+from websauna_migrate.autogenerate.objects.stored import Failed, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy.engine import Connection
+
+    from websauna_migrate.autogenerate.declarations import Objects
+    from websauna_migrate.revisions.entities import MadeEntity
+
+_KINDS: tuple[Any, ...] = (
+    PGExtension,
+    PGFunction,
+    PGGrantTable,
+    PGMaterializedView,
+    PGPolicy,
+    PGTrigger,
+    PGView,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object: ``before`` is what the database has of it, ``after`` what is declared, None for nothing."""
+
+    package: str
+    before: Any
+    after: Any
+
+    @property
+    def entity(self) -> Any:
+        """What it is about."""
+        return self.after if self.after is not None else self.before
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a comparison found: the ``changes``, and the objects that are ``unchanged``.
+
+    ``created`` are in the order in which they are made, with those that are replaced.
+    """
+
+    changes: tuple[Change, ...]
+    unchanged: tuple[Change, ...] = ()
+
+    @cached_property
+    def created(self) -> tuple[Change, ...]:
+        """The changes that make something."""
+        return tuple(change for change in self.changes if change.after is not None)
+
+    @cached_property
+    def dropped(self) -> tuple[Change, ...]:
+        """The changes that only drop something."""
+        return tuple(change for change in self.changes if change.after is None)
+
+
+Include = Callable[[Any, bool], bool]
+
+
+def find_changes(
+    connection: Connection, objects: Objects, *, include: Include, waits: bool, may_drop: Callable[[], bool]
+) -> Found:
+    """Return how the objects of the selected packages differ from those in the database.
+
+    ``include`` tells whether an entity is considered, which the database has or not. With ``waits`` something else
+    changes, so an object may need what is not there yet. ``may_drop`` is asked before anything is dropped.
+
+    :raises ObjectNotCreated: PostgreSQL refuses the SQL of an object
+    """
+    declared = declared_objects(objects.registered.values())
+    ours = {key: one for key, one in declared.items() if one.package in objects.packages and include(one.entity, False)}
+    default = connection.dialect.default_schema_name
+    entities = in_order([one.entity for one in ours.values()], default)
+    gone = [entity for entity in _made(objects.made.values(), declared) if entity.identity not in declared]
+    comparison = _Comparison(Stored(connection), ours)
+    functions = [e for e in gone if e.type_ == FUNCTION and e.definition and comparison.stored.same(e) is None]
+    shown = comparison.stored.shown(entities, functions)
+    for entity in entities:
+        comparison.compare(entity, shown[entity.identity])
+    if comparison.failed and not (waits or comparison.changes):
+        raise ObjectNotCreated(*comparison.failed[0])
+    dropped = comparison.gone([shown.get(e.identity, e) for e in gone])
+    kept = [one for one in dropped if include(one, True)]
+    changes = [Change(objects.home, one, None) for one in kept] if kept and may_drop() else []
+    return Found((*comparison.all_changes(entities), *changes), tuple(comparison.unchanged))
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """The comparison of one history: what was found until now."""
+
+    stored: Stored
+    ours: Mapping[str, Declared]
+    changes: dict[str, Change] = field(default_factory=dict)
+    waiting: dict[str, Change] = field(default_factory=dict)
+    unchanged: list[Change] = field(default_factory=list)
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def compare(self, entity: Any, shown: Any) -> None:
+        """Compare ``entity`` with what the database has; ``shown`` is how the database shows it."""
+        package = self.ours[entity.identity].package
+        if isinstance(shown, Failed):
+            if not shown.is_missing:
+                raise ObjectNotCreated(shown_name(entity), package, shown.reason)
+            self.failed.append((shown_name(entity), package, shown.reason))
+            before = self.stored.same(entity) or self._only_function(entity)
+            self.waiting[entity.identity] = Change(package, before, entity)
+        else:
+            before = self.stored.same(shown)
+            change = Change(package, before, entity)
+            if before is not None and _is_same(before, shown):
+                self.unchanged.append(change)
+            else:
+                self.changes[entity.identity] = change
+        self.known |= {one.identity for one in (entity, shown, before) if one is not None and hasattr(one, "identity")}
+
+    def all_changes(self, entities: Iterable[Any]) -> list[Change]:
+        """Return what is created and replaced, in the order of ``entities``."""
+        found = self.changes | self.waiting
+        return [found[entity.identity] for entity in entities if entity.identity in found]
+
+    def gone(self, entities: Iterable[Any]) -> list[Any]:
+        """Return those of ``entities`` that the database has and that are not declared, as the database shows them."""
+        found = [self.stored.same(entity) for entity in entities if not isinstance(entity, Failed)]
+        return list({one.identity: one for one in found if one is not None and one.identity not in self.known}.values())
+
+    def _only_function(self, entity: Any) -> Any | None:
+        """Return the only function with the name of ``entity``, whatever its arguments."""
+        if entity.type_ != FUNCTION:
+            return None
+        named = [o for o in self.stored.of(type(entity), entity.schema) if object_name(o) == object_name(entity)]
+        return named[0] if len(named) == 1 else None
+
+
+def _is_same(before: Any, shown: Any) -> bool:
+    return bool(normalize_whitespace(before.definition) == normalize_whitespace(shown.definition))
+
+
+def _made(made: Iterable[MadeEntity], declared: Mapping[str, Declared]) -> list[Any]:
+    """Return the entities that scripts made, as far as their text tells them."""
+    kinds = {kind.__name__: kind for kind in (*_KINDS, *(type(one.entity) for one in declared.values()))}
+    found = []
+    for one in made:
+        arguments: dict[str, Any] = dict(one.arguments)
+        if one.kind in kinds and one.kind not in ("PGExtension", "PGGrantTable"):
+            arguments.setdefault("definition", "")
+        try:
+            found.append(kinds[one.kind](**arguments))
+        except Exception:  # written by hand: what it is, only a run of the script tells
+            continue
+    return found
