@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LONGEST = 2147483.0  # seconds; PostgreSQL counts milliseconds in 32 bits
 _TIMED_OUT = frozenset({"55P03", 1205})  # lock_not_available of PostgreSQL; MySQL and MariaDB
 
+_LOST = frozenset({"40P01", "40001", 1213})  # deadlock_detected, serialization_failure; MySQL and MariaDB
+
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
@@ -96,6 +98,11 @@ def limited(connection: Connection) -> Iterator[LimitedConnection | None]:
 def waited_too_long(error: BaseException) -> bool:
     """Tell whether a statement failed because it did not get a lock in the time that it had."""
     return not _TIMED_OUT.isdisjoint(codes_of(error))
+
+
+def lost_against_another(error: BaseException) -> bool:
+    """Tell whether a transaction was chosen to fail so that another one can go on: a deadlock, or a serialization."""
+    return not _LOST.isdisjoint(codes_of(error))
 
 
 class _Postgresql(LimitedConnection):

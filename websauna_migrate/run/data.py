@@ -33,7 +33,7 @@ def data_session() -> Session:
     :raises RunError: no revision is running, ``--sql`` only writes statements, or the program that called Alembic
         began the transaction
     """
-    connection = _connection_of_revision()
+    connection = connection_of_revision("websauna_migrate.data_session()")
     if connection in _of_caller:
         raise RunError(
             "websauna_migrate.data_session() needs a transaction of its own, and the program that called Alembic has "
@@ -189,18 +189,25 @@ _on_trial: WeakSet[Connection] = WeakSet()
 _of_caller: WeakSet[Connection] = WeakSet()
 
 
-def _connection_of_revision() -> Connection:
+def has_data_session(connection: Connection) -> bool:
+    """Tell whether the revision on ``connection`` has called :func:`data_session`."""
+    return connection in _joined
+
+
+def connection_of_revision(function: str) -> Connection:
+    """Return the connection of the revision that runs, for ``function``, which was called in it.
+
+    :raises RunError: no revision is running, or ``--sql`` only writes statements
+    """
     from alembic import op
 
     try:
         migration = op.get_context()
     except (NameError, AttributeError) as error:  # Alembic's proxy stands for nothing yet, or no longer
-        raise RunError(
-            "websauna_migrate.data_session() was called outside of a revision", "call it in upgrade() or downgrade()"
-        ) from error
+        raise RunError(f"{function} was called outside of a revision", "call it in upgrade() or downgrade()") from error
     if migration.as_sql or migration.connection is None:
         raise RunError(
-            "websauna_migrate.data_session() needs a database, and --sql has none",
+            f"{function} needs a database, and --sql has none",
             "run this revision without --sql, or write its work as op.execute()",
         )
     return migration.connection

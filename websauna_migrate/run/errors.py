@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PLAIN = "alembic_version"
 _AGAIN = "run the command again"
 
+#: Why a database keeps a part of a revision that goes on where it stopped.
+BATCHES = "it works in batches"
+
 #: The options that make one transaction of a run.
 ALL, DRY_RUN = "-x transaction=all", "--dry-run"
 _WITHOUT = {DRY_RUN: "nothing was changed; upgrade a copy of the database instead"}
@@ -36,6 +39,8 @@ def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
 def _undone(revision: str, stays: str | None) -> str:
     if stays is None:
         return f"{revision} was rolled back"
+    if stays == BATCHES:
+        return f"the finished batches of {revision} are kept, and the next run goes on after them"
     return (
         f"the earlier statements of {revision} were not rolled back, because {stays}: undo them by hand, "
         f"or make the script skip them"

@@ -14,10 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.remedies import codes_of
 from websauna_migrate.exceptions import LockError, MigrateError, cause_of
-from websauna_migrate.revisions.contents import commits_by_itself, uses_autocommit_block
+from websauna_migrate.revisions.contents import commits_by_itself, uses_autocommit_block, works_in_batches
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.run.errors import (
     ALL,
+    BATCHES,
     DRY_RUN,
     ConnectionLost,
     FailedAfterCommit,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.plan import Plan, PlanStep
 
 
+_READS = re.compile(r"\s*(SELECT|SHOW|DESC|DESCRIBE|EXPLAIN|SET|BEGIN)\b", re.IGNORECASE)
 _COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 
 _UNCOMMITTED_VALUE = frozenset({"55P04"})  # unsafe_new_enum_value_usage of PostgreSQL
@@ -47,8 +49,9 @@ UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 class Account:
     """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
-    A script that leaves its transaction for an ``autocommit_block()`` committed; one that did so by its own statement
-    ``said_commit`` too. ``together`` means that all steps are one transaction; that of a trial is rolled back.
+    ``script_wrote`` tells whether it has changed anything. A script that leaves its transaction for an
+    ``autocommit_block()`` committed; one that did so by its own statement ``said_commit`` too. ``together`` means that
+    all steps are one transaction; that of a trial is rolled back.
     """
 
     plan: Plan
@@ -57,6 +60,7 @@ class Account:
     is_trial: bool = False
     done: list[PlanStep] = field(default_factory=list)
     in_script: bool = False
+    script_wrote: bool = False
     script_committed: bool = False
     script_said_commit: bool = False
 
@@ -74,10 +78,14 @@ class Account:
         """Record that a transaction was committed: by the script, if one is running."""
         self.script_committed = self.script_committed or self.in_script
 
+    def note_statement(self, statement: str) -> None:
+        """Record that a statement succeeded: of the script, if one is running."""
+        self.script_wrote = self.script_wrote or (self.in_script and _READS.match(statement) is None)
+
     @contextmanager
     def of_script(self) -> Iterator[None]:
         """Return a context in which a script runs."""
-        self.in_script, self.script_committed, self.script_said_commit = True, False, False
+        self.in_script, self.script_wrote, self.script_committed, self.script_said_commit = True, False, False, False
         try:
             yield
         finally:
@@ -86,14 +94,21 @@ class Account:
 
 @contextmanager
 def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
-    """Record each commit on ``connection`` in ``account``, also one in the SQL of a script."""
+    """Record in ``account`` what is changed on ``connection``, and each commit, also one in the SQL of a script."""
 
     def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if _COMMIT.match(statement):
             account.note_commit(connection)
             account.script_said_commit = account.script_committed
 
-    listeners: dict[str, Callable[..., None]] = {"commit": account.note_commit, "before_cursor_execute": heard}
+    def succeeded(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        account.note_statement(statement)
+
+    listeners: dict[str, Callable[..., None]] = {
+        "commit": account.note_commit,
+        "before_cursor_execute": heard,
+        "after_cursor_execute": succeeded,
+    }
     for name, listener in listeners.items():
         event.listen(connection, name, listener)
     try:
@@ -166,6 +181,8 @@ def _what_stays(account: Account) -> str | None:
     if account.dialect not in UNDOES_DDL:
         return "this database cannot roll back DDL"
     step = account.under_way
+    if account.script_committed and works_in_batches(step.revision, step.direction):
+        return BATCHES
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
 
@@ -207,6 +224,9 @@ def refuse_own_transactions(plan: Plan, dialect: str, option: str = ALL) -> None
     for step in plan.steps:
         if uses_autocommit_block(step.revision, step.direction):
             raise NotInOneTransaction(_leaves(step), option)
+        if works_in_batches(step.revision, step.direction):
+            named = f"{step.package} {step.revision.id}"
+            raise NotInOneTransaction(f"{named} works in batches ({step.revision.path})", option)
         if commits_by_itself(step.revision, step.direction):
             named = f"{step.package} {step.revision.id}"
             raise NotInOneTransaction(f"{named} commits by itself ({step.revision.path})", option)

@@ -7,7 +7,6 @@ soon, the revision is rolled back, and it is tried again after a pause in which 
 from __future__ import annotations
 
 import random
-import re
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.table_holders import HolderWatch, watched
-from websauna_migrate.database.time_limits import TimeLimits, limited, waited_too_long
+from websauna_migrate.database.time_limits import TimeLimits, limited, lost_against_another, waited_too_long
 from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.run.errors import TableInUse
 from websauna_migrate.run.failures import UNDOES_DDL
@@ -42,7 +41,6 @@ _LOCK_WAIT, _TRIES, _STATEMENT = (
     f"websauna_migrate.{name}" for name in ("lock_wait", "lock_wait_tries", "statement_timeout")
 )
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
-_READS = re.compile(r"\s*(SELECT|SHOW|DESC|DESCRIBE|EXPLAIN|SET)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,8 @@ def _statements_heard(connection: Connection, tries: TableTries) -> Iterator[Non
     def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         tries.begin_statement(statement)
 
-    def after(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        tries.end_statement(statement)
+    def after(*_: object) -> None:
+        tries.end_statement()
 
     event.listen(connection, "before_cursor_execute", before)
     event.listen(connection, "after_cursor_execute", after)
@@ -134,49 +132,67 @@ class TableTries:
         self._tries = tries
         self._limiter = limiter
         self._watch = watch
-        self._has_written = False
 
     def run(self, step: PlanStep, attempt: Callable[[], None]) -> None:
         """Call ``attempt``, which runs ``step``, until it gets its tables.
 
         :raises TableInUse: it did not, or what it did before cannot be undone
         """
-        limits = self._limits[str(step.revision.path)]
-        if self._limiter is None:
-            attempt()
-            return
-        self._limiter.use(limits)
+        if self._limiter is not None:
+            self._limiter.use(self._limits_of(step))
+        self._repeat(step, attempt, self._waited_too_long, self._why_not_again)
+
+    def run_batch(self, step: PlanStep, attempt: Callable[[], None]) -> None:
+        """Call ``attempt``, a transaction of ``step`` that is rolled back when it fails, until it succeeds.
+
+        :raises TableInUse: it did not get its rows
+        """
+
+        def lost(step: PlanStep, error: DBAPIError) -> bool:
+            return self._waited_too_long(step, error) or lost_against_another(error)
+
+        self._repeat(step, attempt, lost, lambda: None)
+
+    def _repeat(
+        self,
+        step: PlanStep,
+        attempt: Callable[[], None],
+        may_succeed: Callable[[PlanStep, DBAPIError], bool],
+        why_not_again: Callable[[], str | None],
+    ) -> None:
         started = time.monotonic()
         for number in count(1):
             try:
                 self._attempt(attempt)
             except DBAPIError as error:
-                if not (limits.lock_wait and waited_too_long(error)):
+                if self._limiter is None or not may_succeed(step, error):
                     raise
-                self._go_on(step, number, time.monotonic() - started, error)
+                self._go_on(step, number, time.monotonic() - started, error, why_not_again())
             else:
                 return
+
+    def _limits_of(self, step: PlanStep) -> TimeLimits:
+        return self._limits[str(step.revision.path)]
+
+    def _waited_too_long(self, step: PlanStep, error: DBAPIError) -> bool:
+        return bool(self._limits_of(step).lock_wait) and waited_too_long(error)
 
     def begin_statement(self, statement: str) -> None:
         """A statement begins on the connection."""
         self._watch.begin(statement, self._limiter.session if self._limiter else None)
 
-    def end_statement(self, statement: str) -> None:
+    def end_statement(self) -> None:
         """A statement succeeded."""
         self._watch.end()
-        if self._account.in_script and not _READS.match(statement):
-            self._has_written = True
 
     def _attempt(self, attempt: Callable[[], None]) -> None:
-        self._has_written = False
         try:
             attempt()
         finally:
             self._watch.end()
 
-    def _go_on(self, step: PlanStep, number: int, seconds: float, error: DBAPIError) -> None:
-        """Pause before the next try, or raise where there is none."""
-        reason = self._why_not_again()
+    def _go_on(self, step: PlanStep, number: int, seconds: float, error: DBAPIError, reason: str | None) -> None:
+        """Pause before the next try, or raise where there is none, maybe for a ``reason``."""
         if reason or number >= self._tries:
             raise TableInUse(self._watch.table, self._watch.found, number, seconds, reason, error) from error
         pause = pause_after(number, random.random())
@@ -190,6 +206,6 @@ class TableTries:
             return "all revisions run in one transaction"
         if self._account.script_committed:
             return "the revision leaves its transaction"
-        if self._has_written and self._account.dialect not in UNDOES_DDL:
+        if self._account.script_wrote and self._account.dialect not in UNDOES_DDL:
             return "what the revision had done before cannot be rolled back"
         return None

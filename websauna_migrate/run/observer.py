@@ -52,6 +52,25 @@ class TableWait:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """A step that works in batches: how many ``rows`` of ``table`` are done, of about ``estimate`` where that is known.
+
+    ``reason`` tells why it pauses, and is None where it does not.
+    """
+
+    step: PlanStep
+    table: str
+    rows: int
+    estimate: int | None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        whole = f" of about {max(self.estimate, self.rows):,}" if self.estimate else ""
+        pause = f"; pauses, because {self.reason}" if self.reason else ""
+        return f"{self.step.package} {self.step.revision.id}: {self.rows:,}{whole} rows of {self.table} are done{pause}"
+
+
 class Observer:
     """Follows a run. Override the methods that you need; each does nothing by default."""
 
@@ -73,6 +92,9 @@ class Observer:
     def on_table_wait(self, wait: TableWait) -> None:
         """A step waited too long for a table, and is tried again after a pause; an error stops the run."""
 
+    def on_batch(self, batch: BatchProgress) -> None:
+        """A step that works in batches has committed one, or pauses; an error stops the run."""
+
     def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
         """Return a context for the run; ``cancel`` ends the statement under way and may be called in another thread."""
         return nullcontext()
@@ -87,6 +109,7 @@ class Callbacks(TypedDict, total=False):
     on_progress: Callable[[Progress], None]
     on_revision_done: Callable[[PlanStep, Connection], None]
     on_table_wait: Callable[[TableWait], None]
+    on_batch: Callable[[BatchProgress], None]
     interruptible: Callable[[Callable[[], None]], AbstractContextManager[object]]
 
 

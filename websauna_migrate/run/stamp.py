@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from websauna_migrate.database.batch_places import forget_calls
 from websauna_migrate.database.history_table import history_table, read_heads, replace_rows
 from websauna_migrate.packages.selection import histories_of
 from websauna_migrate.revisions.plan import plan_stamp
@@ -57,3 +58,4 @@ def _write_heads(
         for package, wanted in heads.items():
             table = history_table(app.history(package).history_table)
             replace_rows(table, rows.get(package, ()), wanted, connection)
+        forget_calls(connection, [app.history(package).history_table for package in heads])

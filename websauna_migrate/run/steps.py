@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from websauna_migrate.database.batch_places import forget_calls
 from websauna_migrate.database.connection import commits_by_itself, connection_of
 from websauna_migrate.database.history_table import create_missing, read_heads, require_room, row_changes
 from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
@@ -19,10 +20,11 @@ from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, ex
 from websauna_migrate.run.lock_wait import limits_of, read_patience, waiting_for_tables
 from websauna_migrate.run.observer import Progress, observer_of
 from websauna_migrate.run.transactions import begin_step, begin_together, rolled_back
+from websauna_migrate.run.under_way import UnderWay, running
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
@@ -143,13 +145,13 @@ def _run_steps(
     together = rolled_back if account.is_trial else begin_together if account.together else nullcontext
     heard, unenforced = commits_heard(connection, account), keys_unenforced(connection)
     with heard, unenforced as check_keys, waiting as tries, together(connection):
-        # Where DDL cannot be undone, what was done is better written down than not.
-        checks = (check_keys, observer.before_step) if account.dialect in UNDOES_DDL else (check_keys,)
         for number, step in enumerate(steps, 1):
             observer.on_progress(Progress(step, number, len(steps), "begins"))
             started = time.monotonic()
             observer.before_step()
-            attempt = partial(_run_step, environments[step.package], step, connection, account, checks, observer)
+            environment, checks = environments[step.package], (check_keys, observer.before_step)
+            under_way = UnderWay(step, environment.table.name, account, observer, tries, checks)
+            attempt = partial(_run_step, environment, connection, under_way)
             tries.run(step, attempt)
             account.done.append(step)
             observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
@@ -157,13 +159,11 @@ def _run_steps(
 
 def _run_step(
     environment: Environment,
-    step: PlanStep,
     connection: Connection,
-    account: Account,
-    checks: Sequence[Callable[[], None]],
-    observer: Observer,
+    under_way: UnderWay,
 ) -> None:
-    """Run one step in a transaction of its own, or in that of all steps; ``checks`` come before its end."""
+    """Run one step in a transaction of its own, or in that of all steps."""
+    step, account = under_way.step, under_way.account
     inside = account.together
     if not inside and connection.in_transaction():
         raise transaction_left_open(step.package)
@@ -171,16 +171,19 @@ def _run_step(
     with nullcontext() if inside else begin_step(environment.migration, connection):
         if environment.begins_with(step):
             create_missing(environment.table, connection)
-        with account.of_script():
+        with account.of_script(), running(connection, under_way):
             run_script(environment, step)
-            observer.on_revision_done(step, connection)
+            under_way.observer.on_revision_done(step, connection)
+        if under_way.batched:
+            forget_calls(connection, [under_way.history_table], step.revision.id)
         if inside and connection.get_transaction() is not outer:
             raise TransactionEndedInside
-        for check in checks:
+        # Where DDL cannot be undone, what was done is better written down than not.
+        for check in under_way.checks if account.dialect in UNDOES_DDL else under_way.checks[:1]:
             check()
     if not inside and connection.in_transaction():
         _end_rest(connection, account)
-    if account.script_said_commit:
+    if account.script_said_commit and not under_way.batched:
         log.warning("%s %s commits by itself, so it is not atomic", step.package, step.revision.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, TypedDict
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
-    from websauna_migrate.run.observer import Progress
+    from websauna_migrate.run.observer import BatchProgress, Progress
     from websauna_migrate.scripts.loading import Loaded
+
+_SECONDS_BETWEEN_BATCHES = 10
 
 
 class _RunOptions(TypedDict):
@@ -120,6 +123,8 @@ class _Shown(Waiting):
         self.loaded = loaded
         self.show = show
         self.seconds: dict[str, float] = {}
+        self.pauses: str | None = None
+        self.told = time.monotonic()
 
     def on_plan(self, plan: Plan) -> None:
         if plan.steps:
@@ -130,6 +135,12 @@ class _Shown(Waiting):
     def on_progress(self, progress: Progress) -> None:
         self.seconds[progress.step.package] = self.seconds.get(progress.step.package, 0) + progress.seconds
         self.show(progress)
+
+    def on_batch(self, batch: BatchProgress) -> None:
+        now = time.monotonic()
+        if batch.reason != self.pauses or now - self.told >= _SECONDS_BETWEEN_BATCHES:
+            self.pauses, self.told = batch.reason, now
+            say(self.options, str(batch))
 
     def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
         return ended_by_signals(cancel)

@@ -13,6 +13,7 @@ from websauna_migrate.revisions.contents import (
     created_tables,
     last_type_change,
     uses_autocommit_block,
+    works_in_batches,
 )
 from websauna_migrate.revisions.scripts import Revision
 
@@ -70,6 +71,14 @@ def test_a_literal_name_is_not_computed():
 def test_only_the_way_that_is_asked_for_counts():
     one = revision(down="op.get_context().autocommit_block()")
     assert [uses_autocommit_block(one, way) for way in ("up", "down", None)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "batched"), [("in_batches('a', 'b')", True), ("data.in_batches('a', 'b')", True), ("in_batch = 1", False)]
+)
+def test_a_revision_that_works_in_batches_calls_the_function(text, batched):
+    assert works_in_batches(revision(up=text), "up") is batched
+    assert not works_in_batches(revision(up=text), "down")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def test_a_commit_in_the_sql_of_a_script_is_heard(sql, committed, said):
     engine.dispose()
 
 
+def test_a_script_that_only_reads_has_written_nothing():
+    account = Account(plan("pass"), "sqlite", together=False)
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection, commits_heard(connection, account):
+        connection.exec_driver_sql("CREATE TABLE a (id INTEGER)")
+        with account.of_script():
+            connection.exec_driver_sql("SELECT 1 FROM a")
+            assert not account.script_wrote
+            connection.exec_driver_sql("INSERT INTO a VALUES (1)")
+            assert account.script_wrote
+    engine.dispose()
+
+
 def test_a_commit_outside_of_a_script_is_not_that_of_the_script():
     account = Account(plan("pass"), "sqlite", together=False)
     engine = sa.create_engine("sqlite://")
@@ -61,6 +74,7 @@ def test_a_commit_outside_of_a_script_is_not_that_of_the_script():
         ("mysql", "pass"),
         ("postgresql", "op.get_context().autocommit_block()"),
         ("postgresql", "op.get_bind().commit()"),
+        ("postgresql", "data.in_batches('a', 'b')"),
     ],
 )
 def test_what_commits_by_itself_is_refused_in_one_transaction(dialect, body):

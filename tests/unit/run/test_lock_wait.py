@@ -110,6 +110,33 @@ def test_other_errors_and_a_wait_without_a_limit_are_not_tried_again(monkeypatch
     assert told.waits == []
 
 
+DEADLOCK = OperationalError("UPDATE thing", {}, Exception(1213, "Deadlock found"))
+
+
+def test_a_batch_is_tried_again_also_when_it_lost_against_another_transaction(monkeypatch):
+    steps, account, told = tries(monkeypatch, "mysql")
+    account.script_wrote = account.script_committed = True
+    left = iter([DEADLOCK, BUSY])
+
+    def attempt():
+        for error in left:
+            raise error
+
+    steps.run_batch(STEP, attempt)
+    assert told.waits == [1, 2]
+
+
+def test_a_step_that_lost_against_another_transaction_is_not_tried_again(monkeypatch):
+    steps, _, told = tries(monkeypatch)
+
+    def attempt():
+        raise DEADLOCK
+
+    with pytest.raises(OperationalError):
+        steps.run(STEP, attempt)
+    assert told.waits == []
+
+
 @pytest.mark.parametrize(
     ("dialect", "statement", "again"),
     [
@@ -126,7 +153,8 @@ def test_where_ddl_cannot_be_undone_only_the_first_statement_is_tried_again(monk
     def attempt():
         with account.of_script():
             steps.begin_statement(statement)
-            steps.end_statement(statement)
+            account.note_statement(statement)
+            steps.end_statement()
             fails()
 
     if again:
