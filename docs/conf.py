@@ -29,11 +29,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"(alembic|collections|pathlib|pyramid|sqlalchemy|typing)\..*"),
     (
         "py:class",
-        r"(.*\.)?(Callbacks|Comparison|Database|Direction|Graph|LockHolder|Ownership|Progress|RunContext|Scripts|TableName|TableWait|Unpack)",
+        r"(.*\.)?(BatchProgress|Callbacks|Comparison|Database|Direction|Graph|LockHolder|Ownership|Progress|RunContext|Scripts|TableName|TableWait|Unpack)",
     ),  # internal: documented in the code
     (
         "py:class",
-        r"AbstractContextManager|Configurator|Connection|Engine|Mapping|MetaData|Namespace|Path|Registry|Router|Session|URL",
+        r"AbstractContextManager|Configurator|Connection|Delete|Engine|Mapping|MetaData|Namespace|Path|Registry|Router|Session|TableClause|TextClause|URL|Update",
     ),
 ]
 
