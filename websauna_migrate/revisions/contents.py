@@ -82,11 +82,11 @@ def uses_autocommit_block(revision: Revision, direction: Direction | None = None
 
 def works_in_batches(revision: Revision, direction: Direction) -> bool:
     """Tell whether the script calls ``in_batches()`` on the way ``direction``."""
-    module = _parsed_if_it_has(revision, b"in_batches")
+    module = parsed_if_it_has(revision, b"in_batches")
     return module is not None and any(
         (isinstance(node, ast.Attribute) and node.attr == "in_batches")
         or (isinstance(node, ast.Name) and node.id == "in_batches")
-        for node in _walk_calls(module, [{"up": "upgrade", "down": "downgrade"}[direction]])
+        for node in walk_calls(module, [{"up": "upgrade", "down": "downgrade"}[direction]])
     )
 
 
