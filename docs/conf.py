@@ -16,7 +16,7 @@ author = "The websauna_migrate contributors"
 project_copyright = f"2026, {author}"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "from_code", "line_breaks"]
+extensions = ["sphinx.ext.autodoc", "from_code", "line_breaks", "pictures"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 smartquotes = False  # "--" is an option, not a dash
