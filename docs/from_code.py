@@ -7,9 +7,11 @@ tree of ``websauna_migrate.exceptions``. Both make reStructuredText and leave th
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -149,6 +151,8 @@ def error_rst(error: type[exceptions.MigrateError]) -> Iterator[str]:
         yield from (f"   Also a ``{'``, ``'.join(parents)}``.", "")
     if "exit_code" in vars(error):
         yield from (f"   Exit code {error.exit_code}.", "")
+    for text in message(error):
+        yield from (f"   {text}", "")
     if facts(error):
         yield from (f"   Attributes: ``{'``, ``'.join(facts(error))}``.", "")
     for child in children(error):
@@ -168,3 +172,28 @@ def facts(error: type[exceptions.MigrateError]) -> list[str]:
     return re.findall(r"self\.(\w+) =", inspect.getsource(error)) or [
         name for parent in error.__bases__ if issubclass(parent, exceptions.MigrateError) for name in facts(parent)
     ]
+
+
+def message(error: type[exceptions.MigrateError]) -> Iterator[str]:
+    """Yield what ``error`` says, and its remedy, where its source has them as texts; ``...`` stands for values."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(error)))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    [call] = [node for node in calls if ast.unparse(node.func) == "super().__init__"] or [None]
+    # An error of a file has its path before them.
+    for label, part in zip(("Message", "Remedy"), call.args[-2:] if call else (), strict=False):
+        text = re.sub(r" (?=[:;,)])", "", re.sub(r"(\.\.\.\s?)+", "... ", template(part))).strip()
+        if len(re.findall(r"\w", text)) > 8:
+            yield f"{label}: ``{text}``"
+
+
+def template(node: ast.expr) -> str:
+    """Return a string of the code with ``...`` in place of what it does not tell."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(template, node.values))
+    if isinstance(node, ast.Tuple):
+        return "".join(map(template, node.elts))
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "command":
+        return " ".join(("ws-alembic", "-x packages=...", *map(template, node.args[1:])))
+    return "..."

@@ -150,6 +150,19 @@ def test_each_error_is_documented(text: dict[str, str]) -> None:
     assert {error.__name__ for error in errors()} <= names
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Message: "-x packages: no package ... is registered; registered are: ..."',
+        'Message: "the settings file ... does not exist"',
+        'Message: "...: not valid Python: ..." Remedy: "correct the script"',
+        'Remedy: "ws-alembic -x packages=... stamp --purge ..."',
+    ],
+)
+def test_an_error_is_shown_with_its_message_and_its_remedy(text: dict[str, str], line: str) -> None:
+    assert line in " ".join(text["reference/errors"].split())
+
+
 def test_the_rule_for_long_names_of_history_tables_is_the_one_described(text: dict[str, str]) -> None:
     assert f"more than {package.MAX_TABLE_NAME} bytes" in text["reference/files"]
 
