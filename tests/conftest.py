@@ -347,6 +347,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if _wants_mariadb(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+        for item in kept:
+            if marker := item.get_closest_marker("mariadb_only"):
+                item.add_marker(pytest.mark.skip(reason=f"MySQL has no {marker.args[0]}"))
 
 
 def _wants_mariadb(item: pytest.Item) -> bool:

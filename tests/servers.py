@@ -132,8 +132,10 @@ class Server:
 
     #: What the name of its folder begins with.
     name: str
-    #: The folder with its client programs, of its own version.
+    #: The folder with its client programs, of its own version, and the names of the two that users call.
     programs: Path
+    client: str
+    dumper: str
     version: str
     stop_signal: signal.Signals
     crash_signal: signal.Signals
@@ -216,6 +218,7 @@ class PostgreSQL(Server):
     """A PostgreSQL server: trusts every role on its socket and its loopback port, except :data:`SECRETIVE`."""
 
     name = "postgresql"
+    client, dumper = "psql", "pg_dump"
     stop_signal = signal.SIGINT
     crash_signal = signal.SIGQUIT
 
@@ -299,6 +302,7 @@ class MariaDB(Server):
     """A MariaDB server on a private socket and loopback port."""
 
     name = "mariadb"
+    client, dumper = "mariadb", "mariadb-dump"
     drivername = "mariadb+pymysql"
     stop_signal = signal.SIGTERM
     crash_signal = signal.SIGKILL
@@ -376,6 +380,7 @@ class MySQL(MariaDB):
     """A server of MySQL itself, in the place of a MariaDB server."""
 
     name = "mysql"
+    client, dumper = "mysql", "mysqldump"
     drivername = "mysql+pymysql"
 
     def start(self) -> None:
@@ -463,6 +468,7 @@ class SQLite:
     """Databases that are files in a folder."""
 
     name = "sqlite"
+    client = "sqlite3"
     version = sqlite3.sqlite_version
 
     def __init__(self, folder: Path) -> None:
@@ -478,7 +484,10 @@ class SQLite:
 
 
 class Backend:
-    """What a test gets of a server: databases that are dropped when the test has ended."""
+    """What a test gets of a server: databases that are dropped when the test has ended.
+
+    ``name`` is the kind of database that a test asked for: that of a server of MySQL is ``mariadb`` too.
+    """
 
     def __init__(self, server: PostgreSQL | MariaDB | SQLite) -> None:
         self.server = server

@@ -14,8 +14,7 @@ import sqlalchemy as sa
 
 from servers import PASSWORD
 
-CLIENTS = {"postgresql": "psql", "mariadb": "mariadb", "sqlite": "sqlite3"}
-QUIT = {"psql": b"\\q\n", "mariadb": b"exit\n", "sqlite3": b".quit\n"}
+QUIT = {"psql": b"\\q\n", "mariadb": b"exit\n", "mysql": b"exit\n", "sqlite3": b".quit\n"}
 RUN_QUERY = {"postgresql": ["-c"], "mariadb": ["-e"], "sqlite": []}
 
 
@@ -41,7 +40,7 @@ def fake(folder: Path, name: str, script: str) -> dict[str, str]:
 def reachable(backend, tmp_path):
     """The settings file of a database that is there, the client's name, and the environment to find it in."""
     url = backend.new_database(password=backend.name != "sqlite")
-    client = CLIENTS[backend.name]
+    client = backend.server.client
     if backend.name == "sqlite":
         Path(url.database).touch()
         if not shutil.which(client):
@@ -146,7 +145,7 @@ def test_a_missing_sqlite_file_is_not_created(run, tmp_path):
 def test_a_wrong_password_is_what_the_client_says_and_its_exit_code(request, run, tmp_path, name):
     server = request.getfixturevalue(name)
     ini = write_ini(tmp_path, server.new_database(password=True).set(password="wr0ng"))
-    options = ["--client", CLIENTS[name]]
+    options = ["--client", server.server.client]
     done = run("ws-db-shell", *options, ini, "--", *RUN_QUERY[name], "SELECT 1", env=path_of(server.server.programs))
     assert done.returncode in (1, 2)
     assert "secretive" in done.stderr

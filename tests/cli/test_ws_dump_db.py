@@ -57,7 +57,8 @@ ROWS = [
 ]
 MANY = {
     "postgresql": "SELECT 'row ' || g || repeat(' and more', 20), 'it''s ok' FROM generate_series(1, {0}) AS g",
-    "mariadb": "SELECT concat('row ', seq, repeat(' and more', 20)), 'it''s ok' FROM seq_1_to_{0}",
+    "mariadb": "SELECT concat('row ', g, repeat(' and more', 20)), 'it''s ok'"
+    " FROM json_table(concat('[0', repeat(',0', {0} - 1), ']'), '$[*]' COLUMNS (g FOR ORDINALITY)) AS s",
     "sqlite": "WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < {0})"
     " SELECT 'row ' || g || replace(hex(zeroblob(10)), '00', ' and more'), 'it''s ok' FROM s",
 }
@@ -70,13 +71,17 @@ def connected(url: sa.URL):
         yield connection
 
 
+def kind_of(url: sa.URL) -> str:
+    return url.get_backend_name().replace("mysql", "mariadb")
+
+
 def fill(url: sa.URL, many: int = 0) -> None:
     with connected(url) as connection:
-        for statement in SCHEMAS[url.get_backend_name()]:
+        for statement in SCHEMAS[kind_of(url)]:
             connection.exec_driver_sql(statement.replace("%", "%%"))
         connection.execute(sa.text("INSERT INTO note (body, data, mood) VALUES (:body, :data, :mood)"), ROWS)
         if many:
-            rows = MANY[url.get_backend_name()].format(many)
+            rows = MANY[kind_of(url)].format(many)
             connection.exec_driver_sql(f"INSERT INTO note (body, mood) {rows}")
 
 
@@ -106,18 +111,17 @@ def restore(server, url: sa.URL, sql: Path) -> None:
     """Restore as the documentation says."""
     programs = getattr(server, "programs", None)
     calls = {
-        "postgresql": ["psql", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={pg_uri(url)}"],
-        "mariadb": ["mariadb", f"--host={url.host}", f"--port={url.port}", f"--user={url.username}", url.database],
-        "sqlite": ["sqlite3", "-bail", url.database],
+        "postgresql": ["--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={pg_uri(url)}"],
+        "mariadb": [f"--host={url.host}", f"--port={url.port}", f"--user={url.username}", url.database],
+        "sqlite": ["-bail", url.database],
     }
-    argv = calls[url.get_backend_name()]
     if url.get_backend_name() == "sqlite" and not shutil.which("sqlite3"):
         with closing(sqlite3.connect(url.database)) as database:
             database.executescript(sql.read_text())
         return
-    program = str(programs / argv[0]) if programs else argv[0]
+    program = str(programs / server.client) if programs else server.client
     with sql.open("rb") as file:
-        subprocess.run([program, *argv[1:]], stdin=file, check=True, capture_output=True)
+        subprocess.run([program, *calls[kind_of(url)]], stdin=file, check=True, capture_output=True)
 
 
 def pg_uri(url: sa.URL) -> str:
@@ -155,6 +159,7 @@ def test_what_was_restored_works_on(backend, dumped):
     assert contents(restored)[0][-1][:2] == (5, "NEW")
 
 
+@pytest.mark.mariadb_only("sequences")
 def test_a_sequence_goes_on_where_it_was(server, run, tmp_path):
     url, restored = server.new_database(), server.new_database()
     with connected(url) as connection:
@@ -169,6 +174,7 @@ def test_a_sequence_goes_on_where_it_was(server, run, tmp_path):
         assert connection.scalar(sa.select(sa.Sequence("ticket").next_value())) == expected
 
 
+@pytest.mark.mariadb_only("sequences")
 def test_a_default_that_asks_a_sequence_of_mariadb_comes_back_in_a_database_of_the_same_name(mariadb, run, tmp_path):
     url = mariadb.new_database()
     with connected(url) as connection:
@@ -217,7 +223,7 @@ def test_a_password_with_all_that_hurts_works_and_never_shows(server, run, tmp_p
     url = server.new_database(password=True)
     with connected(url) as connection:
         connection.exec_driver_sql("CREATE TABLE seen (id INTEGER)")
-    seen = spy_on(tmp_path, server.server, "pg_dump" if server.name == "postgresql" else "mariadb-dump")
+    seen = spy_on(tmp_path, server.server, server.server.dumper)
     done = run("ws-dump-db", write_ini(tmp_path, url), env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE" in done.stdout
@@ -302,7 +308,7 @@ def test_the_exit_code_is_that_of_the_program(server, run, tmp_path, output):
     ini = write_ini(tmp_path, server.new_database())
     env = with_programs_of(server.server)
     done = run("ws-dump-db", ini, *output, "--", "--no-such-option", env=env, cwd=tmp_path)
-    program = server.server.programs / ("pg_dump" if server.name == "postgresql" else "mariadb-dump")
+    program = server.server.programs / server.server.dumper
     assert_failed(done, subprocess.run([program, "--no-such-option"], capture_output=True).returncode)
     assert "no-such-option" in done.stderr
     assert "cannot write" not in done.stderr
@@ -365,7 +371,7 @@ def test_a_closed_pipe_ends_it_quietly(backend, start, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_the_program_too_and_removes_what_was_written(server, start, tmp_path, number):
     url = server.new_database()
-    name = "pg_dump" if server.name == "postgresql" else "mariadb-dump"
+    name = server.server.dumper
     (tmp_path / name).write_text(f'#!/bin/sh\necho $$ >"{tmp_path}/number"\necho something\nexec sleep 60\n')
     (tmp_path / name).chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}

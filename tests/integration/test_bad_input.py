@@ -83,7 +83,7 @@ def test_an_asynchronous_driver_is_replaced_for_the_run(tmp_path, backend):
     workspace = Workspace(tmp_path, backend.new_database())
     folder = make_shop(workspace)
     revise(folder, "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))")
-    name = {"sqlite": "aiosqlite", "postgresql": "asyncpg", "mariadb": "aiomysql"}[workspace.url.get_backend_name()]
+    name = {"sqlite": "aiosqlite", "postgresql": "asyncpg", "mariadb": "aiomysql"}[backend.name]
     workspace.write_ini(url=workspace.url.set(drivername=f"{workspace.url.get_backend_name()}+{name}"))
     workspace.ok("upgrade")
     workspace.ok("check")

@@ -184,6 +184,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.mariadb_only("sequences")
 @pytest.mark.parametrize("name", OPTIONS)
 def test_sequences_and_options_of_tables_follow_where_the_models_name_them(tmp_path, request, name):
     old, new, query, rows = OPTIONS[name]

@@ -41,7 +41,7 @@ class Book(Base):
     price = Column(Numeric(10, 2))
     mood = Column(MOOD)
     colour = Column(Enum(Colour))
-    twice = Column(Integer, Computed("id * 2"))
+    twice = Column(Integer, Computed("price * 2"))
     made = Column(DateTime, server_default=func.now())
     author_id = Column(ForeignKey("author.id", ondelete="CASCADE"), nullable=False)
 
@@ -109,7 +109,7 @@ MORE = {"postgresql": OF_POSTGRESQL, "mariadb": OF_MARIADB, "sqlite": ""}
 @pytest.fixture
 def shop(tmp_path, database_url):
     workspace = Workspace(tmp_path, database_url)
-    workspace.add_app("shop", MODELS + MORE[database_url.get_backend_name()])
+    workspace.add_app("shop", MODELS + MORE[database_url.get_backend_name().replace("mysql", "mariadb")])
     return workspace
 
 
@@ -127,11 +127,12 @@ def load(backend, url, sql):
         return
     server = backend.server
     argv = {
-        "postgresql": ["psql", "-h", url.host, "-p", str(url.port), "-U", url.username, "-v", "ON_ERROR_STOP=1", "-q"],
-        "mariadb": ["mariadb", "--no-defaults", "-h", url.host, "-P", str(url.port), "-u", url.username],
+        "postgresql": ["-h", url.host, "-p", str(url.port), "-U", url.username, "-v", "ON_ERROR_STOP=1", "-q"],
+        "mariadb": ["--no-defaults", "-h", url.host, "-P", str(url.port), "-u", url.username],
     }[backend.name]
-    argv[0] = str(server.programs / argv[0])
-    done = subprocess.run([*argv, url.database], input=sql, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(server.programs / server.client), *argv, url.database], input=sql, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr + sql
     assert done.stderr == ""
 
@@ -224,6 +225,7 @@ def test_types_and_sequences_of_a_shared_metadata_go_with_the_package_that_uses_
     load(postgresql, shop.url, people + visits)
 
 
+@pytest.mark.mariadb_only("types of MariaDB")
 def test_mariadb_has_types_of_its_own_and_mysql_has_not(tmp_path, mariadb):
     model = """
     from sqlalchemy.dialects.mysql import mariadb

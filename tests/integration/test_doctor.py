@@ -135,7 +135,7 @@ CHANGES = {
     " primary_key=True), sa.Column('kind', sa.Enum('a', 'b', name='kind')))",
     "c02": "b = op.batch_alter_table('note'); b.__enter__().create_foreign_key('fk', 'far', ['far_id'], ['id']);"
     " b.__exit__(None, None, None)",
-    "c03": "op.alter_column('far', 'id', new_column_name='number', existing_type=sa.Integer, existing_nullable=False)",
+    "c03": "op.execute('ALTER TABLE far RENAME COLUMN id TO number')",
     "c04": "op.rename_table('far', 'near')",
     "c05": "op.create_index('i', 'near', ['kind'], unique=True)",
     "c06": "op.execute(\"ALTER TYPE kind ADD VALUE 'c'\")",

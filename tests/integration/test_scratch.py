@@ -120,6 +120,7 @@ def test_names_of_user_and_database_are_those_of_the_application(url, places):
         assert place.version in scalar(place, "SELECT version()")
 
 
+@pytest.mark.mariadb_only("scratch server of MariaDB")
 def test_a_server_listens_on_no_port(places, mariadb_programs):
     with places.open(wanted_like(make_url(POSTGRESQL))) as place:
         assert scalar(place, "SELECT current_setting('listen_addresses')") == ""
@@ -187,6 +188,7 @@ def test_what_cannot_be_had_is_named(places):
         execute(place, "CREATE TABLE pet (name citext)")
 
 
+@pytest.mark.mariadb_only("scratch server of MariaDB")
 def test_a_collation_that_the_server_lacks_is_named(mariadb_programs, places):
     described = Described("8.0.1", "utf8mb4", "utf8mb4_0900_none", sql_mode="NO_SUCH_MODE")
     with places.open(wanted_like(make_url(MARIADB), described)) as place:

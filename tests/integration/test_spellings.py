@@ -136,6 +136,7 @@ def columns(workspace, table):
     return found
 
 
+@pytest.mark.mariadb_only("types of MariaDB")
 def test_the_types_that_only_mariadb_has_are_known(maria):
     package = make_app(maria, HOST)
     maria.models(package, HOST.replace("mysql.INET4", "String(45)"))

@@ -159,10 +159,12 @@ def limits(expected, sql):
 
 
 PG = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
-MYSQL = "SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout, @@max_statement_time"
+MARIADB = "SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout, @@max_statement_time"
+MYSQL = "SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout, @@max_execution_time"
 SEEN = {
     "postgresql": (PG, ("5s", "1min"), ("90s", "10s")),
-    "mariadb": (MYSQL, (5, 5, 60.0), (90, 50, 10.0)),
+    "mariadb": (MARIADB, (5, 5, 60.0), (90, 50, 10.0)),
+    "mysql": (MYSQL, (5, 5, 60_000), (90, 50, 10_000)),
 }
 
 
@@ -170,7 +172,7 @@ SEEN = {
 def test_each_transaction_has_the_limits_of_its_script_and_an_autocommit_block_has_none(
     server, tmp_path, run, together
 ):
-    sql, usual, own = SEEN[server.name]
+    sql, usual, own = SEEN[server.server.name]
     if together and server.name == "mariadb":
         pytest.skip("it has no transaction for all")
     url = server.new_database()
@@ -202,15 +204,16 @@ def test_a_shorter_limit_of_the_url_stays(postgresql, tmp_path, run):
 
 def test_a_caller_gets_its_connection_back_as_it_was(mariadb):
     engine = sa.create_engine(mariadb.new_database())
+    sql = SEEN[mariadb.server.name][0]
     with engine.connect() as connection:
-        before = connection.exec_driver_sql(MYSQL).one()
+        before = connection.exec_driver_sql(sql).one()
         connection.rollback()
         with limited(connection) as limits:
             limits.use(TimeLimits(lock_wait=3))
-            assert connection.exec_driver_sql(MYSQL).one()[0] == 3
+            assert connection.exec_driver_sql(sql).one()[0] == 3
             connection.rollback()
         assert not connection.in_transaction()
-        assert connection.exec_driver_sql(MYSQL).one() == before
+        assert connection.exec_driver_sql(sql).one() == before
     engine.dispose()
 
 

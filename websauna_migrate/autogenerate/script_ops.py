@@ -113,6 +113,10 @@ class Comment(ops.MigrateOperation):
     def __init__(self, text: str) -> None:
         self.text = text
 
+    def reverse(self) -> Comment:
+        """Return the same for the way back."""
+        return Comment(self.text)
+
 
 def render_rename(context: AutogenContext, op: RenameTable) -> str:
     """Return the call of ``op.rename_table()``."""

@@ -1,6 +1,7 @@
-"""What is over columns that get another name: MySQL renames no column that it uses (errors 3959 and 3108).
+"""What is over columns that get another name: MySQL renames no column that it uses (errors 3959, 3837 and 3108).
 
-A CHECK constraint is dropped and created again, a computed column is named in a comment: with it its indexes would go.
+A CHECK constraint, and an index over an expression, is dropped and created again. A computed column is named in a
+comment: with it its indexes would go.
 PostgreSQL, SQLite and MariaDB let both follow.
 """
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
     from websauna_migrate.packages.package import TableName
 
+    # The kind and the name of a part of a table, and its definition.
+    _Parts = Mapping[tuple[str, str], str]
+
+
+_OVER_EXPRESSIONS = sa.text(
+    "SELECT DISTINCT index_name FROM information_schema.statistics WHERE expression IS NOT NULL"
+    " AND table_schema = coalesce(:schema, database()) AND table_name = :name ORDER BY 1"
+)
+
 
 def around_renames(
     connection: Connection, stored: TableName, table: TableName, columns: Mapping[str, str]
@@ -35,17 +45,37 @@ def around_renames(
     if dialect.name not in ("mysql", "mariadb") or getattr(dialect, "is_mariadb", False):
         return [], []
     inspector = sa.inspect(connection)
-    checks = {
-        str(check["name"]): check["sqltext"]
+    parts = {
+        (
+            "CHECK",
+            str(check["name"]),
+        ): f"CONSTRAINT {quoted_name(str(check['name']), dialect)} CHECK ({check['sqltext']})"
         for check in inspector.get_check_constraints(stored.name, stored.schema)
         if _names(check["sqltext"], columns, dialect)
     }
+    parts |= dict(_indexes(connection, stored, columns))
     notes = [
         _note(f"{table}.{column['name']}")
         for column in inspector.get_columns(stored.name, stored.schema)
         if "computed" in column and _names(column["computed"]["sqltext"], columns, dialect)
     ]
-    return [*notes, *_drops(checks, table, dialect)], list(_creates(checks, table, columns, dialect))
+    return [*notes, *_drops(parts, table, dialect)], list(_creates(parts, table, columns, dialect))
+
+
+def _indexes(
+    connection: Connection, stored: TableName, columns: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the indexes over expressions that name one of ``columns``, as the server shows them."""
+    dialect = connection.dialect
+    names = connection.scalars(_OVER_EXPRESSIONS, {"schema": stored.schema, "name": stored.name}).all()
+    if not names:
+        return
+    shown = connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted_table(stored, dialect)}".replace("%", "%%"))
+    lines = [line.strip().rstrip(",") for line in shown.one()[1].splitlines()]
+    for name in names:
+        found = next(line for line in lines if line.startswith((f"KEY `{name}` ", f"UNIQUE KEY `{name}` ")))
+        if _names(found, columns, dialect):
+            yield ("INDEX", name), found
 
 
 def _names(sql: str, columns: Mapping[str, str], dialect: Dialect) -> bool:
@@ -58,20 +88,17 @@ def _note(column: str) -> Comment:
     return Comment(text)
 
 
-def _drops(checks: Mapping[str, str], table: TableName, dialect: Dialect) -> Iterator[Sql]:
-    for name, sql in checks.items():
-        yield Sql(*_drop_and_create(name, sql, table, dialect))
+def _drops(parts: _Parts, table: TableName, dialect: Dialect) -> Iterator[Sql]:
+    for (kind, name), sql in parts.items():
+        yield Sql(*_drop_and_create(kind, name, sql, table, dialect))
 
 
-def _creates(
-    checks: Mapping[str, str], table: TableName, columns: Mapping[str, str], dialect: Dialect
-) -> Iterator[Sql]:
-    for name, sql in checks.items():
-        drop, create = _drop_and_create(name, renamed_sql(sql, columns, dialect), table, dialect)
+def _creates(parts: _Parts, table: TableName, columns: Mapping[str, str], dialect: Dialect) -> Iterator[Sql]:
+    for (kind, name), sql in parts.items():
+        drop, create = _drop_and_create(kind, name, renamed_sql(sql, columns, dialect), table, dialect)
         yield Sql(create, drop)
 
 
-def _drop_and_create(name: str, sql: str, table: TableName, dialect: Dialect) -> tuple[str, str]:
-    quoted, check = quoted_table(table, dialect), quoted_name(name, dialect)
-    create = f"ALTER TABLE {quoted} ADD CONSTRAINT {check} CHECK ({sql})"
-    return f"ALTER TABLE {quoted} DROP CHECK {check}", escape_colons(create)
+def _drop_and_create(kind: str, name: str, sql: str, table: TableName, dialect: Dialect) -> tuple[str, str]:
+    alter = f"ALTER TABLE {quoted_table(table, dialect)}"
+    return f"{alter} DROP {kind} {quoted_name(name, dialect)}", escape_colons(f"{alter} ADD {sql}")
