@@ -680,7 +680,9 @@ def on_terminal(project, start, *args: str, **env: str) -> str:
 
 def test_on_a_terminal_one_line_moves_and_goes_when_the_run_is_done(project, start):
     project.script("red", "red2").write_text(
-        project.script("red", "red2").read_text().replace("def upgrade():", "def upgrade():\n    time.sleep(0.4)")
+        project.script("red", "red2")
+        .read_text()
+        .replace("def upgrade():", "def upgrade():\n    import time\n    time.sleep(0.4)")
     )
 
     seen = on_terminal(project, start, "upgrade")

@@ -36,8 +36,10 @@ def sqlite_path(url: URL) -> Path | None:
 def begin_for_real(engine: Engine, *, writes: bool) -> None:
     """Make the transactions of ``engine`` real ones: the driver begins none by itself, and begins one at once.
 
-    One that ``writes`` takes the write lock when it begins.
+    One that ``writes`` takes the write lock when it begins, and may share its commit with others.
     """
+    if writes and engine.dialect.driver == "pysqlite":
+        event.listen(engine, "do_connect", _group)
 
     @event.listens_for(engine, "connect")
     def no_implicit_begin(dbapi_connection: sqlite3.Connection, _record: object) -> None:
@@ -47,6 +49,12 @@ def begin_for_real(engine: Engine, *, writes: bool) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         _begin(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _group(_dialect: object, _record: object, _arguments: object, options: dict[str, object]) -> None:
+    from websauna_migrate.database.sqlite_groups import GroupedConnection
+
+    options.setdefault("factory", GroupedConnection)
 
 
 @contextmanager
@@ -89,6 +97,10 @@ def _begin_immediate(connection: Connection) -> None:
 def _begin(connection: Connection, statement: str) -> None:
     """Begin a transaction, and wait for that in Python, so that Ctrl-C ends it. In AUTOCOMMIT there is none."""
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    driver: Any = connection.connection.driver_connection
+    if getattr(driver, "holds", False):
+        driver.begin_next()
         return
     cursor = connection.connection.cursor()
     (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()  # milliseconds

@@ -51,7 +51,8 @@ class Account:
 
     ``script_wrote`` tells whether it has changed anything. A script that leaves its transaction for an
     ``autocommit_block()`` committed; one that did so by its own statement ``said_commit`` too. ``together`` means that
-    all steps are one transaction; that of a trial is rolled back.
+    all steps are one transaction; that of a trial is rolled back. Of the steps that are done the last ``lost``
+    were not committed any more.
     """
 
     plan: Plan
@@ -59,6 +60,7 @@ class Account:
     together: bool
     is_trial: bool = False
     done: list[PlanStep] = field(default_factory=list)
+    lost: int = 0
     in_script: bool = False
     script_wrote: bool = False
     script_committed: bool = False
@@ -153,7 +155,7 @@ def explained(app: Application, account: Account, error: BaseException) -> Migra
 
 def find_out(app: Application, account: Account, error: BaseException) -> Reached:
     """Return how far the run of ``account`` came when ``error`` ended it; asks the database where only it knows."""
-    steps, done = account.plan.steps, len(account.done)
+    steps, done = account.plan.steps, len(account.done) - account.lost
     if _is_committed(app, account, error):
         done = len(steps) if account.together else steps.index(account.under_way) + 1
         return Reached(steps[:done], steps[done:], None)

@@ -17,6 +17,7 @@ from websauna_migrate.exceptions import RunError, listed
 from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
+from websauna_migrate.run.grouping import grouped
 from websauna_migrate.run.lock_wait import limits_of, read_patience, waiting_for_tables
 from websauna_migrate.run.observer import Progress, observer_of
 from websauna_migrate.run.transactions import begin_step, begin_together, rolled_back
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from websauna_migrate.database.time_limits import TimeLimits
     from websauna_migrate.revisions.plan import Plan, PlanStep
     from websauna_migrate.run.environment import Environment
+    from websauna_migrate.run.grouping import Group
     from websauna_migrate.run.lock_wait import Patience, TableTries
     from websauna_migrate.run.observer import Callbacks, Observer
 
@@ -144,31 +146,28 @@ def _run_steps(
     steps = account.plan.steps
     together = rolled_back if account.is_trial else begin_together if account.together else nullcontext
     heard, unenforced = commits_heard(connection, account), keys_unenforced(connection)
-    with heard, unenforced as check_keys, waiting as tries, together(connection):
+    commits = grouped(connection, account)
+    with heard, unenforced as check_keys, waiting as tries, together(connection), commits as group:
         for number, step in enumerate(steps, 1):
             observer.on_progress(Progress(step, number, len(steps), "begins"))
             started = time.monotonic()
             observer.before_step()
             environment, checks = environments[step.package], (check_keys, observer.before_step)
             under_way = UnderWay(step, environment.table.name, account, observer, tries, checks)
-            attempt = partial(_run_step, environment, connection, under_way)
+            attempt = partial(_run_step, environment, connection, under_way, group)
             tries.run(step, attempt)
             account.done.append(step)
             observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
 
 
-def _run_step(
-    environment: Environment,
-    connection: Connection,
-    under_way: UnderWay,
-) -> None:
+def _run_step(environment: Environment, connection: Connection, under_way: UnderWay, group: Group) -> None:
     """Run one step in a transaction of its own, or in that of all steps."""
     step, account = under_way.step, under_way.account
     inside = account.together
     if not inside and connection.in_transaction():
         raise transaction_left_open(step.package)
     outer = connection.get_transaction() if inside else None
-    with nullcontext() if inside else begin_step(environment.migration, connection):
+    with nullcontext() if inside else begin_step(environment.migration, connection, group):
         if environment.begins_with(step):
             create_missing(environment.table, connection)
         with account.of_script(), running(connection, under_way):

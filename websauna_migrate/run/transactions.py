@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
+    from websauna_migrate.run.grouping import Group
+
 
 @contextmanager
-def begin_step(migration: MigrationContext, connection: Connection) -> Iterator[None]:
-    """Run the block in the transaction of one step."""
+def begin_step(migration: MigrationContext, connection: Connection, group: Group) -> Iterator[None]:
+    """Run the block in the transaction of one step, which may share its commit with others of ``group``."""
     from websauna_migrate.run.data import joined_transaction
 
-    with begin_transaction(migration), joined_transaction(connection):
-        yield
+    with group.of_step(), begin_transaction(migration):
+        with joined_transaction(connection):
+            yield
+        group.end_step()
 
 
 @contextmanager
