@@ -1,7 +1,7 @@
 # The commands of this project. Each makes the environment that it needs, in .venv and .servers.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint docs servers benchmark release clean
+.PHONY: help demo test unit lint docs servers pictures benchmark release clean
 
 FOLDER ?= demo
 VENV := .venv
@@ -42,6 +42,10 @@ docs: $(READY)  ## build the documentation into docs/_build and check its links
 servers: $(READY)  ## get MariaDB, MySQL, PgBouncer, Chromium and Alembic's own tests into .servers, where that can be done
 	@tests/setup/servers
 	@tests/setup/alembic_suite $(BIN)/python
+
+pictures: $(READY) servers  ## take the screenshots of the documentation again
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet pillow
+	@$(BIN)/python docs/take_screenshots.py
 
 benchmark: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS),benchmark]"

@@ -150,13 +150,16 @@ def _now() -> datetime:
 
 
 def _page(status: int, nonce: str) -> Response:
-    """Return an empty page that loads nothing, runs no script but its own, and stands in no frame."""
+    """Return an empty page that loads nothing from elsewhere, runs no script but its own, and stands in no frame.
+
+    The button of pyramid_debugtoolbar, which gets into each page, has its style and its picture from the application.
+    """
     from pyramid.response import Response
 
     response = Response(content_type="text/html", charset="utf-8", status=status)
     response.cache_control = "no-store"
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
+        f"default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'nonce-{nonce}'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return response

@@ -57,7 +57,7 @@ def _revisions(app: Application, program: Sequence[str]) -> Iterator[str]:
         return
     states = history_states(graph, app.histories, rows) if rows is not None else {}
     yield html.problem_list(problems) if problems else panel_parts.all_is_well(states.values())
-    yield panel_parts.status_table(app.histories, states, graph)
+    yield panel_parts.scrolled(panel_parts.status_table(app.histories, states, graph))
     if rows is not None:
         yield _plan(app, rows, program)
     yield panel_parts.heading("Revisions")
