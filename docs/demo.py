@@ -99,7 +99,7 @@ def chapters(folder: Path) -> Iterator[tuple[str, list[str]]]:
                 "repo_name=newsletter",
                 "package_name=demo_newsletter",
             ),
-            quoted(python(), "-m", "pip", "install", "--quiet", "-e", str(shop), "-e", str(newsletter)),
+            quoted(python(), "-m", "pip", "install", "--quiet", "-e", f"{shop}[dev]", "-e", str(newsletter)),
         ],
     )
     yield (

@@ -26,5 +26,7 @@ def includeme(config: Configurator) -> None:
     config.include("websauna_migrate")
     mode_of(config.registry)
     config.add_subscriber(check_at_start, ApplicationCreated)
-    # Before there is a transaction, a session, or a view that would read a table.
-    config.add_tween(_TWEEN, over=("pyramid_tm.tm_tween_factory", EXCVIEW))
+    # Before there is a transaction, a session, or a view that would read a table; and before the toolbar, which would
+    # keep the page that grows until it is complete.
+    toolbar = "pyramid_debugtoolbar.toolbar_tween_factory"
+    config.add_tween(_TWEEN, over=(toolbar, "pyramid_tm.tm_tween_factory", EXCVIEW))

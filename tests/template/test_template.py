@@ -18,7 +18,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import docutils.core
 import pytest
@@ -137,6 +137,7 @@ def test_the_database_decides_the_url_and_the_driver(tmp_path, kind, database):
     ini = configparser.RawConfigParser()
     ini.read(project / "development.ini")
     assert ini["app:main"]["sqlalchemy.url"].startswith(database)
+    assert ini["app:main"]["websauna_migrate.guard"] == "page"
     requirement = {"sqlite": '"websauna_migrate"', "postgresql": "[postgresql]", "mysql": "[mysql]"}[database]
     assert requirement in (project / "pyproject.toml").read_text()
 
@@ -271,7 +272,7 @@ def fresh(tmp_path_factory, distributions):
     pip = [*ours, "install", "--quiet", "--no-compile"]
     subprocess.run([*pip, "pip", "setuptools>=77,<82"], check=True, capture_output=True)
     # Without isolation, because an environment of its own for each of the builds takes most of the time.
-    editables = [option for project in projects.values() for option in ("-e", f"{project}[test]")]
+    editables = [option for project in projects.values() for option in ("-e", f"{project}[dev,test]")]
     subprocess.run(
         [
             *pip,
@@ -335,7 +336,9 @@ def test_a_baked_project_runs_and_shows_what_the_shell_added(fresh, run, start, 
     assert "CREATE TABLE" in shell.stdout, shell.stderr
     assert re.search(r"dbsession +The SQLAlchemy session, also request.dbsession", shell.stdout + shell.stderr)
     server = start(fresh.script("pserve"), uri, cwd=migrated)
-    assert "Bread &amp; butter" in page(f"http://localhost:{port}/{path}", server)
+    shown = page(f"http://localhost:{port}/{path}", server)
+    assert "Bread &amp; butter" in shown
+    assert "/_debug_toolbar/" in shown
 
 
 def free_port():
@@ -354,6 +357,8 @@ def page(url, server):
         try:
             with urllib.request.urlopen(url, timeout=30) as response:
                 return response.read().decode()
+        except HTTPError:
+            raise
         except URLError:
             time.sleep(0.1)
     server.kill()
@@ -462,10 +467,19 @@ def deployed(fresh, tmp_path_factory):
     return folder
 
 
-def test_a_wheel_and_an_ini_are_enough_to_upgrade(deployed, fresh, run):
+def test_a_wheel_and_an_ini_are_enough_to_upgrade_and_the_server_waits_for_it(deployed, fresh, run, start):
+    port = free_port()
+    replace_in(deployed / "production.ini", "listen = .*", f"listen = localhost:{port}")
     environment = {"DATABASE_URL": f"sqlite:///{deployed / 'live.sqlite'}"}
     argv = [deployed / "env" / "bin" / "ws-alembic", "-c", "production.ini", "-x", "packages=all"]
+    server = start(deployed / "env" / "bin" / "pserve", "ws://production.ini", cwd=deployed, env=environment)
+    for path in ("", "health/migrations"):
+        with pytest.raises(HTTPError, match="503"):
+            page(f"http://localhost:{port}/{path}", server)
     assert run(*argv, "upgrade", cwd=deployed, env=environment).returncode == 0
+    assert '"up to date"' in page(f"http://localhost:{port}/health/migrations", server)
+    time.sleep(1)  # the guard asked less than a second ago
+    assert "There are no notes yet" in page(f"http://localhost:{port}/", server)
     status = run(*argv, "status", "--check", cwd=deployed, env=environment)
     assert re.search("red.app +.*up to date", status.stdout), status.stderr
     heads = run(*argv, "heads", "-v", cwd=deployed, env=environment).stdout

@@ -25,4 +25,9 @@ def test_a_page_without_notes_says_so(testapp: TestApp, dbsession: Session) -> N
 
 def test_a_missing_table_is_explained(testapp: TestApp) -> None:
     assert "-x packages=all upgrade" in testapp.get(URL, status=503)
+
+
+def test_a_load_balancer_waits_for_an_upgrade(testapp: TestApp) -> None:
+    answer = testapp.get("/health/migrations", status=503)
+    assert answer.json[-1]["package"] == "{{ cookiecutter.package_name }}"
 {% endif %}

@@ -7,6 +7,7 @@ from typing import Any
 
 import websauna_migrate
 from pyramid.router import Router
+from pyramid.settings import asbool
 
 
 class Initializer(websauna_migrate.Initializer):
@@ -27,6 +28,12 @@ class Initializer(websauna_migrate.Initializer):
         """Configure what only the running application needs."""
         self.config.include("pyramid_retry")
         self.config.include("websauna_migrate.dbsession")
+        # What happens if the database is behind the code: the setting websauna_migrate.guard.
+        self.config.include("websauna_migrate.guard")
+        self.config.add_migration_health("/health/migrations")
+        if asbool(self.settings.get("debugtoolbar.enabled")):
+            self.config.include("pyramid_debugtoolbar")
+            self.config.include("websauna_migrate.toolbar")
         self.config.include(".views")
 
 

@@ -32,8 +32,14 @@ PAGE = Template("""\
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>$title</title>
   <style>
-    body { font: 1.1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem }
-    time { color: gray }
+    :root { color-scheme: light dark }
+    body { font: 1.05rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 46rem; padding: 0 1.25rem }
+    h1 { font-size: 1.9rem; line-height: 1.25 }
+    code, pre { font: .9rem/1.55 ui-monospace, monospace }
+    pre { border: 1px solid #8885; border-radius: .5rem; padding: .8rem 1rem; white-space: pre-wrap }
+    ul { list-style: none; padding: 0 }
+    li { margin: .6rem 0; overflow-wrap: anywhere }
+    time { opacity: .7 }
   </style>
 </head>
 <body>
@@ -42,6 +48,19 @@ PAGE = Template("""\
 </body>
 </html>
 """)
+
+
+NO_NOTES = """\
+<p>There are no notes yet. What to do next:</p>
+<ol>
+  <li>Add a note in the shell, <code>pshell ws://development.ini</code>, and load this page again:
+    <pre>dbsession.add(Note(text="Bread and butter"))
+tm.commit()</pre></li>
+  <li>Change the model in <code>models.py</code>, and write a revision:
+    <pre>ws-alembic -c development.ini revision --autogenerate -m "Describe the change"</pre></li>
+  <li>Load this page again: it lists what is pending, and has a button that upgrades the database.</li>
+</ol>
+"""
 
 
 def includeme(config: Configurator) -> None:
@@ -59,7 +78,7 @@ def notes(request: Request) -> Response:
     """List the notes, newest first."""
     rows = request.dbsession.scalars(select(Note).order_by(Note.created_at.desc()))
     items = "\n".join(f"<li>{item(note)}</li>" for note in rows)
-    return page(f"<ul>{items}</ul>" if items else "<p>There are no notes yet.</p>")
+    return page(f"<ul>{items}</ul>" if items else NO_NOTES)
 
 
 def item(note: Note) -> str:

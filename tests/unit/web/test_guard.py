@@ -134,14 +134,22 @@ def test_the_health_route_is_answered_by_itself(guarded):
     assert {row["state"] for row in app.get("/health", status=503).json} == {"pending"}
 
 
-def test_the_tween_stands_before_the_transaction(guarded, tmp_path):
+@pytest.mark.parametrize("first", [True, False])
+def test_the_tween_stands_before_the_transaction_and_the_toolbar(tmp_path, first):
     from pyramid.interfaces import ITweens
 
-    config = guarded("503")
-    config.include("pyramid_tm")
+    config = configure(tmp_path, f"sqlite:///{tmp_path / 'app.sqlite'}", websauna_migrate__guard="503")
+    others = ["pyramid_tm", "pyramid_debugtoolbar"]
+    for name in ["websauna_migrate.guard", *others] if first else [*others, "websauna_migrate.guard"]:
+        config.include(name)
     config.commit()
     names = [name for name, _ in config.registry.getUtility(ITweens).implicit()]
-    assert names.index("websauna_migrate.web.guard.guard_tween_factory") < names.index("pyramid_tm.tm_tween_factory")
+    assert names == [
+        "websauna_migrate.web.guard.guard_tween_factory",
+        "pyramid_debugtoolbar.toolbar_tween_factory",
+        "pyramid_tm.tm_tween_factory",
+        "pyramid.tweens.excview_tween_factory",
+    ]
 
 
 def test_while_a_script_loads_the_application_nothing_is_asked_and_nothing_guarded(guarded, caplog, monkeypatch):
