@@ -113,6 +113,7 @@ def terminal_svg(name: str, command: str, printed: str) -> str:
     width = max(line.cell_len for line in text.split())
     console = Console(record=True, width=width, file=io.StringIO())
     console.print(text, soft_wrap=True)
+    console.print()  # rich cuts the last line at its foot
     return FONT_FACE.sub("", console.export_svg(title="", unique_id=f"picture-{name}"))
 
 
