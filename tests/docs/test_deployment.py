@@ -68,6 +68,19 @@ def test_both_pipelines_run_what_the_page_runs():
         assert script == ['pip install -e ".[test]"', "pytest", *steps_of_the_page()]
 
 
+def test_both_pipelines_look_at_what_a_branch_adds():
+    pipelines = files("lint")
+    github = yaml.safe_load(pipelines[".github/workflows/lint.yml"])["jobs"]["lint"]["steps"]
+    gitlab = yaml.safe_load(pipelines[".gitlab-ci.yml"])["lint"]["script"]
+    for script, format in (([step["run"] for step in github if "run" in step], "github"), (gitlab, "text")):
+        install, to_target, upgrade, back, lint = script
+        assert install == 'pip install -e ".[test]" "websauna_migrate[lint]"'
+        assert to_target.startswith("git checkout --detach ") and back.startswith("git checkout --detach ")
+        assert understood(shlex.split(upgrade)).subcommand == "upgrade"
+        options = understood(shlex.split(lint))
+        assert (options.subcommand, options.format, options.x) == ("lint", format, ["packages=all"])
+
+
 def test_the_workflow_of_the_template_is_valid():
     [path] = template_path().glob("*/.github/workflows/test.yml")
     steps = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]["test"]["steps"]

@@ -47,6 +47,7 @@ def test_each_example_works(workspace):
     examples, folder, run = Examples(workspace), workspace.app / "alembic", workspace.execute
     examples.run("list_templates", "--quiet list_templates", "init", "init migrations --package")
     examples.run("-x packages=all ensure_version", "ensure_version --sql", "-x packages=all plan", "upgrade +1 --sql")
+    examples.run("-x packages=all lint", "lint base:a1c2e3f4b5d6 --format github")
     examples.run("-x packages=all graph", "graph --tables --format mermaid --output tables.mmd")
     examples.run("-x packages=all upgrade", "plan --down base --format json", "downgrade -1", "stamp head")
     examples.run("-x packages=all status", "-x packages=all status --check --wait 60")

@@ -18,13 +18,13 @@ from websauna_migrate.run.steps import run_script
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.graph import Graph
-    from websauna_migrate.revisions.plan import PlanStep
+    from websauna_migrate.revisions.plan import Plan, PlanStep
     from websauna_migrate.revisions.scripts import Direction
     from websauna_migrate.run.environment import Environment
 
@@ -55,7 +55,7 @@ def write_sql(
     if direction == "down" and ":" not in target:
         raise UsageError("downgrade --sql needs to know where it starts", "write FROM:TO, as in head:base")
     graph = app.graph()
-    rows, target = _offline_rows(graph, histories_of(selected), target)
+    rows, target = offline_rows(graph, histories_of(selected), target)
     plan = app.plan_selected(rows, selected, target, direction=direction, cascade=cascade, expand=expand)
     if one_transaction:
         refuse_own_transactions(plan, app.url.get_backend_name())
@@ -83,7 +83,7 @@ def write_stamp_sql(app: Application, selected: Sequence[Selected], targets: Seq
     rows: dict[str, tuple[str, ...]] = {}
     ends = []
     for target in targets:
-        before, end = _offline_rows(graph, histories, target)
+        before, end = offline_rows(graph, histories, target)
         rows |= before
         ends.append(end)
     _write_heads_sql(app, plan_stamp(graph, rows, histories, ends), rows, output)
@@ -94,7 +94,26 @@ def write_ensure_version_sql(app: Application, selected: Sequence[Selected], out
     _write_heads_sql(app, dict.fromkeys(histories_of(selected), ()), {}, output)
 
 
-def _offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
+def rendered(
+    app: Application, plan: Plan, output: TextIO, cmd_opts: Namespace | None
+) -> Iterator[tuple[PlanStep, RunError | None]]:
+    """Write the SQL of each step of ``plan``, and yield it then, with the error where it cannot be written as a whole.
+
+    A step begins to be written when it is asked for.
+    """
+    environments = open_all(app, plan, None, output, cmd_opts)
+    for environment in environments.values():
+        keep_parameters(environment.migration)
+    for step in plan.steps:
+        try:
+            _write_step(environments[step.package], step, inside=False)
+        except RunError as error:
+            yield step, error
+        else:
+            yield step, None
+
+
+def offline_rows(graph: Graph, selected: Sequence[str], target: str) -> tuple[dict[str, tuple[str, ...]], str]:
     """Return the rows that the history tables count as having, because nothing connects, and the target."""
     start, colon, end = target.partition(":")
     if not colon:

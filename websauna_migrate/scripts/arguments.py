@@ -133,6 +133,20 @@ def add_graph_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--tables", action="store_true", help="draw the tables and their foreign keys")
 
 
+def add_lint_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``lint``."""
+    parser.add_argument(
+        "revision",
+        nargs="?",
+        default="heads",
+        metavar="FROM:TO",
+        help="the revisions after FROM up to TO of one history; default: what is pending",
+    )
+    formats = ("text", "json", "github")
+    parser.add_argument("--format", choices=formats, default="text", help="the format; github makes annotations")
+    _add_wait(parser)
+
+
 def add_adopt_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``adopt``."""
     parser.add_argument("--from", dest="source", metavar="TABLE", help="the version table; default: alembic_version")

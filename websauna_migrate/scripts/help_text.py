@@ -143,6 +143,15 @@ HELP = {
             Example("graph --tables --format mermaid --output tables.mmd", "write a diagram of the tables"),
         ),
     ),
+    "lint": HelpText(
+        "Find statements of pending revisions that lock, scan or rewrite tables, or break code that is running.",
+        "Shows the size of each table and the safe form, and exits with 1 if there is a finding. For PostgreSQL it "
+        "also runs squawk (the extra 'lint'). A script ignores a rule with lint_ignore. Changes nothing.",
+        (
+            Example("-x packages=all lint", "look at what upgrade would run"),
+            Example("lint base:a1c2e3f4b5d6 --format github", "annotate a pull request with the findings in a range"),
+        ),
+    ),
     "doctor": HelpText(
         "Find problems in scripts, models and database.",
         "For each problem it shows what is wrong, why it matters and how to fix it, and exits with 1 if there is one. "

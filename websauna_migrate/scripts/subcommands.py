@@ -25,6 +25,13 @@ def draw_graph(options: Namespace, loaded: Loaded) -> int:
     return graph(options, loaded)
 
 
+def lint_sql(options: Namespace, loaded: Loaded) -> int:
+    """Run ``lint``, whose modules no other subcommand needs."""
+    from websauna_migrate.scripts.linting import lint
+
+    return lint(options, loaded)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subcommand:
     """What one subcommand does.
@@ -114,6 +121,11 @@ _SUBCOMMANDS = (
         name="graph",
         run=draw_graph,
         add_arguments=arguments.add_graph_arguments,
+    ),
+    Subcommand(
+        name="lint",
+        run=lint_sql,
+        add_arguments=arguments.add_lint_arguments,
     ),
     Subcommand(
         name="doctor",
