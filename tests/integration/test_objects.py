@@ -23,7 +23,8 @@ from alembic_utils.pg_view import PGView
 OBJECTS = r"""
 ALL = [
     PGView("shop", "cheap", "SELECT c.name, c.name || ' \\:x' AS label FROM public.costs c WHERE c.price < 10"),
-    PGView("public", "costs", "SELECT id, name, price FROM item WHERE price > public.first_number()"),
+    PGView("public", "costs", "SELECT id, name, price, note FROM item WHERE price > public.first_number()"),
+    PGView("public", "total", "SELECT spent() AS amount"),
     PGMaterializedView("public", "prices", "SELECT price, count(*) AS items FROM item GROUP BY price"),
     PGTrigger("public", "stamp", "BEFORE UPDATE OF name ON public.item FOR EACH ROW EXECUTE FUNCTION stamp()", "item"),
     PGFunction("public", "stamp()", "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := 7; RETURN NEW; END $$"),
@@ -39,7 +40,7 @@ ALL = [
 ]
 """
 CHANGED = {
-    "price > public": "price >= public",
+    "price, note": "price, remark",
     "count(*) AS items": "sum(id) AS total",
     "RETURNS bigint": "RETURNS numeric",
     "default 5": "default 6",
@@ -52,9 +53,11 @@ class Item(Base):
     name = Column({name})
     price = Column({price}, nullable=False, server_default="0")
     number = Column(Integer{number})
+    {note} = Column(String)
 """
-BEFORE = {"name": "String", "price": "Integer", "number": ', server_default=text("public.first_number()")'}
-AFTER = {**BEFORE, "name": "Text", "price": "BigInteger"}
+DEFAULT = ', server_default=text("public.first_number()")'
+BEFORE = {"name": "String", "price": "Integer", "number": DEFAULT, "note": "note"}
+AFTER = {**BEFORE, "name": "Text", "price": "BigInteger", "note": "remark"}
 ENDED = {**AFTER, "number": ""}
 ENV = """
 from websauna_migrate.env import run_alembic
@@ -65,6 +68,8 @@ STORED = """
 SELECT 'view ' || viewname, definition FROM pg_views WHERE schemaname IN ('public', 'shop')
 UNION ALL SELECT 'materialized view ' || matviewname, definition FROM pg_matviews
 UNION ALL SELECT 'index', indexdef FROM pg_indexes WHERE tablename = 'prices'
+UNION ALL SELECT 'option', unnest(reloptions) FROM pg_class WHERE relname = 'costs'
+UNION ALL SELECT 'comment', description FROM pg_description WHERE description LIKE 'What%%'
 UNION ALL SELECT 'function ' || proname, pg_get_functiondef(oid) FROM pg_proc
     WHERE proname IN ('stamp', 'first_number', 'spent')
 UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
@@ -94,7 +99,7 @@ def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_pa
     work.execute("INSERT INTO item (name, price) VALUES ('a', 3)", "UPDATE item SET name = 'b'")
     assert work.execute("SELECT i.id, c.label FROM item i, shop.cheap c WHERE number = 1") == [(7, "b :x")]
     first = stored(work)
-    assert len(first) == 10
+    assert len(first) == 11
     work.ok("downgrade", "-1")
     assert stored(work) == []
     write(work.app / "shop/alembic/env.py", ENV)
@@ -102,8 +107,9 @@ def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_pa
     (work.app / "shop/alembic/env.py").unlink()
     assert stored(work) == first
 
-    # What depends on a column that changes is dropped before; an index that nobody declares is kept.
-    work.execute("CREATE UNIQUE INDEX ON prices (price)")
+    # What depends on a column that changes is dropped before, and what else belongs to it is kept.
+    work.execute("CREATE UNIQUE INDEX ON prices (price)", "ALTER VIEW costs SET (security_barrier=true)")
+    work.execute("COMMENT ON VIEW shop.cheap IS 'What:one ''costs'' 100%%'")
     first = stored(work)
     work.models(work.app / "shop", MODELS.format(**AFTER))
     changed = OBJECTS
@@ -120,10 +126,11 @@ def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_pa
     }
     assert {one["detail"] for one in found if "view" in one["operation"]} == {"public.costs", "public.prices"}
     ran = work.run("revision", "--autogenerate")
-    assert "view public.by_hand reads column public.item.name, which changes, and is not declared here" in ran.err
+    assert "view public.by_hand reads column public.item.name, which changes: drop it before and create it" in ran.err
     work.execute("DROP VIEW by_hand")
     work.autogenerate()
     work.ok("check")
+    assert work.autogenerate() == []
     second = stored(work)
     assert [name for name, _ in second] == [name for name, _ in first]
     work.ok("downgrade", "-1")
@@ -211,6 +218,23 @@ def test_each_package_has_its_own_objects_and_requires_what_they_read(tmp_path, 
     )
     assert work.run("-x", "packages=all", "status", "--check").code == work.run("doctor").code == 0
 
+    # A view of another package stands in the way of a column.
+    declare(work, "ALL = []", "tags")
+    work.models(work.app / "shop", MODELS.format(**{**BEFORE, "price": "BigInteger"}))
+    text = work.fails("revision", "--autogenerate")
+    assert "view public.offers of blog reads column public.item.price, which changes: drop it before" in text
+
+
+def test_a_view_that_stands_in_the_way_is_told_where_no_package_declares_objects(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", MODELS.format(**ENDED), history=True)
+    work.autogenerate()
+    work.execute("CREATE VIEW by_hand AS SELECT name FROM item", "CREATE VIEW other AS SELECT id FROM item")
+    work.models(work.app / "shop", MODELS.format(**{**ENDED, "name": "Integer"}))
+    text = work.fails("revision", "--autogenerate", "--no-input")
+    assert "view public.by_hand reads column public.item.name, which changes: drop it before" in text
+    assert "other" not in text
+
 
 def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
     work = Workspace(tmp_path, postgresql.new_database())
@@ -240,7 +264,7 @@ def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
 
 def test_revisions_for_postgresql_run_on_another_database(tmp_path, postgresql, sqlite):
     work = Workspace(tmp_path, postgresql.new_database())
-    work.add_app("shop", MODELS.format(**ENDED), history=True, init=APP.replace("{addons!r}", "()"))
+    work.add_app("shop", MODELS.format(**{**BEFORE, "number": ""}), history=True, init=APP.replace("{addons!r}", "()"))
     declare(work, OBJECTS)
     work.autogenerate()
     work.url = sqlite.new_database()

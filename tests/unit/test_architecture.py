@@ -42,7 +42,7 @@ TESTED_AS_A_WHOLE = {
     **dict.fromkeys(
         (
             f"autogenerate/objects/{name}"
-            for name in ("change", "changes", "dependents", "operations", "script", "stored", "uses")
+            for name in ("change", "changes", "dependents", "operations", "recreated", "script", "stored", "uses")
         ),
         "integration/test_objects",
     ),

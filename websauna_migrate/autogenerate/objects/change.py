@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.util import warn
 
+from websauna_migrate.autogenerate.objects.dependents import obstacles, over_changes
 from websauna_migrate.autogenerate.orphans import has_orphans
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def change_objects(
     """
     objects = comparison.objects
     if objects is None or not _concerns(objects):
+        if writing is not None and connection.dialect.name == "postgresql":
+            _warn_of_obstacles(script, connection)
         return
     if connection.dialect.name != "postgresql":
         log.warning("the views, functions and other objects of %s are left out: this is not PostgreSQL", objects.home)
@@ -56,6 +59,13 @@ def change_objects(
         upgrade.ops += difference_ops(found)
     else:
         place_changes(script, found, connection, warn, _put_off(found, comparison, connection, writing))
+
+
+def _warn_of_obstacles(script: MigrationScript, connection: Connection) -> None:
+    operations = script.upgrade_ops_list[0].ops
+    found = obstacles(over_changes(connection, operations, ()), operations, connection.dialect.default_schema_name)
+    for one, why in found.items():
+        warn(f"{one} {why}")
 
 
 def _concerns(objects: Objects) -> bool:

@@ -43,11 +43,15 @@ _KINDS: tuple[Any, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An object: ``before`` is what the database has of it, ``after`` what is declared, None for nothing."""
+    """An object: ``before`` is what the database has of it, ``after`` what is declared, None for nothing.
+
+    It ``waits`` where it needs what is not there yet.
+    """
 
     package: str
     before: Any
     after: Any
+    waits: bool = False
 
     @property
     def entity(self) -> Any:
@@ -59,11 +63,13 @@ class Change:
 class Found:
     """What a comparison found: the ``changes``, and the objects that are ``unchanged``.
 
-    ``created`` are in the order in which they are made, with those that are replaced.
+    ``created`` are in the order in which they are made, with those that are replaced. ``others`` are what packages
+    declare that are not compared.
     """
 
     changes: tuple[Change, ...]
     unchanged: tuple[Change, ...] = ()
+    others: tuple[Change, ...] = ()
 
     @cached_property
     def created(self) -> tuple[Change, ...]:
@@ -104,7 +110,8 @@ def find_changes(
     dropped = comparison.gone([shown.get(e.identity, e) for e in gone])
     kept = [one for one in dropped if include(one, True)]
     changes = [Change(objects.home, one, None) for one in kept] if kept and may_drop() else []
-    return Found((*comparison.all_changes(entities), *changes), tuple(comparison.unchanged))
+    others = (Change(one.package, None, one.entity) for key, one in declared.items() if key not in ours)
+    return Found((*comparison.all_changes(entities), *changes), tuple(comparison.unchanged), tuple(others))
 
 
 @dataclass(slots=True)
@@ -127,7 +134,7 @@ class _Comparison:
                 raise ObjectNotCreated(shown_name(entity), package, shown.reason)
             self.failed.append((shown_name(entity), package, shown.reason))
             before = self.stored.same(entity) or self._only_function(entity)
-            self.waiting[entity.identity] = Change(package, before, entity)
+            self.waiting[entity.identity] = Change(package, before, entity, waits=True)
         else:
             before = self.stored.same(shown)
             change = Change(package, before, entity)

@@ -17,37 +17,41 @@ from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Connection
 
-_SYSTEM = "('pg_catalog', 'information_schema', 'pg_toast')"
+# What each rule of a view, policy and trigger depends on: columns, whole relations, and functions.
 _USES = sa.text(
-    "SELECT DISTINCT CASE v.relkind WHEN 'v' THEN 'view' ELSE 'materialized_view' END, vn.nspname, v.relname, '',"
-    " rn.nspname, r.relname, a.attname FROM pg_rewrite AS w JOIN pg_class AS v ON v.oid = w.ev_class"
-    " AND v.relkind IN ('v', 'm') JOIN pg_namespace AS vn ON vn.oid = v.relnamespace"
-    f" AND vn.nspname NOT IN {_SYSTEM}"
-    " JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
-    " AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid JOIN pg_class AS r ON r.oid = d.refobjid"
-    " JOIN pg_namespace AS rn ON rn.oid = r.relnamespace"
-    " LEFT JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0"
-    " UNION SELECT 'policy', rn.nspname, p.polname, r.relname, dn.nspname, dr.relname, a.attname FROM pg_policy AS p"
-    " JOIN pg_class AS r ON r.oid = p.polrelid JOIN pg_namespace AS rn ON rn.oid = r.relnamespace"
-    " JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid"
-    " AND d.refclassid = 'pg_class'::regclass JOIN pg_class AS dr ON dr.oid = d.refobjid"
-    " JOIN pg_namespace AS dn ON dn.oid = dr.relnamespace"
-    " JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0"
-    " UNION SELECT 'trigger', rn.nspname, t.tgname, r.relname, rn.nspname, r.relname, a.attname FROM pg_trigger AS t"
-    " JOIN pg_class AS r ON r.oid = t.tgrelid AND NOT t.tgisinternal"
-    " JOIN pg_namespace AS rn ON rn.oid = r.relnamespace"
-    " JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid"
-    " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid"
-    " JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0"
-    " ORDER BY 1, 2, 3, 4, 5, 6, 7"
+    "WITH users AS ("
+    "SELECT CASE v.relkind WHEN 'v' THEN 'view' ELSE 'materialized_view' END AS kind, v.relnamespace AS namespace,"
+    " v.relname AS name, '' AS on_table, 'pg_rewrite'::regclass AS class, w.oid, v.oid AS own"
+    " FROM pg_rewrite AS w JOIN pg_class AS v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm')"
+    " UNION ALL SELECT 'policy', r.relnamespace, p.polname, r.relname, 'pg_policy'::regclass, p.oid, 0"
+    " FROM pg_policy AS p JOIN pg_class AS r ON r.oid = p.polrelid"
+    " UNION ALL SELECT 'trigger', r.relnamespace, t.tgname, r.relname, 'pg_trigger'::regclass, t.oid, 0"
+    " FROM pg_trigger AS t JOIN pg_class AS r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal)"
+    " SELECT DISTINCT u.kind, n.nspname, u.name, u.on_table, un.nspname, coalesce(r.relname, f.proname || '()'),"
+    " a.attname FROM users AS u JOIN pg_namespace AS n ON n.oid = u.namespace"
+    " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " JOIN pg_depend AS d ON d.classid = u.class AND d.objid = u.oid"
+    " LEFT JOIN pg_class AS r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid AND r.oid <> u.own"
+    " LEFT JOIN pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid"
+    " LEFT JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum = d.refobjsubid AND a.attnum > 0"
+    " JOIN pg_namespace AS un ON un.oid = coalesce(r.relnamespace, f.pronamespace) ORDER BY 1, 2, 3, 4, 5, 6, 7"
 )
-_INDEXES = sa.text(
-    "SELECT indexdef FROM pg_indexes WHERE schemaname = :schema AND tablename = :name ORDER BY indexname"
+_KEPT = sa.text(
+    "WITH view AS (SELECT c.*, format('%I.%I', n.nspname, c.relname) AS shown,"
+    " CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END AS kind"
+    " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('v', 'm') AND n.nspname = :schema AND c.relname = :name)"
+    " SELECT 1, format('ALTER %s %s SET (%s)', kind, shown, array_to_string(reloptions, ', ')) FROM view"
+    " WHERE reloptions IS NOT NULL"
+    " UNION ALL SELECT 2, pg_get_indexdef(i.indexrelid) FROM view JOIN pg_index AS i ON i.indrelid = view.oid"
+    " UNION ALL SELECT 3, format('COMMENT ON %s %s IS %L', kind, shown, d.description) FROM view"
+    " JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = view.oid AND d.objsubid = 0"
+    " ORDER BY 1, 2"
 )
 
 
@@ -64,34 +68,53 @@ class Over:
         return f"{kind} {self.name.name} on {self.name.schema}.{self.on}" if self.on else f"{kind} {self.name}"
 
 
-def over_changes(
-    connection: Connection, operations: Iterable[MigrateOperation], views: Collection[TableName]
-) -> dict[Over, str]:
-    """Return what has to go before ``operations`` change columns and ``views`` are created anew, with the reason.
+def function_key(name: TableName) -> TableName:
+    """Return what stands for a function among the names of relations."""
+    return TableName(name.schema, f"{name.name}()")
 
-    One that is over another of those is among them. Names have their schema.
+
+def over_changes(
+    connection: Connection, operations: Iterable[MigrateOperation], gone: Collection[TableName]
+) -> dict[Over, ColumnName | TableName]:
+    """Return what has to go before ``operations`` change columns, and before ``gone`` views and functions go.
+
+    With each, what it reads of those. One that is over another of them is among them. Names have their schema.
     """
     columns = set(_changed_columns(operations, connection.dialect.default_schema_name))
-    if not columns and not views:
+    if not columns and not gone:
         return {}
-    readers: defaultdict[TableName, dict[Over, str]] = defaultdict(dict)
-    found: dict[Over, str] = {}
+    readers: defaultdict[TableName, dict[Over, None]] = defaultdict(dict)
+    found: dict[Over, ColumnName | TableName] = {}
     for kind, schema, name, on, of_schema, of, column in connection.execute(_USES):
-        one, table = Over(kind, TableName(schema, name), on), TableName(of_schema, of)
-        readers[table].setdefault(one, f"{table}")
-        if ColumnName(table, column or "") in columns:
-            found[one] = f"column {table}.{column}"
-    waiting = [*views, *(one.name for one in found if not one.on)]
+        one, read = Over(kind, TableName(schema, name), on), TableName(of_schema, of)
+        readers[read][one] = None
+        if ColumnName(read, column or "") in columns:
+            found.setdefault(one, ColumnName(read, column))
+    waiting = [*gone, *(one.name for one in found if not one.on)]
     while waiting:
-        new = {one: f"view {table}" for table in [waiting.pop()] for one in readers[table] if one not in found}
+        read = waiting.pop()
+        new = {one: read for one in readers[read] if one not in found}
         found |= new
         waiting += [one.name for one in new if not one.on]
     return found
 
 
-def indexes_of(connection: Connection, view: TableName) -> list[str]:
-    """Return the statements that create the indexes of a materialized view."""
-    return list(connection.scalars(_INDEXES, {"schema": view.schema, "name": view.name}))
+def obstacles(
+    over: Mapping[Over, ColumnName | TableName], operations: Iterable[MigrateOperation], default: str | None
+) -> dict[Over, str]:
+    """Return those of ``over`` that keep a column from being changed, with what to say; ``operations`` change it."""
+    dropped = {_full(table_of(op), default) for op in operations if isinstance(op, ops.DropTableOp)}
+    advice = "which changes: drop it before and create it again after that in the script"
+    return {
+        one: f"reads column {column}, {advice}"
+        for one, column in over.items()
+        if isinstance(column, ColumnName) and TableName(one.name.schema, one.on) not in dropped
+    }
+
+
+def kept_with(connection: Connection, view: TableName) -> list[str]:
+    """Return the statements that give a view its options, its indexes and its comment again."""
+    return [sql for _, sql in connection.execute(_KEPT, {"schema": view.schema, "name": view.name})]
 
 
 def changed_tables(operations: Iterable[MigrateOperation], default: str | None) -> Iterator[TableName]:

@@ -1,0 +1,78 @@
+"""Objects that are dropped before a script changes what they are over, and created again after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from websauna_migrate.autogenerate.objects.changes import Change, Found
+from websauna_migrate.autogenerate.objects.dependents import Over, function_key, obstacles, over_changes
+from websauna_migrate.autogenerate.objects.names import FUNCTION, RELATIONS, in_order, object_name, on_relation
+from websauna_migrate.packages.package import TableName
+
+if TYPE_CHECKING:
+    from alembic.operations.ops import MigrateOperation
+    from sqlalchemy.engine import Connection
+
+_RETURNS = re.compile(r"\s*returns\s+(.*?)\s+language\s", re.IGNORECASE | re.DOTALL)
+
+
+def with_recreated(
+    found: Found, operations: Sequence[MigrateOperation], connection: Connection, warn: Callable[[str], None]
+) -> Found:
+    """Return ``found`` with a drop and a creation in place of what would stand in the way of the others.
+
+    That is what reads a column that ``operations`` change, a view that is replaced, or a function that is dropped;
+    and what belongs to such a view. What no package declares is left to the user, by ``warn``.
+    """
+    replaced = [change for change in found.created if change.before is not None]
+    there = {_over(change.before): change for change in (*found.unchanged, *replaced)}
+    anew = [change for change in replaced if _cannot_be_replaced(change)]
+    views = [change for change in replaced if change.before.type_ in RELATIONS]
+    gone = [*anew, *found.dropped, *views]
+    over = over_changes(connection, operations, {_key(change.before) for change in gone})
+    for one, why in obstacles(over, operations, connection.dialect.default_schema_name).items():
+        if one not in there and one not in {_over(change.before) for change in found.dropped}:
+            owner = next((f" of {other.package}" for other in found.others if _over(other.after) == one), "")
+            warn(f"{one}{owner} {why}")
+    again = [*anew, *(there[one] for one in over if one in there)]
+    names = {object_name(change.before) for change in (*again, *views)}
+    again += [change for change in there.values() if on_relation(change.before) in names]
+    return _recreated(found, {change.before.identity: change for change in again}, connection)
+
+
+def _recreated(found: Found, again: dict[str, Change], connection: Connection) -> Found:
+    made = {change.after.identity: change for change in found.created}
+    made |= {change.after.identity: replace(change, before=None) for change in again.values()}
+    entities = in_order([change.after for change in made.values()], connection.dialect.default_schema_name)
+    drops = (replace(change, after=None) for change in again.values())
+    return replace(found, changes=(*(made[entity.identity] for entity in entities), *found.dropped, *drops))
+
+
+def _cannot_be_replaced(change: Change) -> bool:
+    """Tell whether an object has to be dropped to become another.
+
+    One that needs what is not there yet may have had a name that is not there any more: the way back creates it after
+    that has come back.
+    """
+    if change.before.type_ == FUNCTION:
+        return _returned(change.before) != _returned(change.after)
+    return change.waits or change.before.type_ == "materialized_view"
+
+
+def _returned(function: Any) -> str:
+    found = _RETURNS.match(f"{function.definition} language ")
+    return " ".join(found[1].lower().split()) if found else ""
+
+
+def _key(entity: Any) -> TableName:
+    name = object_name(entity)
+    return function_key(name) if entity.type_ == FUNCTION else name
+
+
+def _over(entity: Any) -> Over:
+    on = on_relation(entity)
+    name = object_name(entity)
+    return Over(entity.type_, TableName(on.schema, name.name), on.name) if on else Over(entity.type_, name)
