@@ -22,9 +22,10 @@ help:  ## list the commands
 demo: $(READY)  ## make an application and an add-on in FOLDER (default: demo) and migrate them
 	@$(BIN)/python docs/demo.py $(FOLDER)
 
-# With DATABASES=mysql the tests of MariaDB run on a server of MySQL itself.
+# With DATABASES=mysql the tests of MariaDB run on a server of MySQL itself, with postgresql-15 those of PostgreSQL on 15.
+ONLY = $(patsubst mysql,--mysql,$(patsubst postgresql-%,--postgresql=%,$(DATABASES)))
 test: $(READY) servers  ## run lint, docs and all tests; with ARGS only the tests that ARGS name to pytest
-	@$(PARALLEL) $(if $(filter mysql,$(DATABASES)),--mysql $(ARGS),$(or $(ARGS),$(BESIDE)))
+	@$(PARALLEL) $(if $(ONLY),$(ONLY) $(ARGS),$(or $(ARGS),$(BESIDE)))
 
 unit: $(READY)  ## run the tests that need no database; ARGS go on to pytest
 	@$(PARALLEL) tests/unit $(ARGS)
@@ -40,7 +41,7 @@ docs: $(READY)  ## build the documentation into docs/_build and check its links
 	@$(BIN)/python docs/check_links.py docs/_build
 
 servers: $(READY)  ## get MariaDB, MySQL, PgBouncer, Chromium and Alembic's own tests into .servers, where that can be done
-	@tests/setup/servers
+	@tests/setup/servers $(DATABASES)
 	@tests/setup/alembic_suite $(BIN)/python
 
 pictures: $(READY) servers  ## take the screenshots of the documentation again

@@ -340,22 +340,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
     said = "run only the tests of MariaDB, on a server of MySQL itself"
     parser.addoption("--mysql", action="store_true", help=said)
+    said = "run only the tests of PostgreSQL, on a server of this version"
+    parser.addoption("--postgresql", metavar="VERSION", help=said)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--mysql"):
-        kept = [item for item in items if _wants_mariadb(item)]
+    is_mysql, is_postgresql = config.getoption("--mysql"), config.getoption("--postgresql")
+    if is_mysql or is_postgresql:
+        kept = [item for item in items if _wants("mariadb" if is_mysql else "postgresql", item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
-        for item in kept:
+        for item in kept if is_mysql else ():
             if marker := item.get_closest_marker("mariadb_only"):
                 item.add_marker(pytest.mark.skip(reason=f"MySQL has no {marker.args[0]}"))
 
 
-def _wants_mariadb(item: pytest.Item) -> bool:
+def _wants(database: str, item: pytest.Item) -> bool:
     callspec, names = getattr(item, "callspec", None), set(getattr(item, "fixturenames", ()))
     chosen = {str(value) for value in callspec.params.values()} if callspec else set()
-    return "mariadb" in chosen or not names.isdisjoint({"mariadb", "mariadb_server", "own_mariadb", "mysql"})
+    others = {"mysql"} if database == "mariadb" else {"pgbouncer"}
+    return database in chosen or not names.isdisjoint({database, f"{database}_server", f"own_{database}", *others})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -364,6 +368,8 @@ def pytest_configure(config: pytest.Config) -> None:
         slow = [HealthCheck.too_slow]
         settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=slow)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if CI else "small"))
+    if version := config.getoption("--postgresql"):
+        os.environ["TEST_PG_VERSION"] = version
     config.stash[TESTED] = {}
     config.stash[MISSING] = {}
     folder = getattr(config, "workerinput", {}).get("keeper")

