@@ -17,9 +17,9 @@ from alembic import context
 from alembic.util import CommandError, to_tuple
 from sqlalchemy.exc import SAWarning
 
-from websauna_migrate.autogenerate.install import install
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.reflection import know_types, quiet_reflection
+from websauna_migrate.dialects.install import install_implementations
 from websauna_migrate.exceptions import MigrateError, RunError
 from websauna_migrate.private import expect_standard_strings
 from websauna_migrate.run.context import ATTRIBUTE, RunContext
@@ -53,7 +53,7 @@ def run_alembic(package: str, **options: object) -> None:
 
     :raises MigrateError: an option may not be set here, or ``package`` is not the package that is run
     """
-    install()
+    install_implementations()
     refused = OURS.intersection(options)
     if refused:
         raise _not_taken(package, {name: options[name] for name in sorted(refused)})
@@ -116,8 +116,10 @@ def _options(run: RunContext, connection: Connection | None, user: dict[str, obj
     if connection is not None:
         know_types(connection.dialect)
     if run.comparison is not None:
+        from websauna_migrate.autogenerate.install import install
         from websauna_migrate.autogenerate.options import comparison_options
 
+        install()
         options = comparison_options(run.comparison, connection, options)
     if run.url.get_backend_name() == "sqlite" and not run.of_caller:  # ours has real transactions
         options["transactional_ddl"] = True

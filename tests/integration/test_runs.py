@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 
 import pytest
 import sqlalchemy as sa
@@ -590,33 +589,6 @@ def test_rows_that_a_revision_leaves_without_their_parent_stop_it(family, run, e
     assert "foreign key violation: row 5 of child refers to a missing row of parent" in done.stderr
     assert project.heads() == {"red": ["family"]}
     assert project.rows("SELECT id FROM parent") == [(1,)]
-
-
-# --- what is not imported --------------------------------------------------------------------------------------
-
-IMPORTED = """
-import sys
-from websauna_migrate.scripts.ws_alembic import run
-code = run(sys.argv[1:])
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
-print(*sorted(name for name in sys.modules if name.startswith(("pyramid", "sqlalchemy"))), file=sys.stderr)
-sys.exit(code)
-"""
-
-
-def test_what_only_reads_never_imports_alembic(sqlite, tmp_path, run):
-    project = write_project(tmp_path, sqlite.new_database(), {name: chain(name, 2) for name in ("red", "blue")})
-    said(run(*project.argv("upgrade"), **project.options))
-
-    for command in (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"]):
-        argv = [sys.executable, "-c", IMPORTED, *map(str, project.argv(*command)[1:])]
-        env = {**os.environ, **project.options["env"]}
-        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-        modules = done.stdout.splitlines()[-1].split()
-        assert not {"alembic", "mako", "cookiecutter", "psycopg2", "pkg_resources"}.intersection(modules), command
-        assert "sqlalchemy.orm" not in done.stderr, command
-        assert command[0] in ("status", "plan") or "rich" not in modules, command
-        assert "pyramid.paster" not in done.stderr, command
 
 
 # --- what a run says -------------------------------------------------------------------------------------------

@@ -112,6 +112,8 @@ class _Postgresql(LimitedConnection):
         if self.limits == before == _NONE:
             return
         # Asked in each transaction: behind a pooler each may be in another session.
+        if before == _NONE and self._are_first():
+            return
         self.session = self.connection.scalar(
             _PG_LIMITS,
             {
@@ -122,12 +124,21 @@ class _Postgresql(LimitedConnection):
             },
         )
 
+    def _are_first(self) -> bool:
+        """Set the limits where none is set, which the server does in a third of the time; tell whether that was so."""
+        wanted = {"lock_timeout": self.limits.lock_wait, "statement_timeout": self.limits.statement}
+        limits = [_PG_FIRST.format(name, _milliseconds(seconds)) for name, seconds in wanted.items() if seconds]
+        self.session, *are_set = self.connection.exec_driver_sql(", ".join(["SELECT pg_backend_pid()", *limits])).one()
+        return None not in are_set
+
     def lift(self) -> None:
         self.session = None
 
     def restore(self) -> None:
         pass
 
+
+_PG_FIRST = "CASE current_setting('{0}') WHEN '0' THEN set_config('{0}', '{1}', true) END"
 
 # A limit of ours may be replaced by a longer one; one that the role, the URL or a script has set may not.
 _PG_LIMITS = text(

@@ -103,7 +103,8 @@ def migrate_selected(
     )
     with app.connected(writes=False) as connection:
         require_first_schema(connection)
-        plan = planned(read_heads(connection, app.histories))
+        found = read_heads(connection, app.histories)
+    plan = planned(found)
     if not plan.steps:
         told.on_plan(plan)
         return plan
@@ -114,7 +115,9 @@ def migrate_selected(
     from websauna_migrate.run.unadopted import refuse_unadopted
 
     with alone(app, told) as (connection, lock):
-        plan = planned(read_heads(connection, app.histories))
+        now = read_heads(connection, app.histories)
+        if now != found:  # another run came first
+            plan = planned(now)
         refuse_unadopted(app, plan, connection)
         told.on_plan(plan)
         check = _at_most_each_second(lock.check)
