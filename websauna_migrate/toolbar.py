@@ -25,6 +25,4 @@ def includeme(config: Configurator) -> None:
         return
     settings = config.registry.settings
     value = settings.get(_SETTING, ())
-    panels = value.split() if isinstance(value, str) else list(value)
-    if _PANEL not in panels:
-        settings[_SETTING] = [*panels, _PANEL]
+    settings[_SETTING] = [*(value.split() if isinstance(value, str) else value), _PANEL]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _MERMAID_STYLES = {
     _PENDING: "fill:#fef3c7,stroke:#d97706,color:#78350f",
     _OUTSIDE: "stroke-dasharray:4 4",
 }
+_MERMAID_LINKS, _MERMAID_CHARACTERS = 500, 50_000
+_MERMAID_LINK = re.compile(r"^  n\d+ -\.?->", re.MULTILINE)
 _DOT_STYLES = {
     _APPLIED: ', style="rounded,filled", fillcolor="#d1fae5", color="#059669"',
     _PENDING: ', style="rounded,filled", fillcolor="#fef3c7", color="#d97706"',
@@ -124,6 +127,11 @@ def mermaid(diagram: Diagram) -> str:
     used = {item.kind for item in diagram.items.values()}
     lines += [f"  classDef {kind} {style}" for kind, style in _MERMAID_STYLES.items() if kind in used]
     return "\n".join(lines) + "\n"
+
+
+def is_too_large(chart: str) -> bool:
+    """Tell whether Mermaid refuses a flowchart, by its default ``maxEdges`` and ``maxTextSize``."""
+    return len(chart) > _MERMAID_CHARACTERS or len(_MERMAID_LINK.findall(chart)) > _MERMAID_LINKS
 
 
 def dot(diagram: Diagram) -> str:

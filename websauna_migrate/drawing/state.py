@@ -28,10 +28,9 @@ class GraphState:
     is_known: bool
 
     def parents(self) -> dict[Node, list[Node]]:
-        """Return the down revisions of each node, as far as they are drawn."""
-        drawn = set(self.nodes)
+        """Return the down revisions of each node; they are in the same history, and so drawn too."""
         return {
-            node: [e.before for e in self.graph.before[node] if e.reason == "down_revision" and e.before in drawn]
+            node: [edge.before for edge in self.graph.before[node] if edge.reason == "down_revision"]
             for node in self.nodes
         }
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import ClientFailed
-from websauna_migrate.drawing.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
+from websauna_migrate.drawing.diagrams import dot, is_too_large, mermaid, revisions_diagram, tables_diagram, tables_text
 from websauna_migrate.drawing.graph_text import graph_text
 from websauna_migrate.drawing.state import graph_state
 from websauna_migrate.exceptions import ClientError, MigrateError, one_line
@@ -38,6 +38,9 @@ def graph(options: Namespace, loaded: Loaded) -> int:
             picture = graph_text(state, colour=in_colour)
         else:
             picture = _drawn(revisions_diagram(state), options.format)
+    if options.format == "mermaid" and is_too_large(picture):
+        what = "the diagram is larger than what GitHub and Mermaid show by default: 500 links, 50000 characters"
+        warn(options, MigrateError(what, "select fewer packages with -x packages=, or use --format svg"))
     if options.output is None:
         show(picture, coloured=True)
     else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
-from websauna_migrate.drawing.diagrams import dot, mermaid, revisions_diagram, tables_diagram, tables_text
+from websauna_migrate.drawing.diagrams import dot, is_too_large, mermaid, revisions_diagram, tables_diagram, tables_text
 from websauna_migrate.drawing.state import GraphState
 from websauna_migrate.packages.ownership import find_owners
 from websauna_migrate.packages.package import MigrationPackage
@@ -64,6 +65,14 @@ def test_where_it_is_not_known_what_is_applied_nothing_looks_pending():
     drawn = mermaid(revisions_diagram(GraphState(GRAPH, NODES, (), is_known=False)))
     assert "applied" not in drawn
     assert "pending" not in drawn
+
+
+@pytest.mark.parametrize(("links", "message", "expected"), [(500, "", False), (501, "", True), (10, "x" * 5000, True)])
+def test_a_chart_that_mermaid_refuses_is_too_large(links, message, expected):
+    revisions = [revision("r0"), *(revision(f"r{n}", f"r{n - 1}", message=message) for n in range(1, links + 1))]
+    graph = build_graph({"shop": revisions})
+    nodes = [Node("shop", one.id) for one in revisions]
+    assert is_too_large(mermaid(revisions_diagram(GraphState(graph, nodes, (), is_known=False)))) is expected
 
 
 def test_dot_has_the_same():

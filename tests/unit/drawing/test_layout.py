@@ -21,8 +21,10 @@ def lanes(nodes, parents):
         ("mxyr", {"m": "xy", "x": "r", "y": "r"}, "0010"),
         ("smxyr", {"s": "r", "m": "xy", "x": "r", "y": "r"}, "01120"),
         ("oabcd", {"o": "abc", "a": "d", "b": "d", "c": "d"}, "00120"),
+        ("xyrzw", {"x": "r", "y": "z", "z": "w"}, "01011"),
+        ("mxyruvt", {"m": "xy", "x": "r", "y": "r", "r": "uv", "u": "t", "v": "t"}, "0010010"),
     ],
-    ids=["line", "separate", "merge", "far", "octopus"],
+    ids=["line", "separate", "merge", "far", "octopus", "straight beside a free lane", "used again"],
 )
 def test_a_branch_has_a_lane_of_its_own_until_it_ends(nodes, parents, expected):
     assert lanes(nodes, parents) == expected

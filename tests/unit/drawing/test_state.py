@@ -37,7 +37,7 @@ def test_what_is_applied_follows_from_the_rows_and_unknown_ones_count_for_nothin
     assert not graph_state(GRAPH, ["user"], None).is_known
 
 
-def test_parents_are_the_down_revisions_that_are_drawn():
+def test_parents_are_the_down_revisions():
     assert graph_state(GRAPH, ["shop"], None).parents() == {S2: [S1], S1: []}
 
 

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from websauna_migrate.drawing.state import graph_state
+from websauna_migrate.drawing.state import GraphState, graph_state
 from websauna_migrate.drawing.svg import STYLE, graph_svg
-from websauna_migrate.revisions.graph import build_graph
+from websauna_migrate.revisions.graph import Node, build_graph
 from websauna_migrate.revisions.scripts import Requirement, Revision
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,6 +74,15 @@ def test_lines_lead_from_dot_to_dot():
         assert (numbers[0], numbers[1]) in places
         ends = line.rpartition("V")[2] if line.rfind("V") > line.rfind("C") else " ".join(numbers[-2:])
         assert ends.split()[-1] in {y for _, y in places}
+
+
+def test_no_line_goes_up():
+    graph = build_graph({"shop": [revision("p"), revision("q"), revision("a", "p"), revision("b", "q", "p")]})
+    nodes = [Node("shop", id_) for id_ in ("a", "b", "p", "q")]  # b is right above p, and its line is beside both
+    svg = ElementTree.fromstring(graph_svg(GraphState(graph, nodes, (), is_known=True)))
+    for path in svg.iter(f"{SVG}path"):
+        rows = [int(pair[1]) for pair in re.findall(r"(-?\d+) (\d+)", path.get("d").replace("V", " 0 "))]
+        assert rows == sorted(rows)
 
 
 def test_an_arc_says_why_it_is_there_and_stays_in_the_picture():
