@@ -58,6 +58,7 @@ def work(tmp_path, postgresql):
     workspace = Workspace(tmp_path, postgresql.new_database())
     workspace.add_app("shop", BEFORE, history=True)
     workspace.autogenerate()
+    workspace.execute("CREATE TYPE hue_old AS ENUM ('red')")  # the name that a type gets while it is made anew
     workspace.execute("INSERT INTO paint VALUES ('red')", "INSERT INTO wall (hue, word) VALUES ('red', 'blue')")
     return workspace
 

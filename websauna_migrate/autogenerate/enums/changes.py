@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from websauna_migrate.autogenerate.enums.facts import User, columns_of
 from websauna_migrate.exceptions import OwnershipError, summed
+from websauna_migrate.packages.package import TypeName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from websauna_migrate.autogenerate.enums.dependents import Dependent
     from websauna_migrate.autogenerate.enums.facts import ModelEnum, StoredEnum
-    from websauna_migrate.packages.package import ColumnName, TypeName
+    from websauna_migrate.packages.package import ColumnName
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Add:
     """Values that a type gets, in their places among those that it has.
 
     ``needed`` are those of them that the script itself uses. The way back makes the type anew for its ``users`` and
-    its ``dependents``, but one that is ``shared`` with tables of others stays as it is.
+    its ``dependents``, but one that is ``shared`` with tables of others stays as it is. ``taken`` are names of types.
     """
 
     name: TypeName
@@ -58,6 +59,7 @@ class Add:
     needed: tuple[str, ...] = ()
     shared: bool = False
     dependents: tuple[Dependent, ...] = ()
+    taken: frozenset[TypeName] = frozenset()
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ class Remake:
     """A type that is made anew with other values, and its columns converted.
 
     ``users`` use it before the script; ``staying`` use it after the script too, with the defaults of the models.
-    ``dependents`` are dropped for it and made again.
+    ``dependents`` are dropped for it and made again. ``taken`` are names of types.
     """
 
     name: TypeName
@@ -79,6 +81,7 @@ class Remake:
     users: tuple[User, ...]
     staying: tuple[User, ...]
     dependents: tuple[Dependent, ...] = ()
+    taken: frozenset[TypeName] = frozenset()
 
     @property
     def leaving(self) -> tuple[User, ...]:
@@ -154,7 +157,8 @@ def value_changes(
             _require_ours(name, was, enum)
             # A type that this script renames cannot be committed before: it has the old name then.
             is_renamed = name in types.renamed.values()
-            yield changed(name, was, enum, going, None if is_renamed else used_at_once(enum))
+            change = changed(name, was, enum, going, None if is_renamed else used_at_once(enum))
+            yield replace(change, taken=frozenset({*types.stored, *types.wanted}))
 
 
 def _require_ours(name: TypeName, was: StoredEnum, enum: ModelEnum) -> None:
@@ -203,6 +207,13 @@ def drops(types: Types, going: Collection[ColumnName]) -> Iterator[Drop]:
     for name, was in types.stored.items():
         if name not in types.wanted and was.users and not was.others and columns_of(was.users) <= set(going):
             yield Drop(name, was.values)
+
+
+def aside(name: TypeName, taken: Collection[TypeName]) -> TypeName:
+    """Return a name that the type ``name`` can have while another one has its own: none of those ``taken``."""
+    stem = f"{name.name.encode()[:55].decode(errors='ignore')}_old"
+    names = (TypeName(name.schema, f"{stem}{number or ''}") for number in (0, *range(2, len(taken) + 3)))
+    return next(one for one in names if one not in taken)
 
 
 def shown(values: Iterable[str]) -> str:

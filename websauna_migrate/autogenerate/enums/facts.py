@@ -12,6 +12,7 @@ from websauna_migrate.autogenerate.enums.dependents import Dependent, dependents
 from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.database.sql import adapted, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
+from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ class Models:
     renames: Renames = field(default_factory=Renames)
 
     def enums(self, dialect: Dialect) -> dict[TypeName, ModelEnum]:
-        """Return the enums of the models that PostgreSQL stores as types, in the order of their first columns."""
+        """Return the enums of the models that PostgreSQL stores as types, in the order of their first columns.
+
+        :raises OwnershipError: two enums of the selected packages have one name and other values
+        """
         found: dict[TypeName, ModelEnum] = {}
         for key, table in self.ownership.tables.items():
             for column in table.columns:
@@ -80,9 +84,21 @@ class Models:
                 user = User(place, is_array(column.type, dialect), default_text(column, dialect))
                 is_ours = bool(getattr(enum, "create_type", True))
                 first = ModelEnum(tuple(enum.enums), self.ownership.owners[key], (), is_ours)
-                known = found.get(stored_type_name(enum, dialect), first)
-                found[stored_type_name(enum, dialect)] = replace(known, users=(*known.users, user))
+                name = stored_type_name(enum, dialect)
+                known = found.get(name, first)
+                if {known.owner, first.owner} & set(self.packages):
+                    _require_same(name, known, first, user)
+                found[name] = replace(known, users=(*known.users, user))
         return found
+
+
+def _require_same(name: TypeName, known: ModelEnum, enum: ModelEnum, user: User) -> None:
+    if known.values != enum.values and known.is_ours_to_create and enum.is_ours_to_create:
+        raise OwnershipError(
+            f"the enum {str(name)!r} has the values {', '.join(map(repr, known.values))} for {known.users[0].column}, "
+            f"and {', '.join(map(repr, enum.values))} for {user.column}",
+            "give one of the two another name, or both the same values",
+        )
 
 
 def read_enums(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from websauna_migrate.autogenerate.enums.changes import Add, Convert, Create, Drop, Remake, Rename, shown
+from websauna_migrate.autogenerate.enums.changes import Add, Convert, Create, Drop, Remake, Rename, aside, shown
 from websauna_migrate.autogenerate.enums.columns import refuse_rows
 from websauna_migrate.autogenerate.enums.facts import User
 from websauna_migrate.autogenerate.script_ops import Do, DoAlone, Note, StatementsOp
@@ -64,7 +64,7 @@ def _written_add(change: Add, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
     undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: tables of other packages use it.")]
     if not change.shared:
-        undo = remade(name, after, before, change.users, (), dialect)
+        undo = remade(aside(name, change.taken), name, after, before, change.users, (), dialect)
     return StatementsOp(("modify_enum", str(name), before, after), added(change, dialect), undo)
 
 
@@ -92,12 +92,14 @@ def _add_values(change: Add, dialect: Dialect) -> Iterator[str]:
 
 def _written_remake(change: Remake, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
-    there = remade(name, before, after, change.staying, change.leaving, dialect)
-    back = remade(name, after, before, change.users, (), dialect)
+    kept = aside(name, change.taken)
+    there = remade(kept, name, before, after, change.staying, change.leaving, dialect)
+    back = remade(kept, name, after, before, change.users, (), dialect)
     return StatementsOp(("modify_enum", str(name), before, after), there, back)
 
 
 def remade(
+    kept: TypeName,
     name: TypeName,
     old: tuple[str, ...],
     new: tuple[str, ...],
@@ -105,16 +107,17 @@ def remade(
     going: Sequence[User],
     dialect: Dialect,
 ) -> list[Statement]:
-    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text."""
+    """Return the statements that make a type anew and convert the columns of ``users``; ``going`` become text.
+
+    The old type has the name ``kept`` until no column is left in it.
+    """
     lost = tuple(value for value in old if value not in new)
     refusals: list[Statement] = [refuse_rows(user, lost, new, dialect) for user in users if lost]
-    # The old type keeps another name until no column is left in it.
-    aside = TypeName(name.schema, f"{name.name.encode()[:55].decode(errors='ignore')}_old")
     statements = [
-        *(do.sql for do in _move(name, aside, dialect)),
+        *(do.sql for do in _move(name, kept, dialect)),
         _create_type(name, new, dialect),
         *_converted(name, users, going, dialect),
-        f"DROP TYPE {quoted_table(aside, dialect)}",
+        f"DROP TYPE {quoted_table(kept, dialect)}",
     ]
     return [*refusals, *map(Do, statements)]
 

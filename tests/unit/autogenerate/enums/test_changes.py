@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from websauna_migrate.autogenerate.enums.changes import Add, Create, Drop, Remake, drops, matched, value_changes
+from websauna_migrate.autogenerate.enums.changes import Add, Create, Drop, Remake, aside, drops, matched, value_changes
 from websauna_migrate.autogenerate.enums.facts import ModelEnum, StoredEnum, User
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.package import ColumnName, TableName
@@ -73,3 +73,8 @@ def test_a_type_of_others_is_not_taken():
 
 def test_an_enum_of_another_package_is_left_alone():
     assert decided({MOOD: StoredEnum(("x",), (FACE,))}, {MOOD: model("a", owner="other")})[1] == []
+
+
+def test_a_type_that_is_put_aside_takes_the_name_of_no_other_one():
+    name, taken = TableName("s", "x" * 60), [TableName("s", f"{'x' * 55}_old{number}") for number in ("", 2)]
+    assert [aside(name, taken[:size]).name[55:] for size in range(3)] == ["_old", "_old2", "_old3"]
