@@ -202,6 +202,42 @@ def test_a_shorter_limit_of_the_url_stays(postgresql, tmp_path, run):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_shorter_limit_of_the_role_or_of_a_script_stays(postgresql, tmp_path, run):
+    shown = "SELECT current_setting('lock_timeout')"
+    own = "op.execute(\"SET lock_timeout = '30ms'\")\nop.execute('SELECT 1')\n" + limits(("30ms",), shown)
+    revisions = [
+        Revision("a", up=limits(("70ms",), shown)),
+        Revision("b", up=own),
+        Revision("c", up=limits(("30ms",), shown)),
+        Revision("d", up=limits(("20ms",), shown)),
+    ]
+    project = write_project(tmp_path, postgresql.new_database(), {"red": revisions})
+    with project.script("red", "d").open("a") as file:
+        file.write("\n\nlock_wait = 0.02\n")
+    with project.engine().begin() as connection:
+        name, role = project.url.database, project.url.username
+        connection.exec_driver_sql(f"ALTER ROLE {role} IN DATABASE {name} SET lock_timeout = '70ms'")
+    done = run(*project.argv("upgrade"), **project.options)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_index_that_is_built_concurrently_waits_as_long_as_it_has_to(postgresql, tmp_path, start):
+    block = "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY i ON thing (id)')"
+    project = project_with(tmp_path, postgresql, Revision("a", up=block), lock_wait=0.2)
+    with project.engine().begin() as writer:
+        writer.exec_driver_sql("INSERT INTO thing VALUES (1)")
+        upgrade = start(*project.argv("upgrade"), **project.options)
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%%' AND wait_event_type = 'Lock'"
+        with project.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            seen, end = 0, time.monotonic() + 15
+            while seen < 5 and time.monotonic() < end:  # for longer than the limit
+                seen += connection.exec_driver_sql(waits).scalar()
+                time.sleep(0.15)
+    assert upgrade.wait(30) == 0
+    assert "waits for" not in upgrade.stderr.read()
+    assert project.rows("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('i')") == [(True,)]
+
+
 def test_a_caller_gets_its_connection_back_as_it_was(mariadb):
     engine = sa.create_engine(mariadb.new_database())
     sql = SEEN[mariadb.server.name][0]
