@@ -227,13 +227,42 @@ def test_each_package_has_its_own_objects_and_requires_what_they_read(tmp_path, 
 
 def test_a_view_that_stands_in_the_way_is_told_where_no_package_declares_objects(tmp_path, postgresql):
     work = Workspace(tmp_path, postgresql.new_database())
-    work.add_app("shop", MODELS.format(**ENDED), history=True)
+    beside = "class Beside(Base):\n    __tablename__ = 'beside'\n    __table_args__ = {'schema': 'crm'}\n"
+    beside += "    id = Column(Integer, primary_key=True)\n"
+    work.add_app("shop", MODELS.format(**ENDED) + beside, history=True)
     work.autogenerate()
+    # Once it is imported, alembic-utils itself would drop all that is not registered with it.
+    work.execute("CREATE VIEW crm.theirs AS SELECT 1 AS number")
+    (script,) = work.scripts()
+    script.write_text(script.read_text() + "\nimport alembic_utils.pg_view\n")
+    work.ok("check")
     work.execute("CREATE VIEW by_hand AS SELECT name FROM item", "CREATE VIEW other AS SELECT id FROM item")
-    work.models(work.app / "shop", MODELS.format(**{**ENDED, "name": "Integer"}))
+    work.models(work.app / "shop", MODELS.format(**{**ENDED, "name": "Integer"}) + beside)
     text = work.fails("revision", "--autogenerate", "--no-input")
     assert "view public.by_hand reads column public.item.name, which changes: drop it before" in text
     assert "other" not in text
+
+
+def test_a_view_follows_a_renamed_table_both_ways(tmp_path, postgresql, on_terminal):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", MODELS.format(**ENDED), history=True, init=APP.replace("{addons!r}", "()"))
+    declared = """
+ALL = [
+    PGView("public", "ids", "SELECT id FROM item"),
+    PGFunction("public", "ids()", "RETURNS SETOF int LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY TABLE item; END $$"),
+]
+"""
+    declare(work, declared)
+    work.autogenerate()
+    before = stored(work)
+    work.models(work.app / "shop", MODELS.format(**ENDED).replace('"item"', '"article"'))
+    declare(work, declared.replace("item", "article"))
+    ran = on_terminal(work, "revision", "--autogenerate", typed=lambda _: "y\n")
+    assert 'was table "item" renamed to "article"?' in ran.seen
+    work.ok("upgrade")
+    work.ok("check")
+    work.ok("downgrade", "-1")
+    assert stored(work) == before
 
 
 def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
@@ -252,8 +281,20 @@ def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
     }.items():
         declare(work, f'ALL = [PGView("public", "costs", {sql!r})]')
         assert work.fails("check") == (
-            f"view public.costs of shop cannot be created: {reason}; correct its SQL in the objects of shop"
+            f"view public.costs of shop cannot be created: {reason}; correct it in the objects of shop"
         )
+    declare(work, 'ALL = [PGTrigger("public", "T", "BEFORE UPDATE ON Item EXECUTE FUNCTION f()", "Item")]')
+    work.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
+    assert "PostgreSQL stores it under another name" in work.fails("check")
+    declare(work, 'ALL = [PGView("public", "costs", "SELECT id FROM item")]')
+    work.execute("CREATE ROLE objects_reader LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO objects_reader")
+    work.write_ini(url=work.url.set(username="objects_reader"))
+    assert work.fails("check") == (
+        "view public.costs of shop cannot be created: permission denied for schema public; "
+        "it is created and rolled back to be compared: use a database user who may create it"
+    )
+    work.write_ini()
+    work.execute("DROP OWNED BY objects_reader", "DROP ROLE objects_reader")
     declare(work, "ALL = 5")
     assert work.fails("check") == (
         "add_migration_package('shop'): objects: 'shop.objects:ALL' is no sequence of entities; "

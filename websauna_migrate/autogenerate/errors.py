@@ -48,10 +48,12 @@ class UnrenderableExpression(RevisionError):
 class ObjectNotCreated(RevisionError):
     """PostgreSQL refuses the SQL of a view, a function or another object of a package."""
 
-    def __init__(self, object_: str, package: str, reason: str) -> None:
+    def __init__(self, object_: str, package: str, reason: str, *, is_refused: bool = False) -> None:
         self.object = object_
         self.package = package
         self.reason = reason
+        compared = "it is created and rolled back to be compared: use a database user who may create it"
         super().__init__(
-            f"{object_} of {package} cannot be created: {reason}", f"correct its SQL in the objects of {package}"
+            f"{object_} of {package} cannot be created: {reason}",
+            compared if is_refused else f"correct it in the objects of {package}",
         )

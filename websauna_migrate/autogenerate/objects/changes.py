@@ -131,7 +131,7 @@ class _Comparison:
         package = self.ours[entity.identity].package
         if isinstance(shown, Failed):
             if not shown.is_missing:
-                raise ObjectNotCreated(shown_name(entity), package, shown.reason)
+                raise ObjectNotCreated(shown_name(entity), package, shown.reason, is_refused=shown.is_refused)
             self.failed.append((shown_name(entity), package, shown.reason))
             before = self.stored.same(entity) or self._only_function(entity)
             self.waiting[entity.identity] = Change(package, before, entity, waits=True)

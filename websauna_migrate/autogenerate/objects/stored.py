@@ -29,15 +29,26 @@ _PROBE = "websauna_migrate_probe_"
 # An object, a column, a function, a type or a schema that does not exist, or one that exists already.
 _MISSING = frozenset({"42P01", "42703", "42883", "42704", "3F000"})
 _TAKEN = frozenset({"42P07", "42723", "42710"})
+# A missing privilege, or a transaction that may only read.
+_REFUSED = frozenset({"42501", "25006"})
 _PROBED = RELATIONS | {FUNCTION, "trigger", "policy"}
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An object that PostgreSQL does not create now: ``is_missing`` where something is missing that it needs."""
+    """An object that PostgreSQL does not create now.
+
+    ``is_missing`` where something is missing that it needs, ``is_refused`` where nothing at all may be created.
+    """
 
     reason: str
     is_missing: bool
+    is_refused: bool = False
+
+
+_OTHER_NAME = Failed(
+    "PostgreSQL stores it under another name; write its name and its table as PostgreSQL shows them", False
+)
 
 
 @dataclass(slots=True)
@@ -92,8 +103,8 @@ class Stored:
         found = {}
         for identity, probe in probes.items():
             shown = created.get(_key(probe))
-            if shown is not None:
-                found[identity] = _renamed(shown, object_name(entities[identity]).name)
+            name = object_name(entities[identity]).name
+            found[identity] = _OTHER_NAME if shown is None else _renamed(shown, name)
         return found
 
 
@@ -150,7 +161,7 @@ def _create(session: Session, entity: Any, *, may_exist: bool = False) -> Failed
         code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
         if may_exist and code in _TAKEN:
             return None
-        return Failed(one_line(str(error.orig).partition("\n")[0]), code in _MISSING)
+        return Failed(one_line(str(error.orig).partition("\n")[0]), code in _MISSING, code in _REFUSED)
     except StatementError:  # alembic-utils passes the SQL of views through sqlalchemy.text()
         return Failed("a colon in its SQL begins a parameter; write it with a backslash, as in \\:", is_missing=False)
     return None
