@@ -24,7 +24,8 @@ OBJECTS = r"""
 ALL = [
     PGView("shop", "cheap", "SELECT c.name, c.name || ' \\:x' AS label FROM public.costs c WHERE c.price < 10"),
     PGView("public", "costs", "SELECT id, name, price, note FROM item WHERE price > public.first_number()"),
-    PGView("public", "total", "SELECT spent() AS amount"),
+    PGView("public", "total", "SELECT spent() AS amount, word() AS word"),
+    PGFunction("public", "word()", "RETURNS text LANGUAGE sql AS $$ SELECT 'a' $$"),
     PGMaterializedView("public", "prices", "SELECT price, count(*) AS items FROM item GROUP BY price"),
     PGTrigger("public", "stamp", "BEFORE UPDATE OF name ON public.item FOR EACH ROW EXECUTE FUNCTION stamp()", "item"),
     PGFunction("public", "stamp()", "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := 7; RETURN NEW; END $$"),
@@ -43,6 +44,7 @@ CHANGED = {
     "price, note": "price, remark",
     "count(*) AS items": "sum(id) AS total",
     "RETURNS bigint": "RETURNS numeric",
+    "RETURNS text": "RETURNS varchar",
     "default 5": "default 6",
     "NEW.id := 7": "NEW.id := 8",
 }
@@ -71,7 +73,7 @@ UNION ALL SELECT 'index', indexdef FROM pg_indexes WHERE tablename = 'prices'
 UNION ALL SELECT 'option', unnest(reloptions) FROM pg_class WHERE relname = 'costs'
 UNION ALL SELECT 'comment', description FROM pg_description WHERE description LIKE 'What%%'
 UNION ALL SELECT 'function ' || proname, pg_get_functiondef(oid) FROM pg_proc
-    WHERE proname IN ('stamp', 'first_number', 'spent')
+    WHERE proname IN ('stamp', 'first_number', 'spent', 'word')
 UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
 UNION ALL SELECT 'policy', qual FROM pg_policies
 UNION ALL SELECT 'grant', column_name FROM information_schema.role_column_grants WHERE grantee = 'pg_monitor'
@@ -99,7 +101,7 @@ def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_pa
     work.execute("INSERT INTO item (name, price) VALUES ('a', 3)", "UPDATE item SET name = 'b'")
     assert work.execute("SELECT i.id, c.label FROM item i, shop.cheap c WHERE number = 1") == [(7, "b :x")]
     first = stored(work)
-    assert len(first) == 11
+    assert len(first) == 12
     work.ok("downgrade", "-1")
     assert stored(work) == []
     write(work.app / "shop/alembic/env.py", ENV)
@@ -121,6 +123,7 @@ def test_objects_are_created_replaced_and_dropped_with_what_they_are_over(tmp_pa
     found = json.loads(work.run("check", "--format", "json").out)
     assert {(one["operation"], one["detail"]) for one in found if "function" in one["operation"]} == {
         ("modify_function", "public.stamp()"),
+        ("modify_function", "public.word()"),
         ("add_function", "public.spent(below int default 6)"),
         ("remove_function", "public.spent(below integer DEFAULT 5)"),
     }
@@ -200,15 +203,20 @@ def test_each_package_has_its_own_objects_and_requires_what_they_read(tmp_path, 
     assert found == []
     declare(work, OBJECTS)
     declare(work, 'ALL = [PGView("public", "numbers", "SELECT 2 AS number")]', "tags")
-    declare(work, POST_OBJECTS.replace('    PGView("public", "posts", "SELECT id FROM post"),', ""), "blog")
+    declare(
+        work, POST_OBJECTS.replace('"posts", "SELECT id FROM post"', '"labels", "SELECT label FROM shop.cheap"'), "blog"
+    )
     found = json.loads(work.run("-x", "packages=all", "check", "--format", "json").out)
     assert [(one["package"], one["operation"], one["table"], one["detail"]) for one in found] == [
+        ("blog", "add_view", None, "public.labels"),
         ("blog", "remove_view", None, "public.posts"),
         ("tags", "modify_view", None, "public.numbers"),
     ]
-    assert len(work.autogenerate("-x", "packages=all")) == 2
+    written = work.autogenerate("-x", "packages=all")
+    assert [f"{{'shop': '{shop_id}'}}" in path.read_text() for path in written] == ["blog" in p.parts for p in written]
     work.ok("-x", "packages=all", "check")
-    assert [name for name, _ in stored(work)] == [name for name, _ in everything if name != "view posts"]
+    names = {name for name, _ in everything} - {"view posts"} | {"view labels"}
+    assert {name for name, _ in stored(work)} == names
 
     # What two packages declare belongs to neither.
     declare(work, 'ALL = [PGView("public", "offers", "SELECT 1 AS number")]', "tags")
@@ -301,6 +309,8 @@ def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
         "give a sequence of entities of alembic-utils, or a dotted name like 'my.app.objects:ALL'"
     )
     assert work.run("status").code == work.run("doctor").code == 0
+    work.execute("DELETE FROM alembic_history_shop")
+    assert "stamp" in work.run("doctor", "--no-replay").out
 
 
 def test_revisions_for_postgresql_run_on_another_database(tmp_path, postgresql, sqlite):
