@@ -8,7 +8,8 @@
   written to that file instead, as an ``ini`` block is.
 - ``diff``: changes the file that its caption names.
 - ``ini``: has to be an INI file.
-- ``py``: an excerpt of Python, is compiled. Other languages are only highlighted.
+- ``py``: an excerpt of Python, is compiled. It has to be in the file that its caption names. Other languages are only
+  highlighted.
 
 The reference and the explanation are run in the application of ``tests/packages``, the how-to guides in what the
 tutorial leaves behind.
@@ -178,6 +179,8 @@ def run_page(page: Path, shell: Shell) -> None:
             run_console(shell, commands(block), session)
         elif block.language == "diff":
             change(shell.folder / str(block.file), block.text)
+        elif block.language == "py":
+            assert block.file is None or contains(shell.folder / block.file, block.text), block
         elif block.file:
             write(shell.folder / block.file, block.text)
         elif block.language == "python":
@@ -225,6 +228,12 @@ def change(path: Path, diff: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{path} has not once:\n{old}"
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def contains(path: Path, excerpt: str) -> bool:
+    """Tell whether the lines of ``excerpt`` are in a file, at any indentation."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return "\n".join(line.strip() for line in excerpt.splitlines()) in "\n".join(lines)
 
 
 def serve(shell: Shell, line: str) -> None:
