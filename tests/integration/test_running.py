@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 from webtest import TestApp
 
 from projects import ALEMBIC, Workspace, revise, write
 from running import configure, dispose, write_revisions
-from websauna_migrate import get_engine, pending
+from websauna_migrate import get_engine, migrate, pending
 from websauna_migrate.web.health import answer
+from websauna_migrate.web.state import application_of, standing
 
 THING = "class Thing(Base):\n    __tablename__ = 'thing'\n    id = Column(Integer, primary_key=True)\n"
 CREATE = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
@@ -52,7 +53,6 @@ def main(global_config, **settings):
 def test_heads_are_read_while_a_run_holds_the_lock_and_nothing_is_created(backend, tmp_path):
     from websauna_migrate.run.alone import alone
     from websauna_migrate.run.observer import Observer
-    from websauna_migrate.web.state import application_of
 
     write_revisions(tmp_path)
     config = configure(tmp_path, backend.new_database())
@@ -64,6 +64,42 @@ def test_heads_are_read_while_a_run_holds_the_lock_and_nothing_is_created(backen
         assert inspect(get_engine(config.registry)).get_table_names() == []
     finally:
         dispose(config)
+
+
+def test_the_engine_of_the_application_is_asked_twice_where_all_is_well(backend, tmp_path):
+    write_revisions(tmp_path)
+    config = configure(tmp_path, backend.new_database())
+    config.commit()
+    migrate(application_of(config.registry), ["user", "shop"])
+    engine = get_engine(config.registry)
+    engine.connect().close()  # what SQLAlchemy itself asks for
+    asked = []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    assert standing(config.registry).is_fine()
+    assert len(asked) == 2, asked
+    dispose(config)
+
+
+def test_a_search_path_whose_first_schema_is_missing_is_a_problem_until_it_is_made(postgresql, tmp_path, caplog):
+    write_revisions(tmp_path)
+    url = postgresql.new_database()
+    public = configure(tmp_path, url)
+    public.commit()
+    migrate(application_of(public.registry), ["user", "shop"])
+    config = configure(tmp_path, url.update_query_dict({"options": "-csearch_path=tenant,public"}))
+    config.include("websauna_migrate.guard")
+    config.add_migration_health("/health")
+    app = TestApp(config.make_wsgi_app())
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == ["the schema tenant"]
+    app.get("/health", status=503)
+    with get_engine(public.registry).begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA tenant")
+    assert standing(config.registry).rows == {"user": (), "shop": ()}  # those in public are of others
+    migrate(application_of(config.registry), ["user", "shop"])
+    assert standing(config.registry).is_fine()
+    app.get("/health", status=200)
+    for one in (public, config):
+        dispose(one)
 
 
 def test_the_button_upgrades_on_each_database(backend, tmp_path):

@@ -98,6 +98,7 @@ TESTED_AS_A_WHOLE = {
     "scripts/ws_db_shell": "cli/test_ws_db_shell",
     "scripts/ws_dump_db": "cli/test_ws_dump_db",
     "testing": "integration/test_testing",
+    "web/ahead": "integration/test_ahead",
     "web/toolbar_panel": "unit/test_toolbar",
 }
 

@@ -32,19 +32,35 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
 
     :raises RunError: a view has the name of a history table, or a table lacks its column
     """
+    return read_heads_and_values(connection, histories, ())[0]
+
+
+def read_heads_and_values(
+    connection: Connection, histories: Iterable[History], expressions: Sequence[str], schema: str | None = None
+) -> tuple[dict[str, tuple[str, ...]], tuple[Any, ...]]:
+    """Return what :func:`read_heads` returns, and in the same queries the values of ``expressions`` of SQL, as text.
+
+    The tables are those in ``schema``, by default the one that the connection had when its engine first connected.
+
+    :raises RunError: as :func:`read_heads`
+    """
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
+    values: dict[int, Any] = {}
     existing: list[str] = []
     try:
         with reading(connection):
-            existing = _existing_tables(connection, [history.history_table for history in histories])
-            for number, row in _rows(connection, histories, existing):
-                heads[histories[number].package].append(row if isinstance(row, str) else NoId(row))
+            existing = _existing_tables(connection, [history.history_table for history in histories], schema)
+            for number, row in _rows(connection, histories, existing, expressions):
+                if number >= len(histories):
+                    values[number] = row
+                else:
+                    heads[histories[number].package].append(row if isinstance(row, str) else NoId(row))
     except DBAPIError:
         if not connection.in_transaction():
             _refuse_without_column(connection, existing)
         raise
-    return {package: tuple(sorted(revisions)) for package, revisions in heads.items()}
+    return {package: tuple(sorted(ids)) for package, ids in heads.items()}, tuple(values[key] for key in sorted(values))
 
 
 class NoId(str):
@@ -62,24 +78,27 @@ class NoId(str):
         return made
 
 
-def _rows(connection: Connection, histories: Sequence[History], existing: Collection[str]) -> Iterable[Sequence[Any]]:
-    """Return each row of the history tables that exist, after the number of its history."""
+def _rows(
+    connection: Connection, histories: Sequence[History], existing: Collection[str], expressions: Sequence[str]
+) -> Iterable[Sequence[Any]]:
+    """Return each row of the history tables that exist, after the number of its history; then ``expressions``."""
     quote = connection.dialect.identifier_preparer.quote
     queries = [
         f"SELECT {number} AS history, version_num FROM {quote(history.history_table)}"
         for number, history in enumerate(histories)
         if history.history_table in existing
     ]
+    queries += [f"SELECT {number} AS history, {what}" for number, what in enumerate(expressions, len(histories))]
     return connection.exec_driver_sql(" UNION ALL ".join(queries)) if queries else ()
 
 
-def _existing_tables(connection: Connection, names: Sequence[str]) -> list[str]:
+def _existing_tables(connection: Connection, names: Sequence[str], schema: str | None = None) -> list[str]:
     """Return which of the history tables ``names`` exist.
 
     :raises RunError: a view has such a name
     """
     # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
-    schema = connection.dialect.default_schema_name
+    schema = schema or connection.dialect.default_schema_name
     inspector = inspect(connection)
     tables = set(inspector.get_table_names(schema))
     missing = [name for name in names if name not in tables]

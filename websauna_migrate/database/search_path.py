@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 _USER = "$user"
+#: Expressions of SQL, as text: the names of schemas, and the one that new tables go to.
+SEARCH_PATH = "current_setting('search_path')"
+CURRENT_SCHEMA = "CAST(current_schema() AS text)"
 # current_schemas() leaves out what does not exist, and what this user may not use.
 _READ = text("SELECT current_setting('search_path'), current_schemas(false), CAST(current_user AS text)")
 _EXISTS = text("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) :name)")
@@ -36,6 +39,11 @@ def first_schema_missing(connection: Connection) -> FirstSchemaMissing | None:
             return None
         exists = bool(connection.scalar(_EXISTS, {"name": name}))
     return FirstSchemaMissing(name, path, next(iter(usable), None), exists=exists)
+
+
+def may_be_missing(search_path: str, current_schema: str | None) -> bool:
+    """Tell whether :func:`first_schema_missing` has to be asked: new tables may go to another schema than the first."""
+    return current_schema != next((name for name in schemas_in(search_path) if name != _USER), None)
 
 
 def require_first_schema(connection: Connection) -> None:

@@ -63,6 +63,13 @@ def check_at_start(event: ApplicationCreated) -> None:
         raise problems[0] if isinstance(watch.found, MigrateError) else StartRefused(problems)
     for problem in problems:
         log.warning("%s", problem.text(program_of(registry)))
+    for package, revisions in watch.ahead().items():
+        log.warning(
+            "%s: the database is at revision %s, which this code does not have; "
+            "the tables have all that the code needs, so the application runs",
+            package,
+            listed(revisions),
+        )
 
 
 def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:

@@ -21,7 +21,7 @@ _ROUTE = "websauna_migrate.health:"
 def add_migration_health(config: Configurator, pattern: str) -> None:
     """Add a route with ``pattern`` that answers what ``status --format json`` says about all packages.
 
-    The status is 200 where ``status --check`` finds nothing to do, else 503. Where the database does not answer, it is
+    The status is 200 where the guard would find nothing wrong, else 503. Where the database does not answer, it is
     503, and the JSON is an object with the key ``error``, without secrets. Anybody may ask, and nothing is cached.
     """
     from pyramid.security import NO_PERMISSION_REQUIRED

@@ -10,7 +10,7 @@ from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.web.state import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyramid.registry import Registry
     from pyramid.request import Request
@@ -62,6 +62,10 @@ class Watch:
             return self.found.problems()
         except MigrateError as error:  # of a script
             return [error]
+
+    def ahead(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what newer code had upgraded according to the last answer."""
+        return {} if self.found is None or isinstance(self.found, MigrateError) else self.found.ahead
 
 
 def watch_of(registry: Registry) -> Watch:

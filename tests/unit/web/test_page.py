@@ -7,7 +7,7 @@ from webtest import TestApp
 
 from projects import revise
 from running import configure, dispose, write_revisions
-from websauna_migrate import migrate, pending
+from websauna_migrate import get_engine, migrate, pending
 from websauna_migrate.web.page import COOKIE, PATH
 from websauna_migrate.web.state import application_of
 
@@ -131,6 +131,8 @@ def test_what_stops_a_plan_is_shown_in_its_place(app, config, tmp_path, monkeypa
     monkeypatch.setattr("websauna_migrate.web.watch._PAUSE", 0)
     migrate(application_of(config.registry), ["user", "shop"])
     (tmp_path / "user/versions/u2.py").unlink()
+    with get_engine(config.registry).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE users")
     shown = page(app)
     assert "u2" in shown.html.find("ul").text
     assert shown.html.find("table") is None

@@ -53,11 +53,28 @@ def test_a_revision_that_is_written_later_is_found(config, tmp_path):
 def test_an_unknown_revision_is_an_error_of_pending_and_a_problem_elsewhere(config, tmp_path):
     upgrade(config)
     (tmp_path / "user/versions/u2.py").unlink()
+    with get_engine(config.registry).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE users")
     with pytest.raises(UnknownAppliedRevision):
         pending(config.registry)
     found = standing(config.registry)
     assert not found.is_fine()
     assert [type(problem) for problem in found.problems()] == [UnknownAppliedRevision]
+
+
+def test_a_database_that_newer_code_upgraded_is_fine_where_the_tables_are(config, tmp_path):
+    revise(tmp_path / "user", "u3", "u2", "op.add_column('users', sa.Column('name', sa.String(10)))")
+    upgrade(config)
+    assert standing(config.registry).ahead == {}
+    (tmp_path / "user/versions/u3.py").unlink()
+    found = standing(config.registry)
+    assert (found.ahead, found.is_fine(), found.problems()) == ({"user": ("u3",)}, True, [])
+    revise(tmp_path / "shop", "s2", "s1")  # of another package
+    found = standing(config.registry)
+    assert [str(problem) for problem in found.problems()] == [
+        "shop: 1 revision is pending; run: ws-alembic -x packages=shop upgrade"
+    ]
+    assert not found.is_fine()
 
 
 def test_the_states_are_those_of_status(config):
