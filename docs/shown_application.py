@@ -12,7 +12,6 @@ from pathlib import Path
 INI = """\
 [app:main]
 use = call:acme.shop:main
-pyramid.includes = pyramid_debugtoolbar
 sqlalchemy.url = sqlite:///%(here)s/shop.sqlite
 websauna.init = acme.shop.Initializer
 websauna_migrate.guard = page
@@ -40,6 +39,7 @@ class Initializer(websauna_migrate.Initializer):
 
     def configure_views(self):
         self.config.include("websauna_migrate.guard")
+        self.config.include("pyramid_debugtoolbar")
         self.config.include("websauna_migrate.toolbar")
         self.config.add_route("home", "/")
         self.config.add_view(lambda request: Response(PAGE), route_name="home")

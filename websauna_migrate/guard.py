@@ -5,7 +5,7 @@ The setting ``websauna_migrate.guard`` says what happens; see :mod:`websauna_mig
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.web.guard import check_at_start, guard_tween_factory, mode_of
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pyramid.config import Configurator
 
 _TWEEN = f"{guard_tween_factory.__module__}.{guard_tween_factory.__qualname__}"
+_TOOLBAR = "pyramid_debugtoolbar.toolbar_tween_factory"
+_EXCLUDED = "debugtoolbar.exclude_prefixes"
 
 
 def includeme(config: Configurator) -> None:
@@ -21,12 +23,21 @@ def includeme(config: Configurator) -> None:
     :raises SettingsError: the setting has a value that it does not accept
     """
     from pyramid.events import ApplicationCreated
-    from pyramid.tweens import EXCVIEW
+    from pyramid.tweens import EXCVIEW, INGRESS
 
+    mode = mode_of(config.registry)
     config.include("websauna_migrate")
-    mode_of(config.registry)
     config.add_subscriber(check_at_start, ApplicationCreated)
-    # Before there is a transaction, a session, or a view that would read a table; and before the toolbar, which would
-    # keep the page that grows until it is complete.
-    toolbar = "pyramid_debugtoolbar.toolbar_tween_factory"
-    config.add_tween(_TWEEN, over=(toolbar, "pyramid_tm.tm_tween_factory", EXCVIEW))
+    # Before there is a transaction, a session, or a view that would read a table. The toolbar is above it, so that its
+    # panel can be looked at while requests are answered here.
+    config.add_tween(_TWEEN, under=(_TOOLBAR, INGRESS), over=("pyramid_tm.tm_tween_factory", EXCVIEW))
+    if mode == "page":
+        _keep_from_toolbar(config.registry.settings)
+
+
+def _keep_from_toolbar(settings: dict[str, Any]) -> None:
+    """Keep the page that grows during an upgrade from the toolbar, which would hold it back until it is complete."""
+    from websauna_migrate.web.page import PATH
+
+    value = settings.get(_EXCLUDED, "/favicon.ico")  # the toolbar's own default
+    settings[_EXCLUDED] = [*(value.splitlines() if isinstance(value, str) else value), PATH]

@@ -9,7 +9,7 @@ from costs import calls
 from running import configure, dispose, write_revisions
 from websauna_migrate.web.toolbar_panel import MigrationsPanel
 
-TOOLBAR, PANEL = "pyramid_debugtoolbar", "websauna_migrate.toolbar"
+TOOLBAR, PANEL, GUARD = "pyramid_debugtoolbar", "websauna_migrate.toolbar", "websauna_migrate.guard"
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 
 
@@ -50,6 +50,18 @@ def panels(app):
 )
 def test_the_panel_is_shown_once_however_it_is_included(served, included, settings):
     assert panels(served(*included, **settings)) == 1
+
+
+@pytest.mark.parametrize("included", [[GUARD, TOOLBAR, PANEL], [TOOLBAR, PANEL, GUARD]], ids=["first", "last"])
+def test_the_toolbar_is_there_while_the_guard_answers_and_leaves_the_page_alone_that_grows(served, included):
+    app = served(*included, websauna_migrate__guard="page")
+    shown = app.get("/orders", headers={"Accept": "text/html"}, status=503)
+    assert "pShowToolBarButton" in shown.text
+    assert "user: 2 revisions are pending" in app.get("/_debug_toolbar/").text
+    done = shown.form.submit()
+    assert "Done" in done.text
+    assert "pShowToolBarButton" not in done.text
+    assert app.get("/favicon.ico", status=404).text.count("pShowToolBarButton") == 0
 
 
 def test_other_panels_of_the_settings_stay(served):

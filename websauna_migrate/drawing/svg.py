@@ -74,7 +74,7 @@ class _Picture:
         columns, width = self._columns(labels)
         height = len(labels) * _ROW + _EDGE
         yield (
-            f'<svg class="ws-graph" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Graph of the revisions" '
+            f'<svg class="ws-graph" xmlns="http://www.w3.org/2000/svg" role="group" aria-label="Revisions" '
             f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
         )
         for edge in self._arcs:

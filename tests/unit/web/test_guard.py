@@ -135,7 +135,7 @@ def test_the_health_route_is_answered_by_itself(guarded):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_tween_stands_before_the_transaction_and_the_toolbar(tmp_path, first):
+def test_the_tween_stands_before_the_transaction_and_after_the_toolbar(tmp_path, first):
     from pyramid.interfaces import ITweens
 
     config = configure(tmp_path, f"sqlite:///{tmp_path / 'app.sqlite'}", websauna_migrate__guard="503")
@@ -145,8 +145,8 @@ def test_the_tween_stands_before_the_transaction_and_the_toolbar(tmp_path, first
     config.commit()
     names = [name for name, _ in config.registry.getUtility(ITweens).implicit()]
     assert names == [
-        "websauna_migrate.web.guard.guard_tween_factory",
         "pyramid_debugtoolbar.toolbar_tween_factory",
+        "websauna_migrate.web.guard.guard_tween_factory",
         "pyramid_tm.tm_tween_factory",
         "pyramid.tweens.excview_tween_factory",
     ]
