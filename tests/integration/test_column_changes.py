@@ -66,7 +66,10 @@ def test_computed_columns_and_collations_change_with_what_is_over_them(work, bac
     before = COMPUTED.format(**BEFORE, persisted=True) + COLLATED.format("", f", {one}", one, "")
     changed(work, before)
     work.execute("INSERT INTO box (id, a) VALUES (1, 10)", "INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')")
-    after = COMPUTED.format(**AFTER, persisted=False) + COLLATED.format(f", {one}", f", {two}", "", ", index=True")
+    has_virtual = backend.name != "postgresql" or int(backend.server.version.split(".")[0]) >= 18
+    after = COMPUTED.format(**AFTER, persisted=not has_virtual) + COLLATED.format(
+        f", {one}", f", {two}", "", ", index=True"
+    )
     work.models(work.app / "shop", after)
     told = [line.partition(" from ")[0].strip() for line in work.run("check").out.splitlines()]
     names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
@@ -75,7 +78,7 @@ def test_computed_columns_and_collations_change_with_what_is_over_them(work, bac
     ]
     assert [line for line in told if " box: " in line] == [
         "add column box: n INTEGER",
-        *(f"modify computed box: {name}" for name in ("b", "kept", "was", "becomes")),
+        *(f"modify computed box: {name}" for name in ("b", *["kept"] * has_virtual, "was", "becomes")),
     ]
     script = changed(work, after)
     assert work.execute("SELECT b, kept, was, becomes FROM box") == [(35, 11, 40, 60)]
