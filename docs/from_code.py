@@ -181,7 +181,7 @@ def message(error: type[exceptions.MigrateError]) -> Iterator[str]:
     [call] = [node for node in calls if ast.unparse(node.func) == "super().__init__"] or [None]
     # An error of a file has its path before them.
     for label, part in zip(("Message", "Remedy"), call.args[-2:] if call else (), strict=False):
-        text = re.sub(r" (?=[:;,)])", "", re.sub(r"(\.\.\.\s?)+", "... ", template(part))).strip()
+        text = re.sub(r"(\.\.\.\s?)+(?=\.\.\.)", "", template(part)).strip()
         if len(re.findall(r"\w", text)) > 8:
             yield f"{label}: ``{text}``"
 
