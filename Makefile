@@ -48,9 +48,9 @@ pictures: $(READY) servers  ## take the screenshots of the documentation again
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet pillow
 	@$(BIN)/python docs/take_screenshots.py
 
-benchmark: $(READY)  ## run the benchmarks
+benchmark: $(READY)  ## run the benchmarks and write their table into README.rst; with ARGS run what ARGS say
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --editable ".[$(EXTRAS),benchmark]"
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/run.py $(or $(ARGS),--write)
 
 release: $(READY)  ## build the release of a clean checkout into dist, check it, and print how to publish it
 	@.ci/release $(BIN)/python

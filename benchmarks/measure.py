@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from projects import URL
 
@@ -46,7 +49,7 @@ def run_once(work: Work) -> str:
     """Run ``work`` on a database and return that database's URL."""
     url = work.database()
     for argv in work.commands:
-        subprocess.run(argv, env=_environment(work, url), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(argv, env=environment_of(work, url), check=True, stdout=subprocess.DEVNULL)
     return url
 
 
@@ -56,27 +59,41 @@ def successes(work: Work, processes: int, rounds: int) -> int:
     good = 0
     with ThreadPoolExecutor(processes) as pool:
         for _ in range(rounds):
-            environment = _environment(work, work.database())
+            environment = environment_of(work, work.database())
             done = pool.map(lambda _: subprocess.run(argv, env=environment, capture_output=True), range(processes))  # noqa: B023
             good += sum(process.returncode == 0 for process in done)
     return good
 
 
-def _timed(work: Work) -> tuple[float, float]:
-    environment = _environment(work, work.database())
-    memory = 0.0
-    start = time.perf_counter()
-    for argv in work.commands:
-        process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, list(argv))
-        memory = max(memory, usage.ru_maxrss / 1024)  # KiB on Linux
-    return time.perf_counter() - start, memory
-
-
-def _environment(work: Work, url: str) -> dict[str, str]:
+def environment_of(work: Work, url: str) -> dict[str, str]:
+    """Return the environment of the processes of ``work`` on the database ``url``."""
     # With PYTHONDONTWRITEBYTECODE, an editable install would be compiled in each run, unlike an installed package.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONPATH": work.path, URL: url}
+
+
+def _timed(work: Work) -> tuple[float, float]:
+    environment = environment_of(work, work.database())
+    seconds = memory = 0.0
+    for argv in work.commands:
+        taken, kibibytes, code = _ask(argv, environment)
+        if code:
+            raise subprocess.CalledProcessError(code, list(argv))
+        seconds, memory = seconds + taken, max(memory, kibibytes / 1024)
+    return seconds, memory
+
+
+def _ask(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float, int]:
+    runner = _runner()
+    assert runner.stdin and runner.stdout
+    runner.stdin.write(json.dumps([list(argv), dict(environment)]) + "\n")
+    runner.stdin.flush()
+    seconds, kibibytes, code = json.loads(runner.stdout.readline())
+    return seconds, kibibytes, code
+
+
+@cache
+def _runner() -> subprocess.Popen[str]:
+    """Start the process that starts those that are measured; it ends with this one."""
+    program = str(Path(__file__).with_name("runner.py"))
+    return subprocess.Popen([sys.executable, "-S", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

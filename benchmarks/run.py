@@ -1,21 +1,25 @@
 """Measures ws-alembic and its peers, and prints a table of ratios::
 
-    python benchmarks/run.py            # the sizes of the goals, about fifteen minutes
-    python benchmarks/run.py --quick    # small sizes, about one minute
-    python benchmarks/run.py no-op      # only the cases with "no-op" in their name
+    python benchmarks/run.py                     # the sizes of the goals, about fifteen minutes
+    python benchmarks/run.py --quick             # small sizes, about one minute
+    python benchmarks/run.py no-op               # only the cases with "no-op" in their name
+    python benchmarks/run.py --write             # all cases, and write their table into README.rst
+    python benchmarks/run.py --compare main~5    # ours against ours at another commit, in the same environment
+    python benchmarks/run.py --imports           # what an upgrade with nothing to do imports
 
-Both sides of a ratio run in turn, so that a noisy machine affects both. A time is the median of its rounds, measured
-from the start of the first process to the end of the last. Use the ratios, not the absolute times. A peer that is not
-installed is skipped; ``pip install websauna_migrate[benchmark]`` installs all peers.
+Both sides of a ratio run in turn, so that a noisy machine affects both. A time is the median of its rounds, for
+all processes of a side together. MiB is the most memory that a process had. Use the ratios, not the absolute times. A
+peer that is not installed is skipped; ``pip install websauna_migrate[benchmark]`` installs all.
 
 The peers:
 
-* ``alembic``: plain Alembic. Its ``env.py`` starts the same Pyramid application to get the models, as Pyramid's
-  documentation shows. ``processes`` is one process per package, ``one process`` calls ``alembic.command`` for each.
-* ``alembic, no application``: ``env.py`` only imports the models. ``ws-alembic`` still starts the application.
+* ``alembic``: plain Alembic, for several packages one after another in one process. With ``application`` its ``env.py``
+  starts the same Pyramid application to get the models, as Pyramid's documentation shows. With ``no application`` it
+  only imports the models. ``ws-alembic`` always starts the application.
 * ``stillhead``, ``django``: all packages in one process, without Pyramid. stillhead has no foreign keys between them.
-* ``only imports``: a process that loads the same models with Pyramid and connects. This is the lower limit for every
-  tool that gets the models from an application.
+* ``only imports``: a process that loads the same models with Pyramid and connects.
+* ``bare driver``: a process that sends the same SQL with the database driver alone. No tool can be faster than this and
+  its own imports.
 * ``ours, one transaction``: ``ws-alembic`` with ``-x transaction=all``. The difference is the cost of the commits.
 
 PostgreSQL is a private server without fsync, as in the tests. SQLite is a file in the temporary folder.
@@ -24,31 +28,20 @@ PostgreSQL is a private server without fsync, as in the tests. SQLite is a file 
 from __future__ import annotations
 
 import argparse
-import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from importlib.util import find_spec
-from itertools import count
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from crowd import crowded
-from measure import Result, Work, measured, run_once, successes
+import readme
+from cases import FULL, OURS, QUICK, Bench, Case, Sizes, at_once, cases
+from imports import import_times
+from measure import Result, environment_of, measured, successes
 
-from projects import (
-    Size,
-    alembic_commands,
-    alembic_in_one_process,
-    only_imports,
-    our_command,
-    write_alembic,
-    write_django,
-    write_packages,
-    write_stillhead,
-    write_wide,
-)
+import projects  # noqa: F401 - before tests/projects.py could be found
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -56,230 +49,89 @@ from keeper import Keeper
 from servers import PostgreSQL
 
 PROCESSES = 8  # concurrent, in each round
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The amount of work in the cases."""
-
-    many: Size
-    one: Sequence[int]
-    rounds: int
-    crowd: int
-    wide: int
-
-
-FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000, 1000)
-QUICK = Sizes(Size(3, 4), (100,), 2, 100, 50)
-
-
-@dataclass(frozen=True)
-class Case:
-    """The works to compare, ours first. ``goals`` are the maximum ratios ours/peer, by peer."""
-
-    works: dict[str, Work]
-    goals: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Creates folders for projects, and databases."""
-
-    folder: Path
-    server: PostgreSQL
-    numbers: Iterator[int] = field(default_factory=count)
-
-    def new_folder(self) -> Path:
-        """Create a folder for the projects of one case."""
-        folder = self.folder / f"project{next(self.numbers)}"
-        folder.mkdir()
-        return folder
-
-    def sqlite(self) -> str:
-        """Return the URL of a file that does not exist yet."""
-        return f"sqlite:///{self.folder}/{next(self.numbers)}.db"
-
-    def copy_of(self, url: str) -> str:
-        """Return the URL of a new copy of the SQLite file of ``url``."""
-        copy = self.sqlite()
-        shutil.copy(url.removeprefix("sqlite:///"), copy.removeprefix("sqlite:///"))
-        return copy
-
-    def postgresql(self) -> str:
-        """Return the URL of a new, empty database."""
-        return self.server.create_database().render_as_string()
+ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Run the cases and print the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="run only the cases whose name contains one of these")
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
-    parser.add_argument("--rounds", type=int, help="number of runs of each side")
-    options = parser.parse_args()
+    options = _parser().parse_args()
     sizes = QUICK if options.quick else FULL
+    rounds = options.rounds or sizes.rounds
     keeper = Keeper()
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _compared(options.compare) as other:
             bench = Bench(Path(folder), PostgreSQL(keeper))
-            wanted = [
-                (name, make)
-                for name, make in cases(bench, sizes).items()
-                if not options.names or any(part in name for part in options.names)
-            ]
-            rounds = options.rounds or sizes.rounds
-            _print_table(wanted, rounds, goals=not options.quick)
-            if not options.names or "at once" in options.names:
-                _print_at_once(bench, rounds)
+            if options.imports:
+                _print_imports(bench, sizes, rounds)
+                return
+            wanted = _wanted(cases(bench, sizes), options.names)
+            results = _print_table(wanted, rounds, other, goals=not options.quick)
+            if other is None and (not options.names or "at once" in options.names):
+                tries = _print_at_once(bench, rounds)
+            if options.write:
+                readme.write(results, tries)
     finally:
         keeper.close()
 
 
-def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
-    """Return the cases by name. Calling a case writes its projects."""
-    found: dict[str, Callable[[], Case]] = {
-        "current, one package": partial(_one_package, bench, "current"),
-        "no-op upgrade, one package": partial(_one_package, bench, "upgrade", "head"),
-        f"no-op upgrade, {sizes.many}, PostgreSQL": partial(_many, bench, sizes.many, no_op=True),
-        f"upgrade from base, {sizes.many}, PostgreSQL": partial(_many, bench, sizes.many, no_op=False),
-    }
-    for revisions in sizes.one:
-        size = Size(1, revisions, every=50, models=False)
-        found[f"current, {revisions} revisions, SQLite"] = partial(_long, bench, size, "current")
-        found[f"no-op upgrade, {revisions} revisions, SQLite"] = partial(_long, bench, size, "upgrade", "head")
-        found[f"upgrade by one, {revisions} revisions, SQLite"] = partial(_by_one, bench, size)
-    found[f"check, 20 tables among {sizes.crowd}, PostgreSQL"] = partial(_among, bench, sizes.crowd)
-    for schemas in (1, 10):
-        place = f"{schemas} schemas, PostgreSQL" if schemas > 1 else "PostgreSQL"
-        found[f"check, {sizes.wide} tables, {place}"] = partial(_wide, bench, sizes.wide, schemas)
-    size = Size(1, sizes.one[0])
-    for backend in ("sqlite", "postgresql"):
-        found[f"upgrade from base, {size.revisions} revisions, {backend}"] = partial(_from_base, bench, size, backend)
-    return found
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="run only the cases whose name contains one of these")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
+    parser.add_argument("--rounds", type=int, help="number of runs of each side")
+    parser.add_argument("--write", action="store_true", help="write the table into README.rst")
+    parser.add_argument("--compare", metavar="COMMIT", help="compare with this package at COMMIT instead of the peers")
+    parser.add_argument("--imports", action="store_true", help="measure the imports of an upgrade with nothing to do")
+    return parser
 
 
-def _one_package(bench: Bench, *args: str) -> Case:
-    folder, size = bench.new_folder(), Size(1, 10)
-    write_packages(folder, size)
-    write_alembic(folder, size, "boots")
-    commands = {
-        "ours": ([our_command(folder, *args)], [our_command(folder, "upgrade")]),
-        "alembic": (
-            alembic_commands(folder, size, "boots", *args),
-            alembic_commands(folder, size, "boots", "upgrade", "head"),
-        ),
-    }
-    works = {
-        name: _on_the_result(Work(before, bench.sqlite, str(folder)), now) for name, (now, before) in commands.items()
-    }
-    return Case(works, {"alembic": 0.5})
+class _Parser(argparse.ArgumentParser):
+    def parse_args(self, *args, **options):
+        """Refuse a table in the README that would not be of one whole run."""
+        found = super().parse_args(*args, **options)
+        if found.write and (found.names or found.quick or found.compare or found.imports):
+            self.error("--write needs a run of all cases: leave out the other options and the names")
+        return found
 
 
-def _many(bench: Bench, size: Size, *, no_op: bool) -> Case:
-    folder = bench.new_folder()
-    write_packages(folder, size)
-    for env in ("boots", "plain"):
-        write_alembic(folder, size, env)
-    commands = {
-        "ours": [our_command(folder, "upgrade")],
-        "alembic, processes": alembic_commands(folder, size, "boots", "upgrade", "head"),
-        "alembic, one process": [alembic_in_one_process(folder, size, "boots")],
-        "alembic, no application": [alembic_in_one_process(folder, size, "plain")],
-    }
-    if no_op:
-        commands["only imports"] = only_imports(size)
-    paths = dict.fromkeys(commands, str(folder))
-    if find_spec("stillhead"):
-        commands["stillhead"], paths["stillhead"] = [write_stillhead(folder, size)], str(folder / "stillhead")
-    if find_spec("django"):
-        commands["django"] = [write_django(folder, size)]
-        paths["django"] = str(folder / "django")
-    works = {name: Work(argv, bench.postgresql, paths[name]) for name, argv in commands.items()}
-    if no_op:
-        return Case({name: _on_the_result(work, work.commands) for name, work in works.items()}, {"stillhead": 0.55})
-    return Case(works, {"alembic, one process": 0.65})
+@contextmanager
+def _compared(commit: str | None) -> Iterator[tuple[str, Path] | None]:
+    """Yield ``commit`` with a folder where it is checked out; None without one."""
+    if commit is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run(["git", "worktree", "add", "-q", "--detach", str(tree), commit], cwd=ROOT, check=True)
+        try:
+            yield commit, tree
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
 
 
-def _long(bench: Bench, size: Size, *args: str) -> Case:
-    case = _from_base(bench, size, "sqlite")
-    commands = {"ours": [our_command(Path(case.works["ours"].path), *args)]}
-    commands["alembic, no application"] = alembic_commands(Path(case.works["ours"].path), size, "plain", *args)
-    # One side is enough to create the database, because both have the same revisions.
-    url = run_once(case.works["ours"])
-    stamp = alembic_commands(Path(case.works["ours"].path), size, "plain", "stamp", "head")
-    run_once(Work(stamp, lambda: url, case.works["ours"].path))
-    works = {name: Work(argv, lambda: url, case.works["ours"].path) for name, argv in commands.items()}
-    is_goal = args == ("current",) and size.revisions == 5000
-    return Case(works, {"alembic, no application": 0.1} if is_goal else {})
+def _wanted(found: Mapping[str, Callable[[], Case]], names: list[str]) -> dict[str, Callable[[], Case]]:
+    return {name: make for name, make in found.items() if not names or any(part in name for part in names)}
 
 
-def _by_one(bench: Bench, size: Size) -> Case:
-    case = _from_base(bench, size, "sqlite")
-    folder = Path(case.works["ours"].path)
-    commands = {
-        "ours": [our_command(folder, "upgrade")],
-        "alembic, no application": alembic_commands(folder, size, "plain", "upgrade", "head"),
-    }
-    last_but_one = f"{size.names[0]}r{size.revisions - 2:04}"
-    url = run_once(Work([our_command(folder, "upgrade", last_but_one)], bench.sqlite, str(folder)))
-    run_once(Work(alembic_commands(folder, size, "plain", "stamp", last_but_one), lambda: url, str(folder)))
-    works = {name: Work(argv, partial(bench.copy_of, url), str(folder)) for name, argv in commands.items()}
-    return Case(works)
-
-
-def _from_base(bench: Bench, size: Size, backend: str) -> Case:
-    folder = bench.new_folder()
-    write_packages(folder, size)
-    write_alembic(folder, size, "plain")
-    commands = {
-        "ours": [our_command(folder, "upgrade")],
-        "alembic, no application": alembic_commands(folder, size, "plain", "upgrade", "head"),
-        "ours, one transaction": [our_command(folder, "-x", "transaction=all", "upgrade")],
-    }
-    works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
-    return Case(works, {"alembic, no application": {"sqlite": 0.3, "postgresql": 1.05}[backend]})
-
-
-def _among(bench: Bench, others: int) -> Case:
-    folder, size = bench.new_folder(), Size(1, 20)
-    write_packages(folder, size)
-    works = {}
-    for name, number in (("ours", others), ("ours, no other tables", 0)):
-        before = Work([our_command(folder, "upgrade")], partial(crowded, bench.postgresql, number), str(folder))
-        works[name] = _on_the_result(before, [our_command(folder, "check")])
-    return Case(works, {"ours, no other tables": 1.2})
-
-
-def _wide(bench: Bench, tables: int, schemas: int) -> Case:
-    folder = bench.new_folder()
-    size = write_wide(folder, tables, schemas)
-    write_alembic(folder, size, "plain")
-    peer = partial(alembic_commands, folder, size, "plain")
-    commands = {
-        "ours": ([our_command(folder, "upgrade")], [our_command(folder, "check")]),
-        "alembic, no application": (peer("upgrade", "head"), peer("check")),
-    }
-    works = {
-        name: _on_the_result(Work(before, bench.postgresql, str(folder)), now)
-        for name, (before, now) in commands.items()
-    }
-    return Case(works, {"alembic, no application": 0.45 if schemas == 1 else 0.5})
-
-
-def _on_the_result(before: Work, commands: Sequence[Sequence[str]]) -> Work:
-    """Return the work of ``commands`` on the database that ``before`` creates once."""
-    url = run_once(before)
-    return Work(commands, lambda: url, before.path)
-
-
-def _print_table(wanted: Sequence[tuple[str, Callable[[], Case]]], rounds: int, *, goals: bool) -> None:
+def _print_table(
+    wanted: Mapping[str, Callable[[], Case]], rounds: int, other: tuple[str, Path] | None, *, goals: bool
+) -> dict[str, dict[str, Result]]:
+    """Run the cases, print a row for each peer, and return the results by case and side."""
     print(f"{'':<72}{'ours':>9}{'peer':>9}{'':>8}{'':>7}{'ours':>9}{'peer':>9}")
-    print(f"{'case':<46}{'peer':<26}{'s':>9}{'s':>9}{'ratio':>8}{'goal':>7}{'MiB':>9}{'MiB':>9}")
-    for name, make in wanted:
-        case = make()
-        results = measured(case.works, rounds)
-        for peer in list(results)[1:]:
-            _print_row(name, peer, results["ours"], results[peer], case.goals.get(peer) if goals else None)
+    print(f"{'case':<46}{'peer':<26}{'s':>9}{'s':>9}{'ratio':>8}{'goal':>7}{'MiB':>9}{'MiB':>9}", flush=True)
+    results = {}
+    for name, make in wanted.items():
+        case = make() if other is None else _with_ours_at(make(), *other)
+        results[name] = measured(case.works, rounds)
+        for peer in list(results[name])[1:]:
+            _print_row(name, peer, results[name][OURS], results[name][peer], case.goals.get(peer) if goals else None)
+    return results
+
+
+def _with_ours_at(case: Case, commit: str, tree: Path) -> Case:
+    """Return a case of our work now, and with the package in ``tree``."""
+    ours = case.works[OURS]
+    return Case({OURS: ours, commit: replace(ours, path=f"{tree}:{ours.path}")})
 
 
 def _print_row(name: str, peer: str, ours: Result, theirs: Result, goal: float | None) -> None:
@@ -288,11 +140,24 @@ def _print_row(name: str, peer: str, ours: Result, theirs: Result, goal: float |
     print(f"{name:<46}{peer:<26}{times}{ours.mebibytes:>9.0f}{theirs.mebibytes:>9.0f}", flush=True)
 
 
-def _print_at_once(bench: Bench, rounds: int) -> None:
-    case = _from_base(bench, Size(1, 10), "postgresql")
+def _print_at_once(bench: Bench, rounds: int) -> dict[str, tuple[int, int]]:
+    """Print how many concurrent processes succeed, and return that with their number, by side."""
     print(f"\n{PROCESSES} concurrent processes upgrade an empty PostgreSQL database; successes in {rounds} rounds:")
-    for name, work in case.works.items():
-        print(f"  {name}: {successes(work, PROCESSES, rounds)} of {PROCESSES * rounds}", flush=True)
+    found = {}
+    for name, work in at_once(bench).works.items():
+        found[name] = successes(work, PROCESSES, rounds), PROCESSES * rounds
+        print("  {}: {} of {}".format(name, *found[name]), flush=True)
+    return found
+
+
+def _print_imports(bench: Bench, sizes: Sizes, rounds: int) -> None:
+    (make,) = _wanted(cases(bench, sizes), ["no-op upgrade, one package"]).values()
+    ours = make().works[OURS]
+    times = import_times(ours.commands[0], environment_of(ours, ours.database()), rounds)
+    print(f"{'package':<24}{'ms':>8}{'modules':>9}")
+    for name, (milliseconds, modules) in times.items():
+        print(f"{name:<24}{milliseconds:>8.1f}{modules:>9}")
+    print(f"{'together':<24}{sum(time for time, _ in times.values()):>8.1f}{sum(n for _, n in times.values()):>9}")
 
 
 if __name__ == "__main__":
