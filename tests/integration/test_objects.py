@@ -327,3 +327,36 @@ def test_revisions_for_postgresql_run_on_another_database(tmp_path, postgresql, 
     assert "the views, functions and other objects of shop are left out: this is not PostgreSQL" in ran.err
     work.ok("downgrade", "base")
     work.ok("upgrade", "--sql")
+
+
+MOODS = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    mood = Column(Enum({moods}, name="mood"))
+    other = Column(Enum({moods}, name="mood"))
+"""
+MOODY = """
+ALL = [
+    PGView("public", "moods", "SELECT id FROM thing WHERE mood <> '{}' AND other <> 'ok'"),
+    PGPolicy("public", "happy", "USING (mood <> '{}')", "thing"),
+]
+"""
+
+
+def test_what_reads_an_enum_goes_and_comes_with_one_that_is_made_anew(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", MOODS.format(moods="'ok', 'sad'"), history=True, init=APP.replace("{addons!r}", "()"))
+    declare(work, MOODY.replace("{}", "sad"))
+    work.autogenerate()
+    before = stored(work)
+    work.models(work.app / "shop", MOODS.format(moods="'bad', 'ok'"))
+    declare(work, MOODY.replace("{}", "bad"))
+    work.execute("CREATE VIEW by_hand AS SELECT id FROM thing WHERE other > 'ok'")
+    assert "rule _RETURN on view by_hand uses thing.other" in work.fails("revision", "--autogenerate")
+    work.execute("DROP VIEW by_hand")
+    (script,) = work.autogenerate()
+    assert "Write by hand" not in script.read_text()
+    work.ok("check")
+    work.ok("downgrade", "-1")
+    assert stored(work) == before

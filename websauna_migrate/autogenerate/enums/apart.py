@@ -15,10 +15,10 @@ from sqlalchemy.schema import CreateIndex
 
 from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude
 from websauna_migrate.autogenerate.enums.changes import Add, Remake
-from websauna_migrate.autogenerate.enums.dependents import Dependent, dependents_of_columns, obstacles
+from websauna_migrate.autogenerate.enums.dependents import Dependent, Obstacle, dependents_of_columns, obstacles
 from websauna_migrate.autogenerate.enums.facts import columns_of, stored_as_type, stored_type_name
 from websauna_migrate.autogenerate.enums.names import with_new_names
-from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, note_by_hand, table_of
+from websauna_migrate.autogenerate.script_ops import Do, InTheWay, StatementsOp, note_by_hand, table_of
 from websauna_migrate.database.sql import plain_dialect
 from websauna_migrate.dialects.constraints import Question, condition_sql, exclusion_sql, made_of
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.autogenerate.enums.changes import Convert, TypeChange
     from websauna_migrate.autogenerate.enums.facts import Models
-    from websauna_migrate.autogenerate.script_ops import Statement
+    from websauna_migrate.autogenerate.script_ops import Note, Statement
     from websauna_migrate.autogenerate.tables.renamed import Renames
 
     Key: TypeAlias = tuple[TableName, str]
@@ -52,7 +52,7 @@ class Apart:
     up: tuple[Dependent, ...]
     down: tuple[Dependent, ...]
     tables: frozenset[TableName]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def find_apart(
@@ -75,8 +75,15 @@ def find_apart(
     down = [*up, *(one for change in undone for one in change.dependents)]
     columns = {one.before.column for one in conversions}.union(*(columns_of(change.users) for change in remade))
     found = obstacles(connection, columns, models.renames)
-    notes = (f"{one.what} uses {one.column}, drop it and create it again around the new type" for one in found)
-    return Apart(_each_once(up), _each_once(down), frozenset(column.table for column in columns), tuple(notes))
+    tables = frozenset(column.table for column in columns)
+    return Apart(_each_once(up), _each_once(down), tables, tuple(_note(one) for one in found))
+
+
+def _note(obstacle: Obstacle) -> Note:
+    text = f"{obstacle.what} uses {obstacle.column}, drop it and create it again around the new type"
+    if obstacle.what.startswith("generated column"):
+        return note_by_hand(text)
+    return InTheWay(note_by_hand(text).text, obstacle.column)
 
 
 def _each_once(dependents: Iterable[Dependent]) -> tuple[Dependent, ...]:
@@ -189,13 +196,12 @@ def operations_apart(upgrade: ops.OpContainer, downgrade: ops.OpContainer, apart
     away = [one for one in apart.down if one in apart.up or one.key in explicit]
     up, down = ([one for one in of if one.key not in explicit] for of in (apart.up, apart.down))
     staying, gone = ([one for one in down if (one.table in dropped) is is_gone] for is_gone in (False, True))
-    notes = [note_by_hand(text) for text in apart.notes]
     makes = [Do(one.made_after(dialect)) for one in up if one.table not in dropped]
     return Around(
         _if_any("drop", [], [Do(one.made(dialect)) for one in apart.down]),
-        _if_any("drop", [*notes, *_drops(away, dialect)], []),
+        _if_any("drop", [*apart.notes, *_drops(away, dialect)], []),
         _if_any("drop", [], _drops(gone, dialect)),
-        _if_any("create", makes, [*notes, *_drops(staying, dialect)]),
+        _if_any("create", makes, [*apart.notes, *_drops(staying, dialect)]),
         tuple(_alone(op) for op, _ in made),
         tuple(_alone(op) for op in back),
     )

@@ -64,7 +64,7 @@ def change_objects(
 def _warn_of_obstacles(script: MigrationScript, connection: Connection) -> None:
     operations = script.upgrade_ops_list[0].ops
     found = obstacles(over_changes(connection, operations, ()), operations, connection.dialect.default_schema_name)
-    for one, why in found.items():
+    for one, why in found:
         warn(f"{one} {why}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
+from websauna_migrate.autogenerate.script_ops import InTheWay, StatementsOp, table_of, walk_ops
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
@@ -75,41 +75,44 @@ def function_key(name: TableName) -> TableName:
 
 def over_changes(
     connection: Connection, operations: Iterable[MigrateOperation], gone: Collection[TableName]
-) -> dict[Over, ColumnName | TableName]:
+) -> dict[Over, frozenset[ColumnName]]:
     """Return what has to go before ``operations`` change columns, and before ``gone`` views and functions go.
 
-    With each, what it reads of those. One that is over another of them is among them. Names have their schema.
+    With each, those of the columns that it reads. One that is over another of them is among them. Names have their
+    schema.
     """
     columns = set(_changed_columns(operations, connection.dialect.default_schema_name))
     if not columns and not gone:
         return {}
     readers: defaultdict[TableName, dict[Over, None]] = defaultdict(dict)
-    found: dict[Over, ColumnName | TableName] = {}
+    found: dict[Over, frozenset[ColumnName]] = {}
     for kind, schema, name, on, of_schema, of, column in connection.execute(_USES):
         one, read = Over(kind, TableName(schema, name), on), TableName(of_schema, of)
         readers[read][one] = None
         if ColumnName(read, column or "") in columns:
-            found.setdefault(one, ColumnName(read, column))
+            found[one] = found.get(one, frozenset()) | {ColumnName(read, column)}
     waiting = [*gone, *(one.name for one in found if not one.on)]
     while waiting:
-        read = waiting.pop()
-        new = {one: read for one in readers[read] if one not in found}
-        found |= new
+        new = [one for one in readers[waiting.pop()] if one not in found]
+        found |= dict.fromkeys(new, frozenset())
         waiting += [one.name for one in new if not one.on]
     return found
 
 
 def obstacles(
-    over: Mapping[Over, ColumnName | TableName], operations: Iterable[MigrateOperation], default: str | None
-) -> dict[Over, str]:
-    """Return those of ``over`` that keep a column from being changed, with what to say; ``operations`` change it."""
-    dropped = {_full(table_of(op), default) for op in operations if isinstance(op, ops.DropTableOp)}
+    over: Mapping[Over, frozenset[ColumnName]], operations: Iterable[MigrateOperation], default: str | None
+) -> Iterator[tuple[Over, str]]:
+    """Yield those of ``over`` that keep a column from being changed, with what to say; ``operations`` change it.
+
+    Not for changes that say so in a comment.
+    """
+    changes = [op for op in operations if not isinstance(op, StatementsOp)]
+    dropped = {_full(table_of(op), default) for op in changes if isinstance(op, ops.DropTableOp)}
+    changed = set(_changed_columns(changes, default))
     advice = "which changes: drop it before and create it again after that in the script"
-    return {
-        one: f"reads column {column}, {advice}"
-        for one, column in over.items()
-        if isinstance(column, ColumnName) and TableName(one.name.schema, one.on) not in dropped
-    }
+    for one, columns in over.items():
+        if TableName(one.name.schema, one.on) not in dropped:
+            yield from ((one, f"reads column {column}, {advice}") for column in sorted(columns & changed, key=str)[:1])
 
 
 def kept_with(connection: Connection, view: TableName) -> list[str]:
@@ -135,6 +138,9 @@ def _changed_columns(operations: Iterable[MigrateOperation], default: str | None
             yield ColumnName(_full(table_of(op), default), op.column.name)
         elif isinstance(op, ops.DropTableOp):
             yield from (ColumnName(_full(table_of(op), default), c.name) for c in op.to_table().columns)
+        elif isinstance(op, StatementsOp):
+            notes = (one for one in op.statements if isinstance(one, InTheWay))
+            yield from (ColumnName(_full(note.column.table, default), note.column.name) for note in notes)
 
 
 def _full(table: TableName, default: str | None) -> TableName:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from websauna_migrate.autogenerate.objects.changes import Change, Found
 from websauna_migrate.autogenerate.objects.dependents import Over, function_key, obstacles, over_changes
 from websauna_migrate.autogenerate.objects.names import FUNCTION, RELATIONS, in_order, object_name, on_relation
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation
@@ -21,11 +21,12 @@ _RETURNS = re.compile(r"\s*returns\s+(.*?)\s+language\s", re.IGNORECASE | re.DOT
 
 def with_recreated(
     found: Found, operations: Sequence[MigrateOperation], connection: Connection, warn: Callable[[str], None]
-) -> Found:
+) -> tuple[Found, frozenset[ColumnName]]:
     """Return ``found`` with a drop and a creation in place of what would stand in the way of the others.
 
     That is what reads a column that ``operations`` change, a view that is replaced, or a function that is dropped;
-    and what belongs to such a view. What no package declares is left to the user, by ``warn``.
+    and what belongs to such a view. What no package declares is left to the user, by ``warn``. The columns that nothing
+    is in the way of any more come with it.
     """
     replaced = [change for change in found.created if change.before is not None]
     there = {_over(change.before): change for change in (*found.unchanged, *replaced)}
@@ -33,20 +34,25 @@ def with_recreated(
     views = [change for change in replaced if change.before.type_ in RELATIONS]
     gone = [*anew, *found.dropped, *views]
     over = over_changes(connection, operations, {_key(change.before) for change in gone})
-    for one, why in obstacles(over, operations, connection.dialect.default_schema_name).items():
-        if one not in there and one not in {_over(change.before) for change in found.dropped}:
+    default = connection.dialect.default_schema_name
+    known = {*there, *(_over(change.before) for change in found.dropped)}
+    for one, why in obstacles(over, operations, default):
+        if one not in known:
             owner = next((f" of {other.package}" for other in found.others if _over(other.after) == one), "")
             warn(f"{one}{owner} {why}")
     again = [*anew, *(there[one] for one in over if one in there)]
     names = {object_name(change.before) for change in (*again, *views)}
     again += [change for change in there.values() if on_relation(change.before) in names]
-    return _recreated(found, {change.before.identity: change for change in again}, connection)
+    whole = _recreated(found, {change.before.identity: change for change in again}, default)
+    left = frozenset().union(*(columns for one, columns in over.items() if one not in known))
+    handled = frozenset().union(*over.values()) - left
+    return whole, frozenset(ColumnName(column.table.shown(default), column.name) for column in handled)
 
 
-def _recreated(found: Found, again: dict[str, Change], connection: Connection) -> Found:
+def _recreated(found: Found, again: dict[str, Change], default: str | None) -> Found:
     made = {change.after.identity: change for change in found.created}
     made |= {change.after.identity: replace(change, before=None) for change in again.values()}
-    entities = in_order([change.after for change in made.values()], connection.dialect.default_schema_name)
+    entities = in_order([change.after for change in made.values()], default)
     drops = (replace(change, after=None) for change in again.values())
     return replace(found, changes=(*(made[entity.identity] for entity in entities), *found.dropped, *drops))
 

@@ -28,7 +28,7 @@ from websauna_migrate.autogenerate.objects.names import (
 )
 from websauna_migrate.autogenerate.objects.operations import CreateObject, DropObject, ReplaceObject
 from websauna_migrate.autogenerate.objects.recreated import with_recreated
-from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, commits
+from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, commits, leave_out_notes
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.packages.package import TableName
 
@@ -73,7 +73,10 @@ def place_changes(
     upgrade, downgrade = script.upgrade_ops_list[0], script.downgrade_ops_list[0]
     later = put_off(found.created)
     created = [change for change in found.created if change.entity.identity not in later]
-    whole = with_recreated(replace(found, changes=(*created, *found.dropped)), upgrade.ops, connection, warn)
+    remaining = replace(found, changes=(*created, *found.dropped))
+    whole, handled = with_recreated(remaining, upgrade.ops, connection, warn)
+    for container in (upgrade, downgrade):
+        leave_out_notes(container, handled)
     before, after = _placed(whole, upgrade.ops, connection)
     alone = [op for op in upgrade.ops if commits(op)]
     upgrade.ops[:] = [*alone, *before.up, *(op for op in upgrade.ops if op not in alone), *after.up]

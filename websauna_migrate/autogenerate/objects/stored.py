@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 _PROBE = "websauna_migrate_probe_"
-# An object, a column, a function, a type or a schema that does not exist, or one that exists already.
-_MISSING = frozenset({"42P01", "42703", "42883", "42704", "3F000"})
+# An object, a column, a function, a type, a schema or a value of an enum is missing; or one is there already.
+_MISSING = frozenset({"42P01", "42703", "42883", "42704", "3F000", "22P02"})
 _TAKEN = frozenset({"42P07", "42723", "42710"})
 # A missing privilege, or a transaction that may only read.
 _REFUSED = frozenset({"42501", "25006"})
