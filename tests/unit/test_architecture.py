@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -105,6 +106,12 @@ TESTED_AS_A_WHOLE = {
 
 def modules():
     return [path for path in PACKAGE.rglob("*.py") if not {"cookiecutter-template", "scaffold"} & set(path.parts)]
+
+
+def test_alembic_utils_is_imported_only_where_there_are_objects():
+    program = "import sys; from websauna_migrate import env; from websauna_migrate.autogenerate import passes; "
+    program += "assert 'alembic_utils' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_wing_has_its_line():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from types import SimpleNamespace
 
 import pytest
 from alembic.operations import ops
@@ -10,13 +11,17 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.script_ops import (
     Do,
     DoAlone,
+    InTheWay,
     Note,
     Refuse,
     RenameTable,
     Sql,
+    SqlOfPostgresql,
     StatementsOp,
     commits,
+    leave_out_notes,
     made_columns,
+    render_sql_of_postgresql,
     rendered_statement,
     walk_ops,
 )
@@ -33,6 +38,25 @@ def test_every_statement_is_python_whatever_the_values_are(value):
         Refuse(column, (value,), f"SELECT {value}", f"UPDATE {value}"),
     ):
         ast.parse(rendered_statement(statement, "op.", "sa."))
+
+
+@pytest.mark.parametrize(("dialect", "done"), [("postgresql", ["CREATE SCHEMA a"]), ("sqlite", [])])
+def test_sql_of_postgresql_is_skipped_elsewhere(dialect, done):
+    context = SimpleNamespace(opts={"alembic_module_prefix": "op."})
+    (line,) = render_sql_of_postgresql(context, SqlOfPostgresql("CREATE SCHEMA a", ""))
+    run = []
+    migration = SimpleNamespace(dialect=SimpleNamespace(name=dialect))
+    exec(line, {"op": SimpleNamespace(execute=run.append, get_context=lambda: migration)})
+    assert run == done
+
+
+def test_only_the_comments_on_columns_that_nothing_is_in_the_way_of_are_left_out():
+    free, blocked = (ColumnName(TableName(None, "t"), name) for name in "ab")
+    notes = [InTheWay("a", free), InTheWay("b", blocked), Note("c"), Do("d")]
+    container = ops.UpgradeOps([StatementsOp((), notes, notes[:1]), StatementsOp((), notes[:1])])
+    leave_out_notes(container, {free})
+    ((one),) = container.ops
+    assert (one.statements, one.undo) == (tuple(notes[1:]), ())
 
 
 def test_the_way_back_is_the_other_statements():
