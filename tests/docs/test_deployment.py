@@ -1,4 +1,4 @@
-"""The files of "Deploy" and "Continuous integration": what can be copied is valid, and runs what the pages run."""
+"""The files of "Deploy" and "Set up continuous integration" are valid when copied, and run what the pages run."""
 
 from __future__ import annotations
 
