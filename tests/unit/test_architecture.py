@@ -82,6 +82,7 @@ TESTED_AS_A_WHOLE = {
     "run/transactions": "integration/test_dry_run",
     "run/unadopted": "integration/test_adopt",
     "run/under_way": "integration/test_batches",
+    "scratch/copies": "integration/test_pytest_plugin",
     "scratch/mysql": "integration/test_scratch",
     "scratch/postgresql": "integration/test_scratch",
     "scratch/servers": "integration/test_scratch",
@@ -98,7 +99,10 @@ TESTED_AS_A_WHOLE = {
     "scripts/ws_create_table": "cli/test_ws_create_table",
     "scripts/ws_db_shell": "cli/test_ws_db_shell",
     "scripts/ws_dump_db": "cli/test_ws_dump_db",
-    "testing": "integration/test_testing",
+    "testing/assertions": "integration/test_testing",
+    **dict.fromkeys(
+        (f"testing/{name}" for name in ("databases", "items", "plugin", "session")), "integration/test_pytest_plugin"
+    ),
     "web/ahead": "integration/test_ahead",
     "web/toolbar_panel": "unit/test_toolbar",
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.revisions.plan import Plan
-    from websauna_migrate.scratch.places import ScratchPlaces
+    from websauna_migrate.scratch.places import ScratchPlace, ScratchPlaces
 
 _CREATION = re.compile(r"CREATE\s+(EXTENSION|ROLE|USER)\s+(?!IF\s+NOT\s)(\S+)", re.IGNORECASE)
 _NAME = re.compile(r"[\w-]+")
@@ -46,13 +46,27 @@ def trial(
 
     :raises NoScratchPlace: there is no way to make one here
     """
+    wanted = wanted_for(app, plan, real)
+    with places.open(wanted) as place, trial_in(app, plan, wanted, place, schemas) as tried:
+        yield tried
+
+
+def wanted_for(app: Application, plan: Plan, real: Connection | None) -> Wanted:
+    """Return what a database has to be like where the scripts of ``plan`` are run instead of that of ``real``."""
     described = describe(real) if real is not None else None
-    wanted = _wanted(app, plan, described, other_roles(real) if real is not None else frozenset())
-    with places.open(wanted) as place, place.connected(app.database) as connection, on_trial(connection):
+    return _wanted(app, plan, described, other_roles(real) if real is not None else frozenset())
+
+
+@contextmanager
+def trial_in(
+    app: Application, plan: Plan, wanted: Wanted, place: ScratchPlace, schemas: Iterable[str | None] = ()
+) -> Iterator[Trial]:
+    """Yield ``app`` on the empty database ``place``, which was made like ``wanted``."""
+    with place.connected(app.database) as connection, on_trial(connection):
         if wanted.scratch_url is None or wanted.dialect == "postgresql":  # elsewhere a schema is a database
             _create_schemas(connection, {*schemas, *_schemas_of(plan)}, plan)
         moved = replace(app, moved_to=place.like(app.database))
-        yield Trial(moved, connection, _lacks(place.missing, place.version, described))
+        yield Trial(moved, connection, _lacks(place.missing, place.version, wanted.described))
 
 
 def left_to_scripts(

@@ -7,7 +7,7 @@ is what a script does without the connection that it is given: a request, a file
 from __future__ import annotations
 
 import secrets
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,15 +24,21 @@ from websauna_migrate.scratch.errors import SETTING, NoScratchPlace
 from websauna_migrate.scratch.keeper import Keeper, KeeperGone
 from websauna_migrate.scratch.servers import Server, refuse_another, start_server
 from websauna_migrate.scratch.sql import administering
+from websauna_migrate.scratch.template import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.scratch.wanted import Wanted
 
+    #: Fills an empty database.
+    Fill: TypeAlias = "Callable[[ScratchPlace], None]"
+
 NAMES = "websauna_migrate_scratch_"
+_FILLED = "websauna_migrate_filled"  # a file beside the data of a server
 _KINDS = {"postgresql": postgresql, "mysql": mysql, "mariadb": mysql}
 
 
@@ -101,7 +107,7 @@ class ScratchPlaces:
         else:
             opened = self._on_a_throw_away_server(wanted)
         with ExitStack() as stack:
-            with _explained(wanted.dialect):
+            with explained(wanted.dialect):
                 place = stack.enter_context(opened)
             yield place
 
@@ -112,14 +118,32 @@ class ScratchPlaces:
             refuse_another(server, admin, wanted)
             missing = server.kind.create(admin, wanted.database, wanted, private=True)
             state = server.kind.state(admin, wanted.database)
-            version = server.kind.version(admin)
-        url = server.url(wanted.drivername, wanted.user, wanted.database).update_query_dict(wanted.session)
-        with administering(url) as connection:
-            refuse_another(server, connection, wanted)
-            missing += server.kind.furnish(connection, wanted)
-        yield ScratchPlace(url, version, missing)
+        yield _furnished(server, wanted, missing)
         # What a script left behind is looked for when the server is needed again.
         self._idle.append(_Idle(server, wanted, state))
+
+    def filled_server(self, wanted: Wanted, kept: Path | None, fill: Fill) -> ScratchPlace:
+        """Return a database like ``wanted`` that ``fill`` has filled, on a server of its own; ``kept`` is its archive.
+
+        :raises NoScratchPlace: there is no way to make one here
+        """
+        keeper = self._open_keeper()
+        server = start_server(keeper, wanted, kept)
+        if (server.data / _FILLED).exists():
+            return ScratchPlace(_url(server, wanted), "")
+        with administering(server.admin_url(wanted.drivername)) as admin:
+            missing = server.kind.create(admin, wanted.database, wanted, private=True)
+        place = _furnished(server, wanted, missing)
+        fill(place)
+        if kept is None:
+            return place
+        with administering(server.admin_url(wanted.drivername)) as admin:
+            server.kind.settle(admin)
+        keeper.stop(server.number)
+        (server.data / _FILLED).touch()
+        with suppress(OSError):  # without it the next one takes longer
+            pack(server.data, kept)
+        return self.filled_server(wanted, kept, fill) if kept.exists() else self.filled_server(wanted, None, fill)
 
     def _clean_server(self, wanted: Wanted) -> Server | None:
         """Return an idle server without its last database, None where there is none that is as it was."""
@@ -138,6 +162,18 @@ class ScratchPlaces:
         if self._keeper is None:
             self._keeper = Keeper(place_for_folders(), server_account())
         return self._keeper
+
+
+def _furnished(server: Server, wanted: Wanted, missing: tuple[str, ...]) -> ScratchPlace:
+    url = _url(server, wanted)
+    with administering(url) as connection:
+        refuse_another(server, connection, wanted)
+        missing += server.kind.furnish(connection, wanted)
+        return ScratchPlace(url, server.kind.version(connection), missing)
+
+
+def _url(server: Server, wanted: Wanted) -> URL:
+    return server.url(wanted.drivername, wanted.user, wanted.database).update_query_dict(wanted.session)
 
 
 def _same_kind(one: Wanted, other: Wanted) -> bool:
@@ -167,7 +203,7 @@ def _on_a_named_server(wanted: Wanted, scratch_url: URL) -> Iterator[ScratchPlac
 
 
 @contextmanager
-def _explained(dialect: str) -> Iterator[None]:
+def explained(dialect: str) -> Iterator[None]:
     """Tell what keeps a scratch database from being made."""
     try:
         yield

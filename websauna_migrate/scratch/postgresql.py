@@ -64,6 +64,43 @@ def furnish(connection: Connection, wanted: Wanted) -> tuple[str, ...]:
     return tuple(lack for extension in found if (lack := _lack(connection, extension, available)))
 
 
+def settle(connection: Connection) -> None:
+    """Write what the server holds to its data folder, so that it starts at once from a copy of it."""
+    connection.exec_driver_sql("CHECKPOINT")
+
+
+def databases(connection: Connection, prefix: str) -> list[str]:
+    """Return the names of the databases of the server that begin with ``prefix``."""
+    query = text("SELECT datname FROM pg_catalog.pg_database WHERE starts_with(datname, :prefix)")
+    return list(connection.scalars(query, {"prefix": prefix}))
+
+
+def rename(connection: Connection, database: str, name: str) -> None:
+    """Give ``database`` another name, unless that is taken."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    try:
+        connection.exec_driver_sql(f"ALTER DATABASE {quote(database)} RENAME TO {quote(name)}")
+    except DBAPIError:
+        if not databases(connection, name):
+            raise
+
+
+def copy(connection: Connection, database: str, name: str, *, private: bool) -> None:
+    """Create the database ``name`` as a copy of ``database``, to which nobody may be connected."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    is_quick = private and int(version(connection).partition(".")[0]) >= _FILE_COPY
+    strategy = "STRATEGY FILE_COPY" if is_quick else ""
+    connection.exec_driver_sql(f"CREATE DATABASE {quote(name)} TEMPLATE {quote(database)} {strategy}")
+    for setting in connection.scalars(_SETTINGS, {"database": database}).all():
+        variable, _, value = setting.partition("=")
+        connection.exec_driver_sql(f"ALTER DATABASE {quote(name)} SET {variable} TO {_setting(variable, value)}")
+
+
+def _setting(variable: str, value: str) -> str:
+    """Return ``value`` as SET wants it; a list is kept with its quotes."""
+    return value if variable.endswith("_path") else "'" + value.replace("'", "''") + "'"
+
+
 def drop(connection: Connection, database: str) -> None:
     """Drop ``database``, with the connections that are left."""
     connection.execute(_END_SESSIONS, {"database": database})
@@ -128,6 +165,10 @@ def _lack(connection: Connection, extension: Extension, available: frozenset[str
 _END_SESSIONS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
     " WHERE datname = :database AND pid <> pg_backend_pid()"
+)
+_SETTINGS = text(
+    "SELECT unnest(setconfig) FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = setdatabase"
+    " WHERE datname = :database AND setrole = 0"
 )
 _STATE = text(
     "SELECT 'role ' || role::text FROM pg_catalog.pg_authid role"

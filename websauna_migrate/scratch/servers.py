@@ -18,7 +18,7 @@ from websauna_migrate.scratch.account import cache_folder
 from websauna_migrate.scratch.errors import NoScratchPlace
 from websauna_migrate.scratch.programs import best_mysql, best_postgresql, find_mysql, find_postgresql
 from websauna_migrate.scratch.sql import administering
-from websauna_migrate.scratch.template import fill, key_of
+from websauna_migrate.scratch.template import fill, key_of, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 60.0
 _PAUSE = 0.02  # seconds between two looks whether a server answers
+_DATA = "data"
 _PORT = 5432  # part of the name of PostgreSQL's socket; nothing listens on it
 
 _POSTGRESQL_SETTINGS = {
@@ -76,6 +77,11 @@ class Server:
     address: dict[str, str]
     mark: str
 
+    @property
+    def data(self) -> Path:
+        """The folder of its data."""
+        return self.socket.parent / _DATA
+
     def url(self, drivername: str, user: str, database: str) -> URL:
         """Return the URL of a database of this server. Nobody needs a password here."""
         return URL.create(drivername, user, database=database, query=self.address)
@@ -85,13 +91,15 @@ class Server:
         return self.url(drivername, self.superuser, self.kind.MAINTENANCE)
 
 
-def start_server(keeper: Keeper, wanted: Wanted) -> Server:
-    """Start a server for ``wanted`` and wait until it answers.
+def start_server(keeper: Keeper, wanted: Wanted, kept: Path | None = None) -> Server:
+    """Start a server for ``wanted`` and wait until it answers; with the data of the archive ``kept`` if there is one.
 
     :raises NoScratchPlace: this machine has no programs for it, or the server does not start
     """
     start = _start_postgresql if wanted.dialect == "postgresql" else _start_mysql
     folder = keeper.new_folder("server-")
+    if kept is not None and unpack(kept, folder / _DATA):
+        keeper.give(folder / _DATA)
     server = start(keeper, folder, wanted)
     _wait(keeper, server, wanted, folder)
     return server
@@ -150,7 +158,9 @@ def _mysql_install(programs: Mysql, data: Path) -> Sequence[str | Path]:
 
 
 def _data_folder(keeper: Keeper, folder: Path, key: str, make: Callable[[Path], None]) -> Path:
-    data, cache = folder / "data", cache_folder()
+    data, cache = folder / _DATA, cache_folder()
+    if data.exists():
+        return data
     fill(data, cache / f"{key}.tar" if cache is not None else None, make)
     keeper.give(data)
     return data

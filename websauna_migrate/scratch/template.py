@@ -20,12 +20,12 @@ _LAST = ".complete"
 
 def fill(folder: Path, archive: Path | None, make: Callable[[Path], None]) -> None:
     """Make ``folder`` from ``archive``; where that does not exist, ``make`` it and keep it as ``archive``."""
-    if archive is not None and _unpacked(archive, folder):
+    if archive is not None and unpack(archive, folder):
         return
     make(folder)
     if archive is not None:
         with suppress(OSError):  # without an archive the next one takes longer
-            _pack(folder, archive)
+            pack(folder, archive)
 
 
 def key_of(programs: Sequence[Path], *words: str) -> str:
@@ -36,7 +36,8 @@ def key_of(programs: Sequence[Path], *words: str) -> str:
     return found.hexdigest()[:24]
 
 
-def _unpacked(archive: Path, folder: Path) -> bool:
+def unpack(archive: Path, folder: Path) -> bool:
+    """Fill ``folder`` with what is in ``archive``, and tell whether that could be done."""
     try:
         with tarfile.open(archive) as packed:
             packed.extraction_filter = lambda member, path: member  # it is our own
@@ -50,8 +51,8 @@ def _unpacked(archive: Path, folder: Path) -> bool:
     return True
 
 
-def _pack(folder: Path, archive: Path) -> None:
-    """Write ``archive`` at once or not at all: others may do the same at the same time."""
+def pack(folder: Path, archive: Path) -> None:
+    """Keep what is in ``folder`` as ``archive``, at once or not at all: others may do the same at the same time."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=archive.parent)
     try:
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as packed:

@@ -55,19 +55,28 @@ def assert_migrations(config_uri: str, packages: Collection[str] = (), *, downgr
     """
     app = load_application(config_uri)
     selected = select(app.histories, packages or app.packages)
-    _assert_one_head(app, selected)
+    assert_one_head(app, selected)
     up = app.plan_selected({}, selected)
-    with _read(app) as real, ScratchPlaces() as places, trial(app, up, places, real) as tried:
+    with settings_database(app) as real, ScratchPlaces() as places, trial(app, up, places, real) as tried:
         scratch, connection = tried.app, tried.connection
         states = _upgraded(scratch, up, connection)
-        _assert_models_match(scratch, selected, connection)
+        assert_models_match(scratch, selected, connection)
         if downgrades:
             _assert_undone(scratch, up, states, connection)
             execute(scratch, up, connection)
 
 
+def assert_up_and_down(app: Application, selected: Sequence[Selected]) -> None:
+    """Check that each ``downgrade()`` restores what was before, and that all revisions can be applied again."""
+    up = app.plan_selected({}, selected)
+    with settings_database(app) as real, ScratchPlaces() as places, trial(app, up, places, real) as tried:
+        states = _upgraded(tried.app, up, tried.connection)
+        _assert_undone(tried.app, up, states, tried.connection)
+        execute(tried.app, up, tried.connection)
+
+
 @contextmanager
-def _read(app: Application) -> Iterator[Connection | None]:
+def settings_database(app: Application) -> Iterator[Connection | None]:
     """Yield a connection to the database of the settings, None where there is none."""
     with ExitStack() as stack:
         try:
@@ -77,7 +86,8 @@ def _read(app: Application) -> Iterator[Connection | None]:
         yield connection
 
 
-def _assert_one_head(app: Application, selected: Sequence[Selected]) -> None:
+def assert_one_head(app: Application, selected: Sequence[Selected]) -> None:
+    """Check that each of the ``selected`` histories has one head."""
     graph = app.graph()
     for one in selected:
         heads = graph.histories[one.history.package].heads
@@ -86,7 +96,8 @@ def _assert_one_head(app: Application, selected: Sequence[Selected]) -> None:
         )
 
 
-def _assert_models_match(app: Application, selected: Sequence[Selected], connection: Connection) -> None:
+def assert_models_match(app: Application, selected: Sequence[Selected], connection: Connection) -> None:
+    """Check that the models are what ``connection`` shows, the database of ``app`` with all revisions applied."""
     found = [difference for one in selected for difference in _compared(app, one, connection)]
     assert not found, f"after all revisions the database does not match the models:\n{differences_text(found)}"
 
