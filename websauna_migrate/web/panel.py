@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,18 @@ if TYPE_CHECKING:
     from pyramid.registry import Registry
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.ownership import Ownership
     from websauna_migrate.packages.package import TableName
 
 REGISTRY_KEY = "websauna_migrate.table_ddl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The owners of the tables, and the SQL that creates each."""
+
+    ownership: Ownership
+    statements: Mapping[TableName, str]
 
 
 def panel_html(registry: Registry) -> str:
@@ -80,38 +90,44 @@ def _plan(app: Application, rows: Mapping[str, tuple[str, ...]], program: Sequen
 
 def _tables(app: Application, program: Sequence[str]) -> Iterator[str]:
     yield panel_parts.heading("Tables by owner")
-    if app.ownership.problems:
-        yield html.problem_list(problem.text(program) for problem in app.ownership.problems)
-    statements = _statements(app)
-    keys = _keys(app)
+    models = _models(app)
+    owners = models.ownership.owners
+    if models.ownership.problems:
+        yield html.problem_list(problem.text(program) for problem in models.ownership.problems)
+    keys = _keys(models.ownership)
     owned: dict[str, list[tuple[str, Sequence[str], str]]] = {package: [] for package in app.packages}
-    for name in app.ownership.tables:
-        owned[app.ownership.owners[name]].append((str(name), keys.get(name, ()), statements[name]))
+    for name, ddl in models.statements.items():
+        owned[owners[name]].append((str(name), keys.get(name, ()), ddl))
     yield panel_parts.table_list(owned)
 
 
-def _keys(app: Application) -> dict[TableName, list[str]]:
+def _keys(ownership: Ownership) -> dict[TableName, list[str]]:
     """Return the tables of other packages that each table refers to."""
-    owners = app.ownership.owners
+    owners = ownership.owners
     found: dict[TableName, list[str]] = {}
-    for table, _, target in foreign_keys_between(app.ownership):
+    for table, _, target in foreign_keys_between(ownership):
         name, other = table_name(table), table_name(target)
         if owners[name] != owners[other]:
             found.setdefault(name, []).append(f"{owners[other]}: {other}")
     return found
 
 
-def _statements(app: Application) -> Mapping[TableName, str]:
-    """Return the SQL that creates each table. The models do not change while the application runs."""
-    made: Mapping[TableName, str] | None = app.registry.get(REGISTRY_KEY)
+def _models(app: Application) -> _Models:
+    """Return the models, which do not change while the application runs, with what extensions add to them."""
+    made: _Models | None = app.registry.get(REGISTRY_KEY)
     if made is None:
-        try:
-            statements = statements_by_table(app.ownership, app.url, str(app.ini.path))
-        except MigrateError as error:  # of the settings
-            return dict.fromkeys(app.ownership.tables, str(error))
-        made = {name: _ddl(statements, name) for name in app.ownership.tables}
-        app.registry[REGISTRY_KEY] = made
+        ownership = replace(app.models, complete=True).ownership
+        made = app.registry[REGISTRY_KEY] = _Models(ownership, _statements(app, ownership))
     return made
+
+
+def _statements(app: Application, ownership: Ownership) -> Mapping[TableName, str]:
+    """Return the SQL that creates each table, or why it cannot be written."""
+    try:
+        statements = statements_by_table(ownership, app.url, str(app.ini.path))
+    except MigrateError as error:  # of the settings
+        return dict.fromkeys(ownership.tables, str(error))
+    return {name: _ddl(statements, name) for name in ownership.tables}
 
 
 def _ddl(statements: Callable[[TableName], list[str]], name: TableName) -> str:

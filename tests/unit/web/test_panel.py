@@ -6,7 +6,8 @@ import re
 
 import pytest
 from pyramid.config import Configurator
-from sqlalchemy import Column, Integer, Table, event
+from sqlalchemy import Column, ForeignKey, Integer, Table, event
+from sqlalchemy.orm import Mapper, declarative_base
 from sqlalchemy.types import UserDefinedType
 
 from projects import revise
@@ -113,6 +114,15 @@ def test_the_heads_are_read_in_few_statements_and_the_sql_is_made_once(applicati
     assert "CREATE TABLE orders" in panel_html(registry)
 
 
+def test_only_tables_of_other_packages_are_named_as_referred_to(application):
+    registry = application()
+    metadata = application_of(registry).packages["shop"].metadata[0]
+    Table("line", metadata, Column("order", ForeignKey("orders.id"), primary_key=True), info={"package": "shop"})
+    shown = panel_html(registry)
+    assert "<code>line</code></summary>" in shown
+    assert shown.count("refers to") == 1
+
+
 class Odd(UserDefinedType):
     """A type whose author forgot something."""
 
@@ -147,6 +157,19 @@ def test_a_table_of_nobody_is_a_problem(application):
     Table("lost", application_of(registry).packages["shop"].metadata[0], Column("id", Integer))
     del registry["websauna_migrate.application"]
     assert "table &#x27;lost&#x27;" in panel_html(registry)
+
+
+def test_a_table_that_is_made_when_the_mappers_are_configured_is_shown(application):
+    registry = application()
+    metadata = application_of(registry).packages["shop"].metadata[0]
+    base = declarative_base(metadata=metadata)
+    columns = {"id": Column(Integer, primary_key=True)}
+    type("Thing", (base,), {"__tablename__": "thing", "__table_args__": {"info": {"package": "shop"}}, **columns})
+    event.listen(Mapper, "after_configured", lambda: Table("made", metadata, info={"package": "shop"}), once=True)
+    try:
+        assert "<code>made</code>" in panel_html(registry)
+    finally:
+        base.registry.dispose()
 
 
 def test_an_application_that_registers_nothing_is_told(tmp_path):
