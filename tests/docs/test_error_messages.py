@@ -200,6 +200,7 @@ def sources():
 
 @pytest.mark.parametrize("quoted", QUOTED.findall(TEXT))
 def test_a_message_that_is_not_printed_here_is_in_the_sources(quoted, sources):
-    parts = [part.strip(" ;") for part in quoted.removeprefix("FAILED: ").split("...")]
+    # What happened and what to do are joined when they are printed.
+    parts = [part.strip(" ;:") for part in re.split(r"\.\.\.|; ", quoted.removeprefix("FAILED: "))]
     assert [part for part in parts if part not in sources] == []
     assert max(map(len, parts)) >= len("not applied:")
