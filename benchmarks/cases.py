@@ -21,6 +21,7 @@ from projects import (
     alembic_in_one_process,
     only_imports,
     our_command,
+    served,
     write_alembic,
     write_django,
     write_packages,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from servers import PostgreSQL
 
 OURS, BOOTS, PLAIN, BARE = "ours", "alembic, application", "alembic, no application", "bare driver"
+NO_GUARD = "no guard"
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Sizes:
     rounds: int
     crowd: int
     wide: int
+    requests: Sequence[int]
 
 
-FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000, 1000)
-QUICK = Sizes(Size(3, 4), (100,), 2, 100, 50)
+FULL = Sizes(Size(20, 20), (1000, 5000), 5, 3000, 1000, (0, 100_000))
+QUICK = Sizes(Size(3, 4), (100,), 2, 100, 50, (0, 1000))
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def cases(bench: Bench, sizes: Sizes) -> dict[str, Callable[[], Case]]:
     size = Size(1, sizes.one[0])
     for backend in ("sqlite", "postgresql"):
         found[f"upgrade from base, {size.revisions} revisions, {backend}"] = partial(_from_base, bench, size, backend)
+    for number in sizes.requests:
+        found[f"application with the guard, {number} requests"] = partial(_guarded, bench, number)
     return found
 
 
@@ -135,6 +140,15 @@ def _peers(folder: Path, size: Size, *peers: str) -> dict[str, list[list[str]]]:
 
 
 _ENV = {BOOTS: "boots", PLAIN: "plain"}
+
+
+def _guarded(bench: Bench, requests: int) -> Case:
+    folder = bench.new_folder()
+    write_packages(folder, Size(1, 100))
+    url = run_once(Work([our_command(folder, "upgrade")], bench.postgresql, str(folder)))
+    modes = {OURS: "503", NO_GUARD: "none"}
+    works = {name: Work([served(mode, requests)], lambda: url, str(folder)) for name, mode in modes.items()}
+    return Case(works, {NO_GUARD: 1.03} if requests else {})
 
 
 def _one_package(bench: Bench, *args: str) -> Case:

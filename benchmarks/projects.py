@@ -74,6 +74,12 @@ def our_command(folder: Path, *args: str) -> list[str]:
     return [str(SCRIPTS / "ws-alembic"), "-q", "-c", str(folder / "bench.ini"), "-x", "packages=all", *args]
 
 
+def served(mode: str, requests: int) -> list[str]:
+    """Return the command line of a program that answers requests, guarded as ``mode`` says."""
+    program = Path(__file__).with_name("serve.py")
+    return [sys.executable, "-W", "ignore", str(program), mode, str(requests)]
+
+
 def only_imports(size: Size) -> list[list[str]]:
     """Return the command line of a program that loads the models with Pyramid's configurator and connects."""
     program = (

@@ -21,6 +21,7 @@ The peers:
 * ``bare driver``: a process that sends the same SQL with the database driver alone. No tool can be faster than this and
   its own imports.
 * ``ours, one transaction``: ``ws-alembic`` with ``-x transaction=all``. The difference is the cost of the commits.
+* ``no guard``: the same application without the guard. A row without requests is the start of the application.
 
 PostgreSQL is a private server without fsync, as in the tests. SQLite is a file in the temporary folder.
 """

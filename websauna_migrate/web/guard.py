@@ -20,7 +20,6 @@ from websauna_migrate.web.watch import unavailable, watch_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyramid.events import ApplicationCreated
     from pyramid.registry import Registry
     from pyramid.request import Request
     from pyramid.response import Response
@@ -47,13 +46,12 @@ def mode_of(registry: Registry) -> Mode:
     raise SettingsError(f"{SETTING} = {value} is not valid", f"write one of: {listed(get_args(Mode))}")
 
 
-def check_at_start(event: ApplicationCreated) -> None:
+def check_at_start(registry: Registry) -> None:
     """Ask the database, and log what is wrong or refuse to start.
 
     :raises StartRefused: the mode is ``refuse``, and the database is not where the code needs it
     :raises MigrateError: the mode is ``refuse``, and the database does not answer
     """
-    registry = event.app.registry
     if is_loading():  # for ws-alembic, which is to change it
         return
     watch = watch_of(registry)
@@ -73,7 +71,13 @@ def check_at_start(event: ApplicationCreated) -> None:
 
 
 def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Return the tween of the mode; the ``handler`` itself where requests are not guarded."""
+    """Check the database, as the application is being made, and return the tween of the mode.
+
+    It is the ``handler`` itself where requests are not guarded.
+
+    :raises MigrateError: as :func:`check_at_start`
+    """
+    check_at_start(registry)
     mode = mode_of(registry)
     if is_loading() or mode in ("warn", "refuse"):
         return handler

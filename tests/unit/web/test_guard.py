@@ -128,6 +128,22 @@ def test_a_request_that_passes_costs_one_call_of_the_guard(guarded):
     assert calls(lambda: gate("request")) - calls(lambda: (lambda request: request)("request")) == 1
 
 
+def test_where_all_is_well_pyramid_looks_for_no_subscribers_because_of_the_guard(guarded):
+    upgrade(guarded())
+    for mode in ("warn", "503"):
+        config = guarded(mode)
+        config.make_wsgi_app()
+        assert not config.registry.has_listeners
+
+
+def test_an_application_that_names_other_tweens_is_checked_at_its_start(guarded):
+    others = {"pyramid__tweens": "pyramid.tweens.excview_tween_factory"}
+    with pytest.raises(StartRefused):
+        guarded("refuse", **others).make_wsgi_app()
+    named = "websauna_migrate.web.guard.guard_tween_factory pyramid.tweens.excview_tween_factory"
+    TestApp(guarded("503", pyramid__tweens=named).make_wsgi_app()).get("/orders", status=503)
+
+
 def test_the_health_route_is_answered_by_itself(guarded):
     config = guarded("503")
     app = TestApp(config.make_wsgi_app())
