@@ -14,7 +14,9 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.columns.identities import change_identity
+from websauna_migrate.autogenerate.columns.retyped import names
 from websauna_migrate.autogenerate.constraints.key_ops import CreateKey, DropKey
+from websauna_migrate.autogenerate.constraints.key_order import making
 from websauna_migrate.autogenerate.script_ops import Sql, StatementsOp, table_of
 from websauna_migrate.autogenerate.tables.drops import give_name, is_index_drop, is_taken, made_names, name_of_index
 from websauna_migrate.autogenerate.tables.renamed import inspect_renamed
@@ -231,6 +233,28 @@ def _taken_names_first(_modify: ops.ModifyTableOps, inner: Operations, _directio
     return [*first, *(op for op in inner if op not in first)]
 
 
+def _indexes_around_types(_modify: ops.ModifyTableOps, inner: Operations, direction: _Direction) -> Operations:
+    """Drop an index before a column in it gets another type, and create one after that.
+
+    MySQL and MariaDB have no index over the whole of a long text.
+    """
+    types = {op.column_name for op in inner if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None}
+    if not types or direction.dialect.name not in ("mysql", "mariadb"):
+        return inner
+    over = [op for op in inner if _is_over(op, types, direction.dialect)]
+    first = [op for op in over if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp))]
+    last = [op for op in over if op not in first]
+    return [*first, *(op for op in inner if op not in over), *last]
+
+
+def _is_over(op: MigrateOperation, columns: Collection[str], dialect: Dialect) -> bool:
+    """Tell whether ``op`` makes or drops an index, or a unique constraint, over one of ``columns``."""
+    made = making(op)
+    if not isinstance(made, (ops.CreateIndexOp, ops.CreateUniqueConstraintOp)):
+        return False
+    return any(part in columns or names(str(part), columns, dialect) for part in made.columns)
+
+
 def _name(op: MigrateOperation) -> str | None:
     name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
     return None if name is None else str(name)
@@ -297,6 +321,7 @@ _REWRITES: tuple[_Rewrite, ...] = (
     _columns,
     _identities_apart,  # after the types of the columns: the operations that it makes have them
     _taken_names_first,
+    _indexes_around_types,
     _primary_key_last,
     _keys_first,  # last: it puts all that is there now into an order
 )

@@ -28,6 +28,18 @@ def test_mysql_makes_a_foreign_key_after_the_indexes_have_changed():
     assert modify.ops == [gone, key]
 
 
+def test_mysql_has_no_index_over_a_column_while_it_gets_another_type():
+    table = sa.Table("note", sa.MetaData(), sa.Column("a", sa.String(9)), sa.Column("b", sa.Integer))
+    alter = ops.AlterColumnOp("note", "a", modify_type=sa.Text())
+    other = ops.CreateIndexOp("other", "note", ["b"])
+    create = ops.CreateIndexOp("new", "note", [sa.text("lower(`a`)")])
+    indexes = [sa.Index("old", table.c.a, table.c.b), sa.Index("lower", sa.func.lower(table.c.a))]
+    gone = [ops.DropIndexOp.from_index(index) for index in indexes]
+    gone.append(ops.DropConstraintOp.from_constraint(sa.UniqueConstraint(table.c.a, name="uq")))
+    (modify,) = of("mysql", ops.ModifyTableOps("note", [create, alter, other, *gone]))
+    assert modify.ops == [*gone, alter, other, create]
+
+
 def test_the_indexes_of_a_table_that_goes_need_no_drop():
     modify = ops.ModifyTableOps("note", [ops.DropIndexOp("ix", "note")])
     drop = ops.DropTableOp("note")

@@ -163,11 +163,11 @@ def create_op(key: ForeignKey) -> ops.CreateForeignKeyOp:
 def _touches(modify: ops.ModifyTableOps, table: TableName, key: ForeignKey) -> bool:
     if key.columns_in(table) & changed_types(modify):
         return True
-    indexes = (made_index(_made(op)) for op in modify.ops) if table == key.target else ()
+    indexes = (made_index(making(op)) for op in modify.ops) if table == key.target else ()
     return any(index is not None and covers(index[1], key.target_columns) for index in indexes)
 
 
-def _made(op: MigrateOperation) -> MigrateOperation:
+def making(op: MigrateOperation) -> MigrateOperation:
     """Return what makes the index or constraint that ``op`` makes or drops."""
     if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp)):
         try:
@@ -191,7 +191,7 @@ def _move_explicit(order: _Order) -> set[tuple[TableName, str]]:
     for own, modify in enumerate(order.operations):
         for op in list(modify.ops) if isinstance(modify, ops.ModifyTableOps) else ():
             assert isinstance(modify, ops.ModifyTableOps)
-            key = _key_of(_made(op), order.default)
+            key = _key_of(making(op), order.default)
             if key is None:
                 continue
             places = order.places(key)
