@@ -33,6 +33,7 @@ def checkout(tmp_path):
         ("websauna_migrate/_version.py", '__version__ = "1.2.0.dev0"\n', "the version is 1.2.0.dev0"),
         ("CHANGES.rst", "1.2.0 (unreleased)\n", "CHANGES.rst has no section '1.2.0 (YYYY-MM-DD)'"),
         ("CHANGES.rst", "1x2.0 (2026-11-30)\n", "CHANGES.rst has no section"),
+        ("docs/tutorial.rst", "Until the package is on PyPI, write\n", "the documentation says 'Until ... is on PyPI'"),
         ("notes.txt", "", "there are changes that are not committed"),
     ],
 )
