@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from projects import INCLUDEME, Workspace, revise
+from projects import ALEMBIC, INCLUDEME, Workspace, revise, write
 from running import configure, dispose, write_revisions
 from websauna_migrate import get_engine, migrate
 from websauna_migrate.events import AfterUpgrade, BeforeUpgrade, RevisionDone
@@ -146,10 +146,11 @@ NOTE = "class Note(Base):\n    __tablename__ = 'note'\n    id = Column(Integer, 
 
 
 def test_the_commands_tell_an_add_on_and_exit_with_1_where_it_fails(tmp_path, sqlite):
-    """Its ``includeme`` is run with ``websauna.init`` too. Neither ``--sql`` nor ``stamp`` tells anything."""
+    """Its ``includeme`` is run with ``websauna.init`` too. ``--sql``, ``stamp`` and plain ``alembic`` tell nothing."""
     here = Workspace(tmp_path, sqlite.new_database())
     here.add("notes", NOTE, init=SUBSCRIBER)
-    here.add_app("shop", NOTE.replace("Note", "Thing").replace("note", "thing"), ["notes"])
+    location = "[alembic]\nscript_location = %(here)s/alembic\n"
+    here.add_app("shop", NOTE.replace("Note", "Thing").replace("note", "thing"), ["notes"], location)
     revise(here.app / "alembic", "a1", None, "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))")
     assert "done:" not in here.run("upgrade", "--sql").err
     ran = here.run("upgrade")
@@ -161,3 +162,8 @@ def test_the_commands_tell_an_add_on_and_exit_with_1_where_it_fails(tmp_path, sq
     )
     assert here.ok("current").startswith("a1")
     assert "done:" not in here.run("stamp", "--purge", "base").err
+    write(here.app / "alembic/env.py", "from websauna_migrate.env import run_alembic\n\nrun_alembic(package='shop')\n")
+    here.execute("DROP TABLE thing")
+    plain = here.run("upgrade", "head", script=ALEMBIC)
+    assert (plain.code, "done:" in plain.err) == (0, False)
+    assert here.ok("current").startswith("a1")

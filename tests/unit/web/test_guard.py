@@ -8,8 +8,9 @@ import pytest
 from webtest import TestApp
 
 from costs import calls
+from projects import revise
 from running import configure, dispose, write_revisions
-from websauna_migrate import MigrateError, migrate
+from websauna_migrate import MigrateError, get_engine, migrate
 from websauna_migrate.exceptions import SettingsError
 from websauna_migrate.web.errors import StartRefused
 from websauna_migrate.web.guard import Gate
@@ -70,6 +71,29 @@ def test_where_all_is_well_nothing_is_said_and_requests_pass(guarded, caplog, mo
     app = TestApp(guarded(mode).make_wsgi_app())
     assert app.get("/orders").text == "the application"
     assert warnings(caplog) == []
+
+
+def test_what_is_wrong_is_told_apart(guarded, caplog, tmp_path):
+    upgrade(guarded())
+    revise(tmp_path / "user", "u3", "u1")
+    (tmp_path / "shop/versions/s1.py").unlink()
+    with get_engine(guarded().registry).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE orders")
+    said = told_at_start(guarded, caplog)
+    assert [line.partition(" (")[0].partition(";")[0] for line in said] == [
+        "user has 2 heads: u2, u3",
+        "shop: the database is at revision s1",
+    ]
+    with get_engine(guarded().registry).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_history_shop")
+    (line,) = [line for line in told_at_start(guarded, caplog) if line.startswith("shop")]
+    assert line.startswith("shop has tables and no revisions in ")
+
+
+def told_at_start(guarded, caplog):
+    caplog.clear()
+    guarded("warn").make_wsgi_app()
+    return warnings(caplog)
 
 
 def test_warn_lets_requests_pass(guarded):

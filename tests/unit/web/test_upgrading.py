@@ -9,6 +9,7 @@ import pytest
 from projects import revise
 from running import configure, dispose, write_revisions
 from websauna_migrate import migrate, pending
+from websauna_migrate.events import RevisionDone
 from websauna_migrate.run.alone import alone
 from websauna_migrate.run.observer import Observer
 from websauna_migrate.web import upgrading as module
@@ -50,6 +51,14 @@ def test_what_a_run_said_when_it_failed_is_kept_until_one_succeeds(config, tmp_p
     script.unlink()
     *_, end = of_another_process.start()
     assert (end, upgrades.last_failure.read(rows)) == (Ended(None), None)
+
+
+def test_the_subscribers_of_the_application_are_called(config):
+    events = []
+    config.add_migration_subscriber(events.append, RevisionDone)
+    config.commit()
+    list(Upgrades(config.registry).start())
+    assert [event.step.revision.id for event in events] == ["u1", "u2", "s1"]
 
 
 def test_it_goes_on_when_nobody_listens(config):
