@@ -220,3 +220,34 @@ def test_sqlite_finds_rows_that_refer_to_missing_rows_in_each_batch(sqlite, tmp_
     failed = run(*project.argv("upgrade"), **project.options)
     assert "foreign key violation: row 1 of child refers to a missing row of numbers" in failed.stderr
     assert project.rows("SELECT count(*) FROM numbers") == [(ROWS - 8,)]
+
+
+PAUSES = """
+import itertools, sqlite3
+from types import SimpleNamespace
+from websauna_migrate.run import batches
+
+def pause(seconds):
+    assert seconds > 0.1  # as long as SQLite sleeps before it looks at the file again
+    other = sqlite3.connect(op.get_bind().engine.url.database, timeout=0)
+    other.execute("INSERT INTO written VALUES (1)")
+    other.commit()
+    other.close()
+
+usual, ticks = batches.time, itertools.count()
+batches.time = SimpleNamespace(monotonic=lambda: next(ticks) / 3, sleep=pause)
+try:
+    batches.in_batches('numbers', SQL, size=1)
+finally:
+    batches.time = usual
+"""
+
+
+def test_others_can_write_to_a_file_of_sqlite_each_second(sqlite, tmp_path, run):
+    project = project_with_rows(tmp_path, sqlite, Revision("one", up=PAUSES.replace("SQL", repr(SQL))))
+    execute(project, "CREATE TABLE written (id INTEGER)")
+    done = run(*project.argv("upgrade"), **project.options)
+    assert done.returncode == 0, done.stderr
+    [(written,)] = project.rows("SELECT count(*) FROM written")
+    assert written >= ROWS // 4
+    assert project.rows("SELECT DISTINCT n FROM numbers") == [(1,)]

@@ -217,6 +217,18 @@ def test_mail_and_subscribers_wait_for_a_real_run(sqlite, tmp_path, run):
     assert {path.name for path in tmp_path.glob("*.txt")} == {"mail.txt", "told.txt"}
 
 
+def test_a_script_that_commits_for_others_does_not_reach_them(sqlite, tmp_path, run):
+    up = """
+    import transaction
+    transaction.get().addAfterCommitHook(lambda committed: open("mail.txt", "a").close())
+    transaction.commit()
+    """
+    project = write_project(tmp_path, sqlite.new_database(), {"red": [Revision("a", up=up)]})
+    done = run(*project.argv("upgrade", "--dry-run"), **project.options)
+    assert "upgrade to red a failed: DoomedTransaction" in done.stderr
+    assert list(tmp_path.glob("*.txt")) == []
+
+
 def test_it_waits_for_the_lock_and_ctrl_c_rolls_it_back(postgresql, tmp_path, start, run):
     up = "op.execute('CREATE TABLE x (id INTEGER)')\nop.execute('SELECT pg_sleep(60)')"
     project = write_project(

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 _ENDS = re.compile(r"(?:^|;) ?(?:COMMIT|END|ABORT|PREPARE TRANSACTION|ROLLBACK(?! (?:\w+ )?TO\b))\b", re.IGNORECASE)
-_BODY = re.compile(r"\bBEGIN ATOMIC\b", re.IGNORECASE)
+# The bodies of functions of PostgreSQL and of triggers of SQLite, whose statements end with END.
+_BODY = re.compile(r"\bBEGIN ATOMIC\b|^CREATE (?:\w+ )*TRIGGER\b.*\bBEGIN\b", re.IGNORECASE)
 _DOLLARS = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 
 
 def ends_transaction(sql: str) -> bool:
-    """Tell whether one of the statements of ``sql`` commits or rolls back; the body of a function does not count."""
+    """Tell whether one of the statements of ``sql`` commits or rolls back; bodies of functions do not count."""
     words = (token for token in tokens(_DOLLARS.sub("''", sql), "postgresql") if not token.startswith(("--", "/*")))
     text = " ".join("".join(token if token[0] not in "'\"" else "''" for token in words).split())
     return _ENDS.search(text) is not None and _BODY.search(text) is None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 _LOOK_SECONDS = 1.0
+_SQLITE_SECONDS = 0.15  # those who wait for the file of SQLite look at it each 0.1 seconds
 
 
 def in_batches(
@@ -137,7 +138,7 @@ class _Batches:
         looked = 0.0
         while not place.is_done:
             if time.monotonic() - looked >= _LOOK_SECONDS:
-                self._wait_for_others(place, max_lag, max_age)
+                self._give_way(place, max_lag, max_age)
                 looked = time.monotonic()
             place = self._in_transaction(lambda place=place: self._batch(place))
             self._tell(place)
@@ -187,7 +188,9 @@ class _Batches:
             return statement.where(in_range(columns, start, keys[-1], self.connection.dialect.name)), {}
         return statement, {"low": keys[0][0], "high": keys[-1][0]}
 
-    def _wait_for_others(self, place: Place, max_lag: float, max_age: float) -> None:
+    def _give_way(self, place: Place, max_lag: float, max_age: float) -> None:
+        if self.connection.dialect.name == "sqlite":
+            time.sleep(_SQLITE_SECONDS)
         while reason := lag_of(self.connection, max_lag, max_age):
             self._tell(place, reason)
             self.under_way.observer.before_step()

@@ -36,6 +36,7 @@ def test_a_statement_that_ends_the_transaction_is_found(sql):
         "DO $$ BEGIN PERFORM 1; END $$",
         "CREATE FUNCTION f() RETURNS void AS $body$ BEGIN PERFORM 1; COMMIT; END $body$ LANGUAGE plpgsql",
         "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END",
+        "CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN UPDATE a SET b = 1; DELETE FROM c; END",
         "SELECT CASE WHEN true THEN 1 END",
         "-- COMMIT;\nSELECT 1",
     ],
