@@ -84,10 +84,10 @@ def _run(run: RunContext, package: str, options: dict[str, object]) -> None:
     context.configure(**_options(run, connection, options))
     if connection is None:
         expect_standard_strings(context.get_context().dialect)
-    if run.has_objects and context.get_context().dialect.name != "postgresql":
-        from websauna_migrate.run.entities import skip_elsewhere
+    if run.has_objects:
+        from websauna_migrate.run.entities import adapt_operations
 
-        skip_elsewhere()
+        adapt_operations()
     run.on_configured(context.get_context())
     if run.only_configures:
         return

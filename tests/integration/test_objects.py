@@ -291,6 +291,11 @@ def test_an_object_that_postgresql_refuses_is_named(tmp_path, postgresql):
         assert work.fails("check") == (
             f"view public.costs of shop cannot be created: {reason}; correct it in the objects of shop"
         )
+    # What env.py hides is not compared.
+    env = ENV.replace('shop")', "shop\", include_object=lambda item, name, kind, *_: name != 'public.costs')")
+    write(work.app / "shop/alembic/env.py", env)
+    work.ok("check")
+    (work.app / "shop/alembic/env.py").unlink()
     declare(work, 'ALL = [PGTrigger("public", "T", "BEFORE UPDATE ON Item EXECUTE FUNCTION f()", "Item")]')
     work.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
     assert "PostgreSQL stores it under another name" in work.fails("check")
@@ -318,6 +323,14 @@ def test_revisions_for_postgresql_run_on_another_database(tmp_path, postgresql, 
     work.add_app("shop", MODELS.format(**{**BEFORE, "number": ""}), history=True, init=APP.replace("{addons!r}", "()"))
     declare(work, OBJECTS)
     work.autogenerate()
+    sql = work.ok("upgrade", "--sql")
+    assert sql.index("CREATE TABLE item") < sql.index('CREATE VIEW "public"."costs"') < sql.index('VIEW "shop"."cheap"')
+    script = "from websauna_migrate.testing import assert_migrations\n\ndef main(argv):\n    assert_migrations({!r})\n"
+    write(work.app / "checks.py", script.format(str(work.ini)))
+    ran = work.call("checks:main", [])
+    assert ran.code == 0, ran.err
+    declare(work, OBJECTS.replace("price < 10", "price < 11"))
+    assert "modify view: shop.cheap" in work.call("checks:main", []).err
     work.url = sqlite.new_database()
     work.write_ini()
     work.ok("upgrade")

@@ -1,6 +1,8 @@
-"""The operations of alembic-utils on a database that is not PostgreSQL: they do nothing.
+"""The operations of alembic-utils, as revisions run them.
 
-So an application that is deployed on PostgreSQL can run its revisions on SQLite in its tests.
+They do nothing on a database that is not PostgreSQL, so an application that is deployed on PostgreSQL can run its
+revisions on SQLite in its tests. An extension that is there already stays: often somebody with more privileges installs
+it, and a scratch database gets those of the database of the application first.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def skip_elsewhere() -> None:
-    """Let the operations on entities be skipped where the database is not PostgreSQL: once in a process.
+def adapt_operations() -> None:
+    """Replace what alembic-utils does for its operations, once in a process.
 
     Without alembic-utils there is nothing to do: a script that needs it says so itself.
     """
@@ -29,7 +31,7 @@ def skip_elsewhere() -> None:
     from alembic_utils import reversible_op
 
     for operation, run in (
-        (reversible_op.CreateOp, reversible_op.create_entity),
+        (reversible_op.CreateOp, _or_extension(reversible_op.create_entity)),
         (reversible_op.DropOp, reversible_op.drop_entity),
         (reversible_op.ReplaceOp, reversible_op.replace_or_revert_entity),
         (reversible_op.RevertOp, reversible_op.replace_or_revert_entity),
@@ -46,3 +48,14 @@ def _on_postgresql(run: Callable[[Operations, Any], None]) -> Callable[[Operatio
             log.info("skipped on %s: %s", dialect, operation.target.identity)
 
     return run_or_skip
+
+
+def _or_extension(run: Callable[[Operations, Any], None]) -> Callable[[Operations, Any], None]:
+    def create(operations: Operations, operation: Any) -> None:
+        if operation.target.type_ == "extension":
+            sql = str(operation.target.to_sql_statement_create())
+            operations.execute(sql.replace("CREATE EXTENSION", "CREATE EXTENSION IF NOT EXISTS", 1))
+        else:
+            run(operations, operation)
+
+    return create
