@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.functions import AnsiFunction, Function, FunctionElement, now
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from websauna_migrate.packages.package import TableName
@@ -34,6 +35,7 @@ _TOKENS = {
         ("mariadb", _TEXT_WITH_BACKSLASHES, ""),
     )
 }
+_CONSTANTS: dict[tuple[type[Dialect], tuple[object, ...]], str] = {}
 _CAST_LITERAL = re.compile(rf"""({_TEXT}|NULL)::(?:[\w .()\[\]]|"(?:[^"]|"")*")+""")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "0": "\0", "Z": "\x1a"}
@@ -105,6 +107,28 @@ def without_escapes(text: str) -> str:
 
 def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
     """Return ``clause`` as SQL for people to read, with its values in it."""
+    constant = _constant(clause)
+    if constant is None:
+        return _compiled(clause, dialect)
+    key = (type(dialect), constant)
+    if key not in _CONSTANTS:
+        _CONSTANTS[key] = _compiled(clause, dialect)
+    return _CONSTANTS[key]
+
+
+def _constant(clause: ClauseElement) -> tuple[object, ...] | None:
+    """Return what ``clause`` is where it always is the same SQL, as the defaults of most tables: no need to compile."""
+    if isinstance(clause, (sa.True_, sa.False_, sa.Null)):
+        return (type(clause),)
+    if type(clause) in (Function, now) or isinstance(clause, AnsiFunction):
+        assert isinstance(clause, FunctionElement)
+        name = clause.name
+        named = (type(clause), name, getattr(name, "quote", None), getattr(clause, "packagenames", ()))
+        return None if len(clause.clauses) else named
+    return None
+
+
+def _compiled(clause: ClauseElement, dialect: Dialect) -> str:
     return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
 
 

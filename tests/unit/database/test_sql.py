@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql, sqlite
 
-from websauna_migrate.database.sql import texts_in, tokens, unquoted, without_cast, without_escapes
+from websauna_migrate.database.sql import literal_sql, texts_in, tokens, unquoted, without_cast, without_escapes
 
+DIALECT_OF_POSTGRESQL, DIALECT_OF_SQLITE = postgresql.dialect(), sqlite.dialect()
+CONSTANTS = (
+    (sa.true(), "true", "1"),
+    (sa.null(), "NULL", "NULL"),
+    (sa.func.now(), "now()", "CURRENT_TIMESTAMP"),
+    (sa.func.current_date(), "CURRENT_DATE", "CURRENT_DATE"),
+    (sa.func.random_id(), "random_id()", "random_id()"),
+    (sa.func.other.random_id(), "other.random_id()", "other.random_id()"),
+    (sa.func.Random_Id(), "Random_Id()", "Random_Id()"),
+    (sa.func.random_id(3), "random_id(3)", "random_id(3)"),
+    (sa.func.random_id("it's"), "random_id('it''s')", "random_id('it''s')"),
+    (sa.Sequence("one").next_value(), "nextval('one')", None),
+    (sa.Sequence("two").next_value(), "nextval('two')", None),
+)
 DIALECTS = ("postgresql", "sqlite", "mysql", "mariadb", "oracle")
 
 
@@ -49,3 +65,10 @@ def test_what_mariadb_shows_is_read_as_it_was_meant():
 )
 def test_only_a_literal_by_itself_loses_its_cast(shown, expected):
     assert without_cast(shown) == expected
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_sql_of_the_same_kind_is_told_apart(again):
+    for clause, on_postgresql, on_sqlite in CONSTANTS:
+        assert literal_sql(clause, DIALECT_OF_POSTGRESQL) == on_postgresql
+        assert on_sqlite is None or literal_sql(clause, DIALECT_OF_SQLITE) == on_sqlite
