@@ -226,9 +226,20 @@ def test_each_package_has_its_own_objects_and_requires_what_they_read(tmp_path, 
     )
     assert work.run("-x", "packages=all", "status", "--check").code == work.run("doctor").code == 0
 
-    # A view of another package stands in the way of a column.
+    # A column and a view of another package that shows it come in one command.
     declare(work, "ALL = []", "tags")
-    work.models(work.app / "shop", MODELS.format(**{**BEFORE, "price": "BigInteger"}))
+    weight = "    weight = Column(Integer)\n"
+    work.models(work.app / "shop", MODELS.format(**BEFORE) + weight)
+    weighed = POST_OBJECTS.replace('"posts", "SELECT id FROM post"', '"labels", "SELECT weight FROM item"')
+    declare(work, weighed, "blog")
+    written = work.autogenerate("-x", "packages=all")
+    (shop,) = [path for path in written if "shop" in path.parts]
+    (blog,) = [path for path in written if "blog" in path.parts]
+    assert f"{{'shop': '{shop.name.partition('_')[0]}'}}" in blog.read_text()
+    work.ok("-x", "packages=all", "check")
+
+    # A view of another package stands in the way of a column.
+    work.models(work.app / "shop", MODELS.format(**{**BEFORE, "price": "BigInteger"}) + weight)
     text = work.fails("revision", "--autogenerate")
     assert "view public.offers of blog reads column public.item.price, which changes: drop it before" in text
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.entities import made_entities
+from websauna_migrate.revisions.scripts import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,11 @@ def first_with(name: str, revisions: Sequence[Revision]) -> Revision | None:
     """Return the first of ``revisions`` whose text has ``name``, as that of SQL which creates it does."""
     word = re.compile(rf"\b{re.escape(name)}\b")
     return next((revision for revision in revisions if word.search(_text(revision))), None)
+
+
+def last_with(name: str, revisions: Sequence[Revision]) -> Revision | None:
+    """Return the last of ``revisions`` whose text has ``name``, as that of one which adds a column to a table does."""
+    return first_with(name, tuple(reversed(tuple(in_order(revisions)))))
 
 
 def dropping(table: TableName, revisions: Sequence[Revision]) -> str | None:

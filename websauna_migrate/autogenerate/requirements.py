@@ -16,7 +16,7 @@ from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
-from websauna_migrate.autogenerate.creators import creator, dropping, first_with, has_key_to, last_of
+from websauna_migrate.autogenerate.creators import creator, dropping, first_with, has_key_to, last_of, last_with
 from websauna_migrate.autogenerate.script_ops import table_of, walk_ops
 from websauna_migrate.autogenerate.tables.drops import give_name
 from websauna_migrate.exceptions import RevisionError, command
@@ -143,8 +143,8 @@ class Requirements:
             if home.package == self.history.package:
                 continue
             revisions = self._revisions(home)
-            made = self._created(home).get(one.name) if one.kind is None else last_of(one, revisions)
-            revision = made or first_with(one.name.name, revisions)
+            made = None if one.kind is None else last_of(one, revisions)
+            revision = made or last_with(one.name.name, revisions)
             if revision is not None:
                 yield home.package, revision.id
             elif connection is None or not inspect(connection).has_table(one.name.name, one.name.schema):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from websauna_migrate.autogenerate.creators import Used, UsedType, creator, dropping, first_with, has_key_to, last_of
+from websauna_migrate.autogenerate.creators import (
+    Used,
+    UsedType,
+    creator,
+    dropping,
+    first_with,
+    has_key_to,
+    last_of,
+    last_with,
+)
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.revisions.scripts import Revision
 
@@ -39,6 +48,9 @@ def test_an_overloaded_function_is_found_by_its_name(revise):
 def test_a_name_in_sql_is_found_as_a_whole_word(revise):
     one, other = revise("a1", "op.execute('CREATE TABLE items ()')"), revise("a2", "op.execute('CREATE TABLE item ()')")
     assert first_with("item", [one, other]) is other
+    third = revise("a3", "op.add_column('item', sa.Column('a'))", after=("a2",))
+    assert last_with("item", [third, other, one]) is third
+    assert last_with("note", [one, other]) is None
 
 
 def test_a_type_is_made_by_its_statement_or_with_its_table(revise):

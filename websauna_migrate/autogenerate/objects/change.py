@@ -52,7 +52,7 @@ def change_objects(
         connection,
         objects,
         include=_filter(user),
-        waits=not upgrade.is_empty(),
+        may_wait=lambda entity: not upgrade.is_empty() or _reads_others(entity, comparison, connection),
         may_drop=lambda: not has_orphans(comparison, connection),
     )
     if writing is None:
@@ -66,6 +66,15 @@ def _warn_of_obstacles(script: MigrationScript, connection: Connection) -> None:
     found = obstacles(over_changes(connection, operations, ()), operations, connection.dialect.default_schema_name)
     for one, why in found:
         warn(f"{one} {why}")
+
+
+def _reads_others(entity: Any, comparison: Comparison, connection: Connection) -> bool:
+    """Tell whether ``entity`` reads a table of another package, which may change too."""
+    from websauna_migrate.autogenerate.objects.uses import used_tables
+
+    owners = comparison.ownership.owners if comparison.ownership is not None else {}
+    used = used_tables(entity, owners, connection.dialect.default_schema_name)
+    return any(one.package not in comparison.packages for one in used)
 
 
 def _concerns(objects: Objects) -> bool:
@@ -90,22 +99,27 @@ def _put_off(
 ) -> Callable[[Sequence[Change]], Collection[str]]:
     """Return what takes the objects over tables that another history is still to create, and those over them."""
     from websauna_migrate.autogenerate.objects.names import names_of, needs
-    from websauna_migrate.autogenerate.objects.operations import CreateObject
+    from websauna_migrate.autogenerate.objects.script import plain
     from websauna_migrate.autogenerate.objects.uses import used_tables
 
     requirements, default = writing.requirements, connection.dialect.default_schema_name
     owners = comparison.ownership.owners if comparison.ownership is not None else {}
+    coming = {package for name in requirements.coming for package in requirements.histories[name].packages}
+
+    def waits_for_others(change: Change) -> bool:
+        used = list(used_tables(change.after, owners, default))
+        is_new = change.before is None and any(requirements.is_coming(one.name) for one in used)
+        return is_new or (change.waits and any(one.package in coming for one in used))
 
     def put_off(changes: Sequence[Change]) -> Collection[str]:
         later: dict[str, Change] = {}
         for change in changes:
-            if change.before is not None:
-                continue
-            waits = any(requirements.is_coming(used.name) for used in used_tables(change.after, owners, default))
             names = names_of(change.after)
-            if waits or any(needs(change.after, other.after, names, default) for other in later.values()):
+            if waits_for_others(change) or any(
+                needs(change.after, other.after, names, default) for other in later.values()
+            ):
                 later[change.after.identity] = change
-        requirements.put_off += [CreateObject(change.after, change.package) for change in later.values()]
+        requirements.put_off += [plain(change) for change in later.values()]
         return later.keys()
 
     return put_off

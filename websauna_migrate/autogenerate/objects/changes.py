@@ -86,12 +86,17 @@ Include = Callable[[Any, bool], bool]
 
 
 def find_changes(
-    connection: Connection, objects: Objects, *, include: Include, waits: bool, may_drop: Callable[[], bool]
+    connection: Connection,
+    objects: Objects,
+    *,
+    include: Include,
+    may_wait: Callable[[Any], bool],
+    may_drop: Callable[[], bool],
 ) -> Found:
     """Return how the objects of the selected packages differ from those in the database.
 
-    ``include`` tells whether an entity is considered, which the database has or not. With ``waits`` something else
-    changes, so an object may need what is not there yet. ``may_drop`` is asked before anything is dropped.
+    ``include`` tells whether an entity is considered, which the database has or not, and ``may_wait`` whether it may
+    need what is not there yet, because something else changes. ``may_drop`` is asked before anything is dropped.
 
     :raises ObjectNotCreated: PostgreSQL refuses the SQL of an object
     """
@@ -105,8 +110,9 @@ def find_changes(
     shown = comparison.stored.shown(entities, functions)
     for entity in entities:
         comparison.compare(entity, shown[entity.identity])
-    if comparison.failed and not (waits or comparison.changes):
-        raise ObjectNotCreated(*comparison.failed[0])
+    for entity, reason in comparison.failed:
+        if not comparison.changes and not may_wait(entity):
+            raise ObjectNotCreated(shown_name(entity), ours[entity.identity].package, reason)
     dropped = comparison.gone([shown.get(e.identity, e) for e in gone])
     kept = [one for one in dropped if include(one, True)]
     changes = [Change(objects.home, one, None) for one in kept] if kept and may_drop() else []
@@ -123,7 +129,7 @@ class _Comparison:
     changes: dict[str, Change] = field(default_factory=dict)
     waiting: dict[str, Change] = field(default_factory=dict)
     unchanged: list[Change] = field(default_factory=list)
-    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    failed: list[tuple[Any, str]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def compare(self, entity: Any, shown: Any) -> None:
@@ -132,7 +138,7 @@ class _Comparison:
         if isinstance(shown, Failed):
             if not shown.is_missing:
                 raise ObjectNotCreated(shown_name(entity), package, shown.reason, is_refused=shown.is_refused)
-            self.failed.append((shown_name(entity), package, shown.reason))
+            self.failed.append((entity, shown.reason))
             before = self.stored.same(entity) or self._only_function(entity)
             self.waiting[entity.identity] = Change(package, before, entity, waits=True)
         else:

@@ -41,7 +41,7 @@ def with_recreated(
             owner = next((f" of {other.package}" for other in found.others if _over(other.after) == one), "")
             warn(f"{one}{owner} {why}")
     again = [*anew, *(there[one] for one in over if one in there)]
-    names = {object_name(change.before) for change in (*again, *views)}
+    names = {object_name(change.before) for change in (*again, *views) if change.before.type_ in RELATIONS}
     again += [change for change in there.values() if on_relation(change.before) in names]
     whole = _recreated(found, {change.before.identity: change for change in again}, default)
     left = frozenset().union(*(columns for one, columns in over.items() if one not in known))

@@ -56,7 +56,7 @@ class _Steps:
 
 def difference_ops(found: Found) -> list[MigrateOperation]:
     """Return an operation for each difference, for a command that writes no script."""
-    return [_plain(change) for change in (*found.created, *found.dropped)]
+    return [plain(change) for change in (*found.created, *found.dropped)]
 
 
 def place_changes(
@@ -83,7 +83,8 @@ def place_changes(
     downgrade.ops[:] = [*after.down, *downgrade.ops, *before.down]
 
 
-def _plain(change: Change) -> MigrateOperation:
+def plain(change: Change) -> MigrateOperation:
+    """Return the operation of ``change`` alone."""
     if change.after is None:
         return DropObject(change.before, change.package)
     if change.before is None:
@@ -143,7 +144,7 @@ def _operation(change: Change) -> MigrateOperation:
         move = 'ALTER EXTENSION "{}" SET SCHEMA {}'
         there, back = (move.format(name, one.literal_schema) for one in (change.after, change.before))
         return SqlOfPostgresql(there, back)
-    return _plain(change)
+    return plain(change)
 
 
 def _make_schemas(steps: _Steps, found: Found, connection: Connection) -> None:
