@@ -41,7 +41,7 @@ class Book(Base):
     price = Column(Numeric(10, 2))
     mood = Column(MOOD)
     colour = Column(Enum(Colour))
-    twice = Column(Integer, Computed("price * 2"))
+    twice = Column(Integer, Computed("price * 2", persisted=True))
     made = Column(DateTime, server_default=func.now())
     author_id = Column(ForeignKey("author.id", ondelete="CASCADE"), nullable=False)
 

@@ -180,8 +180,9 @@ def test_nothing_is_told_of_what_a_later_revision_or_nobody_but_the_models_has(l
 def test_a_database_that_create_all_made_is_stamped_where_it_matches_the_models(here):
     """Though no revision creates the same tables."""
     revise(here.app / "alembic", "bbb2", "aaa1", CREATE_NOTE.partition(";")[0])
-    here.execute("CREATE TABLE thing (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(20), UNIQUE (name))")
-    here.execute("CREATE TABLE note (id INTEGER NOT NULL PRIMARY KEY, thing_id INTEGER)")
+    number = "SERIAL" if here.url.get_backend_name() == "postgresql" else "INTEGER"
+    here.execute(f"CREATE TABLE thing (id {number} NOT NULL PRIMARY KEY, name VARCHAR(20), UNIQUE (name))")
+    here.execute(f"CREATE TABLE note (id {number} NOT NULL PRIMARY KEY, thing_id INTEGER)")
     here.execute("CREATE INDEX ix_note_thing_id ON note (thing_id)")
     (found,) = findings(here)
     assert (found["problem"], found["package"]) == ("unstamped", "shop")

@@ -103,7 +103,7 @@ class Sale(Base):
     number = Column(String(20), nullable=False, index=True)
     year = Column(Integer, nullable=False)
     total = Column(Integer)
-    twice = Column(Integer, Computed("total * 2"))
+    twice = Column(Integer, Computed("total * 2", persisted=True))
     __table_args__ = (
         UniqueConstraint("number", "year"),
         CheckConstraint("total > 0", name="positive"),
