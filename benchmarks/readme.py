@@ -18,6 +18,9 @@ _COLUMNS = {
     "Django": "django",
     "driver": BARE,
 }
+_COLUMNS_EXPLAINED = """\
+In the column *driver*, a process only sends the same SQL with the driver of the database. The last two columns are the
+memory of ``ws-alembic`` and of Alembic in MiB."""
 _ROWS = {
     "no-op upgrade, one package": "no pending revisions, one package, SQLite",
     f"no-op upgrade, {FULL.many}, PostgreSQL": "no pending revisions, 20 packages with 20 revisions each, PostgreSQL",
@@ -36,12 +39,12 @@ def write(results: Mapping[str, Mapping[str, Result]], at_once: Mapping[str, tup
     """Replace the table in the README by one of ``results``, by case and side."""
     text = README.read_text(encoding="utf-8")
     before, after = text.index(BEGIN) + len(BEGIN), text.index(END)
-    new = f"\n{_table(results)}\n{_sentence(at_once)}\n\n"
+    new = f"\n{_table(results)}\n{_COLUMNS_EXPLAINED}\n\n{_sentence(at_once)}\n\n"
     README.write_text(text[:before] + new + text[after:], encoding="utf-8")
 
 
 def _table(results: Mapping[str, Mapping[str, Result]]) -> str:
-    rows = [["Work", *_COLUMNS, "MiB", "Alembic"]]
+    rows = [["Work", *_COLUMNS, "MiB", "MiB of Alembic"]]
     rows += [_row(title, results[case]) for case, title in _ROWS.items()]
     lines = [f"   {'-' if number else '* -'} {cell}".rstrip() for row in rows for number, cell in enumerate(row)]
     lines = [line if line.startswith("   *") else f"  {line}" for line in lines]
