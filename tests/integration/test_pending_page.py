@@ -127,6 +127,21 @@ def test_the_command_is_copied_with_a_button(browser, open_site):
     assert copied == browser.find("#command").text == "ws-alembic -x packages=all upgrade"
 
 
+def test_without_scripts_the_button_works_and_a_link_leads_on(browser, open_site):
+    site = open_site()
+    browser.command("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(site.url())
+        assert not browser.find("#copy").is_displayed()
+        press(browser)
+        browser.wait_for_text("Done.")
+        browser.find("#next").click()
+        browser.wait_for_text("the application")
+    finally:
+        browser.command("Emulation.setScriptExecutionDisabled", value=False)
+    assert browser.driver.current_url == site.url()
+
+
 def test_progress_is_shown_while_it_runs_and_a_second_window_waits(browser, open_site):
     site = open_site()
     site.add_slow("s2", "s1")

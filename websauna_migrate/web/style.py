@@ -34,6 +34,7 @@ pre { margin: 0; white-space: pre-wrap }
 button, .button { background: var(--accent); border: 1px solid var(--accent); border-radius: .5rem;
   color: var(--on-accent); cursor: pointer; display: inline-block; font: inherit; font-weight: 600;
   padding: .5rem 1.2rem; text-decoration: none }
+button[hidden] { display: none }
 button:hover, .button:hover { filter: brightness(1.08) }
 button[type="button"] { background: none; border-color: var(--line); color: var(--accent); flex: none;
   font-size: .9rem; padding: .2rem .8rem }
