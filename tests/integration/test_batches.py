@@ -194,7 +194,9 @@ def test_it_pauses_while_an_old_transaction_reads_and_keeps_the_lock_of_the_run(
             line,
         )
         assert "another run holds it" in run(*project.argv("upgrade"), **project.options).stderr
+        connection.execute(sa.text("SELECT pg_sleep(1.2)"))  # it looks each second
     assert upgrade.wait(30) == 0
+    assert [line for line in upgrade.stderr if "pauses" in line] == []
     assert project.rows("SELECT DISTINCT n FROM numbers") == [(1,)]
 
 

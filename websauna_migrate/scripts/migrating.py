@@ -123,7 +123,7 @@ class _Shown(Waiting):
         self.loaded = loaded
         self.show = show
         self.seconds: dict[str, float] = {}
-        self.pauses: str | None = None
+        self.pauses = False
         self.told = time.monotonic()
 
     def on_plan(self, plan: Plan) -> None:
@@ -137,9 +137,9 @@ class _Shown(Waiting):
         self.show(progress)
 
     def on_batch(self, batch: BatchProgress) -> None:
-        now = time.monotonic()
-        if batch.reason != self.pauses or now - self.told >= _SECONDS_BETWEEN_BATCHES:
-            self.pauses, self.told = batch.reason, now
+        now, pauses = time.monotonic(), batch.reason is not None
+        if pauses != self.pauses or now - self.told >= _SECONDS_BETWEEN_BATCHES:
+            self.pauses, self.told = pauses, now
             say(self.options, str(batch))
 
     def interruptible(self, cancel: Callable[[], None]) -> AbstractContextManager[object]:
