@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-_NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__"})
+# The compiler of Python 3.14 adds the last one, for annotations.
+_NAMES_OF_A_MODULE = frozenset({"__builtins__", "__doc__", "__file__", "__name__", "__conditional_annotations__"})
 
 
 def check_script(path: Path) -> None:

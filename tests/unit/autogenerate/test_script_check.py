@@ -33,6 +33,11 @@ def test_what_runs_passes(written, body):
     check_script(written(body))
 
 
+def test_annotations_pass(written):
+    head = "down_revision: str | None = None\nif down_revision:\n    labels: tuple[str, ...] = ()\n"
+    check_script(written("    name: str = 'a'\n    op.drop_table(name)\n", head + HEAD))
+
+
 @pytest.mark.parametrize(
     ("body", "head", "line", "told"),
     [
