@@ -2,7 +2,7 @@
 
 Alembic changes the type of the column only: a sequence that stays ``AS integer`` ends at 2,147,483,647. Where the
 models have an identity in place of a ``SERIAL``, the identity gets the name of the sequence, and goes on where it is.
-A column that is to count and has no sequence, as one that was part of a longer primary key, gets an identity.
+A column that is to count and was part of a longer primary key gets an identity.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from alembic.operations import ops
 
-from websauna_migrate.autogenerate.script_ops import Do, StatementsOp
+from websauna_migrate.autogenerate.constraints.key_ops import CreateKey
+from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, table_of
 from websauna_migrate.database.sql import quoted_table, quoted_text
 from websauna_migrate.dialects.numbering import altered, numbering, width_of
 from websauna_migrate.packages.package import ColumnName, TableName
@@ -20,7 +22,6 @@ from websauna_migrate.packages.package import ColumnName, TableName
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from alembic.operations import ops
     from sqlalchemy.engine import Connection, Dialect
 
     from websauna_migrate.autogenerate.tables.renamed import Renames
@@ -76,11 +77,19 @@ def change_sequences(
             changes.append(_becomes_identity(owned, identities[owned.column], dialect))
         elif wanted.get(owned.column, owned.width) != owned.width:
             changes.append(_change(owned, wanted[owned.column], dialect))
-    missing = _not_counting(connection, wanted.keys() - {owned.column for owned in there}, renames)
+    new_keys = _tables_with_new_keys(script, dialect)
+    of_new_keys = {column for column in wanted if column.table in new_keys}
+    missing = _not_counting(connection, of_new_keys - {owned.column for owned in there}, renames)
     changes += [_counts(column, dialect) for column in missing]
     for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
         upgrade.ops += changes
         downgrade.ops[:0] = [change.reverse() for change in reversed(changes)]
+
+
+def _tables_with_new_keys(script: ops.MigrationScript, dialect: Dialect) -> set[TableName]:
+    changed = [op for upgrade in script.upgrade_ops_list for op in upgrade.ops if isinstance(op, ops.ModifyTableOps)]
+    keyed = (modify for modify in changed if any(isinstance(op, CreateKey) for op in modify.ops))
+    return {table_of(modify).shown(dialect.default_schema_name) for modify in keyed}
 
 
 def _serials(tables: Iterable[sa.Table], dialect: Dialect) -> Iterator[tuple[ColumnName, str]]:
