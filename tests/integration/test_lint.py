@@ -239,3 +239,18 @@ def test_sqlite_has_no_locks_to_fear_and_code_that_breaks_all_the_same(tmp_path,
     code, found, _ = linted(workspace)
     assert (code, rules(found)) == (1, {"a1": {"not-null-without-default", "drop-table"}})
     assert [finding["rows"] for finding in found["a1"]] == [3, 0]
+
+
+def test_batch_mode_is_looked_at_without_asking_what_the_table_is_like(tmp_path, sqlite):
+    workspace = make(tmp_path, sqlite.new_database())
+    batch = """
+with op.batch_alter_table("note") as batch:
+    batch.alter_column("text", existing_type=sa.String(50), nullable=False)
+    batch.alter_column("id", new_column_name="number")
+    batch.create_unique_constraint("uq_note", ["id"])
+    batch.drop_column("text")
+"""
+    revise(workspace, "a1", head(workspace), batch.strip())
+    code, found, said = linted(workspace)
+    assert (code, said) == (1, "")
+    assert rules(found) == {"a1": {"new-not-null", "rename-column", "drop-column"}}

@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from types import MethodType
 from typing import TYPE_CHECKING
 
 from websauna_migrate.lint.statements import Statement, read_statement, without_batches
@@ -14,9 +15,13 @@ from websauna_migrate.lint.statements import Statement, read_statement, without_
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from alembic.runtime.migration import MigrationContext
+
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.exceptions import RunError
     from websauna_migrate.revisions.plan import Plan, PlanStep
+
+_OF_OTHER_DATABASES = ("alter_column", "add_constraint", "drop_constraint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,25 @@ def record(app: Application, plan: Plan, cmd_opts: Namespace | None) -> Recordin
     errors: list[tuple[PlanStep, RunError]] = []
     dialect = app.url.get_backend_name()
     with redirect_stdout(sys.stderr):  # what a script prints is not a result
-        for step, error in rendered(app, plan, output, cmd_opts):
+        for step, error in rendered(app, plan, output, cmd_opts, _write_batches_in_place):
             of_step = [read_statement(step, line, sql, dialect) for line, sql in output.take()]
             statements += without_batches(of_step)
             if error is not None:
                 errors.append((step, error))
     return Recording(tuple(statements), tuple(errors))
+
+
+def _write_batches_in_place(migration: MigrationContext) -> None:
+    """Let batch mode on SQLite write one statement for each change, as on other databases.
+
+    It makes a table anew from what the database has, which is not asked here. What changes is all that counts.
+    """
+    from alembic.ddl.impl import DefaultImpl
+
+    impl = migration.impl
+    if migration.dialect.name == "sqlite":
+        own = {name: MethodType(getattr(DefaultImpl, name), impl) for name in _OF_OTHER_DATABASES}
+        vars(impl).update(own, requires_recreate_in_batch=lambda batch: False)
 
 
 class _Output(io.StringIO):

@@ -18,8 +18,10 @@ from websauna_migrate.run.steps import run_script
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
+
+    from alembic.runtime.migration import MigrationContext
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.packages.selection import Selected
@@ -95,15 +97,20 @@ def write_ensure_version_sql(app: Application, selected: Sequence[Selected], out
 
 
 def rendered(
-    app: Application, plan: Plan, output: TextIO, cmd_opts: Namespace | None
+    app: Application,
+    plan: Plan,
+    output: TextIO,
+    cmd_opts: Namespace | None,
+    prepare: Callable[[MigrationContext], None],
 ) -> Iterator[tuple[PlanStep, RunError | None]]:
     """Write the SQL of each step of ``plan``, and yield it then, with the error where it cannot be written as a whole.
 
-    A step begins to be written when it is asked for.
+    A step begins to be written when it is asked for. ``prepare`` is called with the context of each history first.
     """
     environments = open_all(app, plan, None, output, cmd_opts)
     for environment in environments.values():
         keep_parameters(environment.migration)
+        prepare(environment.migration)
     for step in plan.steps:
         try:
             _write_step(environments[step.package], step, inside=False)
