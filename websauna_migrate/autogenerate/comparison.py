@@ -37,6 +37,8 @@ class Writing:
     ``on_nothing`` is called in place of writing a revision that would be empty; with None the empty one is written.
     ``on_loss`` gets a line for each table and column that is dropped. ``ask_value`` is asked for the value, in SQL, of
     rows in a column that is not to be NULL; without it, and with an empty answer, a comment says how to fill it.
+    ``on_contract`` gets what is to be written into a second revision, because it breaks running code; with None all is
+    written into one.
     """
 
     requirements: Requirements
@@ -45,14 +47,24 @@ class Writing:
     on_loss: Callable[[str], None] = lambda line: None
     ask: Callable[[str], bool] | None = None
     ask_value: Callable[[str], str] | None = None
+    on_contract: Callable[[Given], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A revision with ``operations`` in place of what a comparison finds."""
+    """A revision with ``operations`` in place of what a comparison finds.
+
+    With ``undo`` these are complete; without, the way back is made of them. ``head`` is the revision before it. A
+    ``contract`` is for after the new code runs everywhere. ``message`` follows after that of the command.
+    """
 
     operations: tuple[MigrateOperation, ...]
     requirements: Requirements
+    message: str = "foreign keys"
+    undo: tuple[MigrateOperation, ...] | None = None
+    head: str = "head"
+    contract: bool = False
+    on_loss: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True, slots=True)

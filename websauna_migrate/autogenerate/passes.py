@@ -18,6 +18,7 @@ from websauna_migrate.autogenerate.columns.serials import change_sequences
 from websauna_migrate.autogenerate.comparison import Given, Writing
 from websauna_migrate.autogenerate.completion import complete
 from websauna_migrate.autogenerate.constraints.referring_keys import keep_referring_keys
+from websauna_migrate.autogenerate.contract.split import is_all_of, split
 from websauna_migrate.autogenerate.enums.facts import Models
 from websauna_migrate.autogenerate.enums.script import change_enums, types_of_others
 from websauna_migrate.autogenerate.objects.change import change_objects
@@ -47,7 +48,7 @@ class Draft:
     """The ``scripts`` of one comparison on their way to a file, changed by one pass after the other.
 
     ``user`` are the options of the user's ``env.py``. ``renamed`` are the operations that rename, which are kept apart
-    until the others are complete.
+    until the others are complete. ``is_contract`` where all that is left is for after the new code runs everywhere.
     """
 
     scripts: list[MigrationScript]
@@ -56,6 +57,7 @@ class Draft:
     comparison: Comparison
     user: Mapping[str, Any]
     renamed: list[MigrateOperation] = field(default_factory=list)
+    is_contract: bool = False
 
     @property
     def writing(self) -> Writing | None:
@@ -66,6 +68,11 @@ class Draft:
     def given(self) -> Given | None:
         """The operations to write in place of comparing."""
         return self.comparison.writing if isinstance(self.comparison.writing, Given) else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the operations to write are given for both ways."""
+        return self.given is not None and self.given.undo is not None
 
     def models(self, ownership: Ownership) -> Models:
         """Return the models as far as ``ownership`` has them."""
@@ -85,8 +92,12 @@ def apply(draft: Draft) -> None:
 def _take_given(draft: Draft) -> None:
     if draft.given is not None:
         upgrade, downgrade = draft.scripts[0].upgrade_ops_list[0], draft.scripts[0].downgrade_ops_list[0]
+        draft.is_contract = draft.given.contract
         upgrade.ops[:] = draft.given.operations
-        upgrade.reverse_into(downgrade)
+        if draft.given.undo is None:
+            upgrade.reverse_into(downgrade)
+        else:
+            downgrade.ops[:] = draft.given.undo
 
 
 def _take_renames(draft: Draft) -> None:
@@ -96,7 +107,7 @@ def _take_renames(draft: Draft) -> None:
 
 
 def _recreate_columns(draft: Draft) -> None:
-    for script in draft.scripts:
+    for script in draft.scripts if not draft.is_complete else ():
         recreate_columns(script, draft.migration, is_written=draft.writing is not None)
 
 
@@ -107,13 +118,13 @@ def _keep_referring_keys(draft: Draft) -> None:
 
 
 def _split_foreign_keys(draft: Draft) -> None:
-    if draft.comparison.writing is not None:
+    if draft.comparison.writing is not None and not draft.is_complete:
         for script in draft.scripts:
             draft.comparison.writing.requirements.split(script, draft.migration.dialect.name)
 
 
 def _order_drops(draft: Draft) -> None:
-    for script in draft.scripts:
+    for script in draft.scripts if not draft.is_complete else ():
         order_drops(script, draft.migration.dialect.name)
 
 
@@ -189,6 +200,28 @@ def _change_objects(draft: Draft) -> None:
             change_objects(script, draft.migration.bind, draft.comparison, draft.user, draft.writing)
 
 
+def _split_contract(draft: Draft) -> None:
+    if draft.writing is None or draft.writing.on_contract is None:
+        return
+    for script in draft.scripts:
+        contract = split(script, draft.migration)
+        if contract is None:
+            continue
+        if is_all_of(script, contract):
+            draft.is_contract = True
+            continue
+        given = Given(
+            contract.upgrade,
+            draft.writing.requirements,
+            "contract",
+            contract.downgrade,
+            str(script.rev_id),
+            contract=True,
+            on_loss=draft.writing.on_loss,
+        )
+        draft.writing.on_contract(given)
+
+
 def _note_candidates(draft: Draft) -> None:
     if draft.writing is not None and draft.writing.ask is None:
         for script in draft.scripts:
@@ -244,9 +277,9 @@ def _complete(draft: Draft) -> None:
 
 
 def _report_losses(draft: Draft) -> None:
-    if draft.writing is not None:
+    if draft.comparison.writing is not None:
         for line in (line for script in draft.scripts for line in losses(script)):
-            draft.writing.on_loss(line)
+            draft.comparison.writing.on_loss(line)
 
 
 def _leave_out_empty(draft: Draft) -> None:
@@ -272,7 +305,7 @@ def _write_requirements(draft: Draft) -> None:
         )
         required |= of_script
         before |= requirements.run_before(script, of_script)
-    for name, value in (("requires", required), ("run_before", before)):
+    for name, value in (("requires", required), ("run_before", before), ("contract", draft.is_contract)):
         require_in_template(name, value, migration)
         migration.opts["template_args"][name] = value
 
@@ -317,6 +350,8 @@ PASSES: tuple[Pass, ...] = (
     _put_renames_first,
     # Around all that is done to tables: a view is dropped before they change, and created after it.
     _change_objects,
+    # When all operations are there, and know how they are undone. The rest of them may go into another revision.
+    _split_contract,
     # The last of ours before the hook: a comment stands right before the operation that it is about.
     _note_candidates,
     _warn_of_computed_names,

@@ -330,9 +330,10 @@ def require_in_template(name: str, value: object, migration: MigrationContext) -
     """
     path = _template(migration)
     if value and path is not None and not any(line.startswith(name) for line in _lines(path)):
+        default: object = False if value is True else {}
         raise RevisionError(
             f"{path} has no line for {name!r}, which the revision needs: {value!r}; nothing was written",
-            f'add the line {name} = ${{repr(context.get("{name}", {{}}))}}',
+            f'add the line {name} = ${{repr(context.get("{name}", {default!r}))}}',
         )
 
 

@@ -40,6 +40,19 @@ class SqlOfPostgresql(Sql):
         return SqlOfPostgresql(self.undo, str(self.sqltext))
 
 
+class RenameColumn(Sql):
+    """The SQL that renames ``column`` to ``new``."""
+
+    def __init__(self, sql: str, undo: str, column: ColumnName, new: str) -> None:
+        super().__init__(sql, undo)
+        self.column, self.new = column, new
+
+    def reverse(self) -> RenameColumn:
+        """Return the operation of the other direction."""
+        renamed = ColumnName(self.column.table, self.new)
+        return RenameColumn(self.undo, str(self.sqltext), renamed, self.column.name)
+
+
 class RenameTable(ops.RenameTableOp):
     """``op.rename_table(old, new)``, which Alembic can neither render nor reverse."""
 

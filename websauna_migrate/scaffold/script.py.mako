@@ -25,6 +25,10 @@ requires: dict[str, str] = ${repr(context.get("requires", {}))}
 # Revisions of other packages that are applied after this one.
 run_before: dict[str, str] = ${repr(context.get("run_before"))}
 % endif
+% if context.get("contract"):
+# For after the new code runs everywhere: upgrade --expand leaves it.
+contract = True
+% endif
 
 
 def upgrade() -> None:

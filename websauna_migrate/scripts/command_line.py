@@ -150,7 +150,7 @@ class CommandLine(alembic_config.CommandLine):
             one.history, app.ini, section=app.section, cmd_opts=options, stdout=stdout, attributes=attributes
         )
         if comparison is not None and isinstance(comparison.writing, Given):
-            options = for_second_revision(options)
+            options = for_second_revision(options, comparison.writing)
             config.set_main_option("revision_environment", "true")
         if call.subcommand.writes_files:
             require_new_path(config, one.history, options)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from pyramid.settings import asbool
 from sqlalchemy.engine import Connection
 
 from websauna_migrate.autogenerate.comparison import Comparison, Given, Writing
@@ -21,6 +22,9 @@ from websauna_migrate.run.context import comparison_of
 from websauna_migrate.scripts.asking import ask, ask_text, can_read_and_answer
 from websauna_migrate.scripts.loading import Loaded
 from websauna_migrate.scripts.printing import tell
+
+#: Breaking changes are written into a revision of their own.
+SPLIT_CONTRACT = "websauna_migrate.split_contract"
 
 Answer = TypeVar("Answer", bool, str)
 
@@ -63,6 +67,8 @@ def new_comparisons(
     asks = can_read_and_answer() and not options.no_input
     renames = Renames()
     waiting: list[tuple[Selected, Comparison]] = []
+    contracts: list[tuple[Selected, Comparison, Given]] = []
+    splits = asbool(app.ini.settings.get(SPLIT_CONTRACT))
     for number, (one, comparison) in enumerate(list(comparisons(loaded))):
         package = one.history.package
         coming = frozenset(later.history.package for later in loaded.selected[number + 1 :])
@@ -74,18 +80,38 @@ def new_comparisons(
             on_loss=functools.partial(_name_loss, package, on_loss),
             ask=functools.partial(_answer, package, ask) if asks else None,
             ask_value=functools.partial(_answer, package, ask_text) if asks else None,
+            on_contract=functools.partial(_keep, contracts, one, comparison) if splits else None,
         )
         yield one, replace(comparison, writing=writing)
         if requirements.put_off:
             given = Given(tuple(requirements.put_off), replace(requirements, coming=frozenset()))
             waiting.append((one, replace(comparison, writing=given)))
     yield from waiting
+    yield from _contract_rounds(contracts)
 
 
-def for_second_revision(options: Namespace) -> Namespace:
-    """Return the options for a revision with the foreign keys that had to wait for those of other packages."""
-    message = f"{options.message or 'autogenerate'}, foreign keys"
-    return Namespace(**{**vars(options), "message": message, "autogenerate": False, "rev_id": None, "head": "head"})
+def _keep(
+    contracts: list[tuple[Selected, Comparison, Given]], one: Selected, comparison: Comparison, given: Given
+) -> None:
+    contracts.append((one, comparison, given))
+
+
+def _contract_rounds(
+    contracts: Sequence[tuple[Selected, Comparison, Given]],
+) -> Iterator[tuple[Selected, Comparison]]:
+    """Yield each history with the contract revision to write, after all that other packages expand."""
+    for number, (one, comparison, given) in enumerate(contracts):
+        coming = frozenset(later.history.package for later, *_ in contracts[number + 1 :])
+        requirements = replace(given.requirements, coming=coming)
+        yield one, replace(comparison, writing=replace(given, requirements=requirements))
+
+
+def for_second_revision(options: Namespace, given: Given) -> Namespace:
+    """Return the options for the revision that is ``given``, which follows the one that the command wrote before."""
+    message = f"{options.message or 'autogenerate'}, {given.message}"
+    own = {"message": message, "autogenerate": False, "rev_id": None, "branch_label": None, "depends_on": None}
+    head = given.head if options.head not in (None, "head") else "head"
+    return Namespace(**{**vars(options), **own, "head": head})
 
 
 def _answer(package: str, ask: Callable[[str], Answer], question: str) -> Answer:

@@ -84,7 +84,7 @@ def test_an_empty_revision_stays_where_a_program_asks_for_it(migration):
     kept = draft(migration, [], Writing(requirements(), Renames(), None))
     apply(kept)
     assert len(kept.scripts) == 1
-    assert migration.opts["template_args"] == {"requires": {}, "run_before": {}}
+    assert migration.opts["template_args"] == {"requires": {}, "run_before": {}, "contract": False}
 
 
 def test_given_operations_take_the_place_of_what_was_found(migration):

@@ -65,13 +65,13 @@ def _filled(op: MigrateOperation, fills: Mapping[ColumnName, str], dialect: Dial
     added = [one for one in of if isinstance(one, ops.AddColumnOp)]
     updates = {id(one): _execute(one, fills[column_of_op(one, dialect)], dialect) for one in of}
     yield from (updates[id(one)] for one in of if one not in added)
-    restricted = [_restricted(one) for one in added if not one.column.nullable]
+    restrictions = [restricted(one) for one in added if not one.column.nullable]
     for one in added:
-        one.column = _nullable(one.column)
+        one.column = made_nullable(one.column)
     yield op
     yield from (updates[id(one)] for one in added)
-    if restricted:
-        yield ops.ModifyTableOps(op.table_name, restricted, schema=op.schema)
+    if restrictions:
+        yield ops.ModifyTableOps(op.table_name, list(restrictions), schema=op.schema)
 
 
 _Columns = (ops.AddColumnOp, ops.AlterColumnOp)
@@ -84,13 +84,15 @@ def column_of_op(op: AddColumnOp | AlterColumnOp, dialect: Dialect) -> ColumnNam
     return ColumnName(table_of(op).shown(dialect.default_schema_name), op.column.name)
 
 
-def _nullable(column: sa.Column[Any]) -> sa.Column[Any]:
+def made_nullable(column: sa.Column[Any]) -> sa.Column[Any]:
+    """Return ``column`` as one that may be NULL."""
     bare = copy.copy(column)  # it may be that of the models
     bare.nullable = True
     return bare
 
 
-def _restricted(op: AddColumnOp) -> AlterColumnOp:
+def restricted(op: AddColumnOp) -> AlterColumnOp:
+    """Return what makes the column that ``op`` adds NOT NULL."""
     return ops.AlterColumnOp(
         op.table_name,
         op.column.name,
@@ -98,6 +100,7 @@ def _restricted(op: AddColumnOp) -> AlterColumnOp:
         existing_type=op.column.type,
         existing_server_default=op.column.server_default,
         existing_comment=op.column.comment,
+        existing_nullable=True,
         modify_nullable=False,
     )
 
@@ -181,11 +184,12 @@ def _not_null(
     """Yield what makes a column NOT NULL though rows have no value for it."""
     connection = connection_of(migration)
     for op in walk_ops(upgrade.ops):
-        if isinstance(op, _Columns) and _needs_value(op) and _has_rows(op, connection, renames):
+        if isinstance(op, _Columns) and needs_value(op) and _has_rows(op, connection, renames):
             yield op
 
 
-def _needs_value(op: AddColumnOp | AlterColumnOp) -> bool:
+def needs_value(op: AddColumnOp | AlterColumnOp) -> bool:
+    """Tell whether ``op`` makes a column NOT NULL that has no default."""
     if isinstance(op, ops.AlterColumnOp):
         return op.modify_nullable is False
     column = op.column
@@ -207,12 +211,16 @@ def _has_rows(op: AddColumnOp | AlterColumnOp, connection: Connection, renames: 
 
 def _comments(op: MigrateOperation, open_: set[ColumnName], migration: MigrationContext) -> Iterator[Comment]:
     """Yield how to fill each column that ``op`` restricts and that is in ``open_``."""
-    dialect = migration.dialect
     for one in op.ops if isinstance(op, ops.ModifyTableOps) else ():
-        if isinstance(one, _Columns) and (column := column_of_op(one, dialect)) in open_:
-            code = f"{migration.opts['alembic_module_prefix'] or ''}execute({_update(one, '...', dialect)!r})"
-            if isinstance(one, ops.AlterColumnOp):
-                how = "Fill it in rows where it is NULL before this"
-            else:
-                how = "Add it with nullable=True, fill it, and only then alter it to nullable=False"
-            yield Comment(f"Column {column} is NOT NULL, and the table has rows. {how}: {code}")
+        if isinstance(one, _Columns) and column_of_op(one, migration.dialect) in open_:
+            yield comment_on_filling(one, migration)
+
+
+def comment_on_filling(op: AddColumnOp | AlterColumnOp, migration: MigrationContext) -> Comment:
+    """Return how to fill the column that ``op`` restricts."""
+    code = f"{migration.opts['alembic_module_prefix'] or ''}execute({_update(op, '...', migration.dialect)!r})"
+    how = "Add it with nullable=True, fill it, and only then alter it to nullable=False"
+    if isinstance(op, ops.AlterColumnOp):
+        how = "Fill it in rows where it is NULL before this"
+    column = column_of_op(op, migration.dialect)
+    return Comment(f"Column {column} is NOT NULL, and the table has rows. {how}: {code}")

@@ -17,14 +17,14 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from websauna_migrate.autogenerate.script_ops import Comment, RenameTable, Sql, commits, render_rename
+from websauna_migrate.autogenerate.script_ops import Comment, RenameColumn, RenameTable, Sql, commits, render_rename
 from websauna_migrate.autogenerate.tables.rename_checks import around_renames
 from websauna_migrate.autogenerate.tables.renamed import ColumnRename, inspect_renamed, quoted_name
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons, plain_dialect
 from websauna_migrate.dialects.indexes import RENAMES
 from websauna_migrate.dialects.spelling import as_stored, type_text
-from websauna_migrate.packages.package import TableName
+from websauna_migrate.packages.package import ColumnName, TableName
 from websauna_migrate.private import use_inspector
 
 if TYPE_CHECKING:
@@ -256,15 +256,15 @@ def _compare_again(upgrade: UpgradeOps, migration: MigrationContext, renames: Re
     context.comparators.dispatch("autogenerate", qualifier=migration.dialect.name)(context, upgrade)
 
 
-def _rename_column(rename: ColumnRename, dialect: Dialect) -> Sql:
+def _rename_column(rename: ColumnRename, dialect: Dialect) -> RenameColumn:
     table, old, new = (
         _quoted_table(rename.table, dialect),
         quoted_name(rename.old, dialect),
         quoted_name(rename.new, dialect),
     )
-    return _sql(
-        f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}", f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}"
-    )
+    sql = f"ALTER TABLE {table} RENAME COLUMN {{}} TO {{}}"
+    there, back = (escape_colons(sql.format(*names)) for names in ((old, new), (new, old)))
+    return RenameColumn(there, back, ColumnName(rename.table, rename.old), rename.new)
 
 
 # --- names that follow -----------------------------------------------------------------------------------------
