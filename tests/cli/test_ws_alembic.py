@@ -82,7 +82,6 @@ READING = [
     ("history", "-r", ":ddd4"),
     ("history", "-r", "base:bbb2"),
     ("history", "-r", "current:head"),
-    ("history", "-r", "-2:"),
     ("show", "head"),
     ("show", "bbb2"),
     ("show", "eee"),
