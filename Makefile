@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 EXTRAS := test,docs,postgresql,mysql,scaffold
-CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.10
 FITTING := import sys; sys.exit(sys.version_info < (3, 10))
 BESIDE = --beside "$(MAKE) lint" --beside "$(MAKE) docs"
 # One process more than there are processors: tests wait for servers and disks.
