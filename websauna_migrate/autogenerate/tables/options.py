@@ -134,7 +134,8 @@ def change_storage(script: MigrationScript, connection: Connection, tables: Iter
     wanted = {
         TableName(table.schema, table.name).shown(default): {key: _text(value) for key, value in named.items()}
         for table in tables
-        if (named := table.dialect_options["postgresql"]["with"])
+        # SQLAlchemy 2.0 has no such option of a table.
+        if (named := table.dialect_options["postgresql"].get("with"))
     }
     if not wanted:
         return
