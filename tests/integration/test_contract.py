@@ -15,7 +15,7 @@ def test_expand_leaves_what_contracts_and_what_requires_it(sqlite, tmp_path, run
     }
     project = write_project(tmp_path, sqlite.new_database(), histories)
     script = project.script("red", "r2")
-    script.write_text(script.read_text().replace("import os\n", "import os\n\ncontract = True\n", 1))
+    script.write_text(script.read_text().replace("import op\n", "import op\n\ncontract = True\n", 1))
 
     def ws(*argv, code=0):
         done = run(*project.argv(*argv), **project.options)
