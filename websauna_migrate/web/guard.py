@@ -58,7 +58,7 @@ def check_at_start(registry: Registry) -> None:
     watch.ask(pooled=False)
     problems = watch.problems()
     if problems and mode_of(registry) == "refuse":
-        raise problems[0] if isinstance(watch.found, MigrateError) else StartRefused(problems)
+        raise problems[0] if isinstance(watch.found, MigrateError) else StartRefused(problems, program_of(registry))
     for problem in problems:
         log.warning("%s", problem.text(program_of(registry)))
     for package, revisions in watch.ahead().items():

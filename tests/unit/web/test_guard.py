@@ -12,6 +12,7 @@ from projects import revise
 from running import configure, dispose, write_revisions
 from websauna_migrate import MigrateError, get_engine, migrate
 from websauna_migrate.exceptions import SettingsError
+from websauna_migrate.settings.started import keep_global_config
 from websauna_migrate.web.errors import StartRefused
 from websauna_migrate.web.guard import Gate
 from websauna_migrate.web.state import application_of
@@ -115,6 +116,16 @@ def test_refuse_names_the_remedy_of_a_single_problem(guarded):
     migrate(application_of(config.registry), ["shop"])
     with pytest.raises(StartRefused, match=r"run: ws-alembic -x packages=user upgrade$"):
         config.make_wsgi_app()
+
+
+def test_refuse_names_the_settings_file_that_the_application_was_started_from(guarded, tmp_path):
+    ini = tmp_path / "app.ini"
+    ini.write_text("[app:main]\n")
+    config = guarded("refuse")
+    keep_global_config(config.registry, {"__file__": str(ini), "here": str(tmp_path)})
+    with pytest.raises(StartRefused) as raised:
+        config.make_wsgi_app()
+    assert str(raised.value).endswith(f"run: ws-alembic -c {ini} -x packages=all upgrade")
 
 
 @pytest.mark.parametrize("mode", ["warn", "503", "page"])
