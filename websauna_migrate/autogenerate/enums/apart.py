@@ -22,7 +22,7 @@ from websauna_migrate.autogenerate.script_ops import Do, InTheWay, StatementsOp,
 from websauna_migrate.database.sql import plain_dialect
 from websauna_migrate.dialects.constraints import Question, condition_sql, exclusion_sql, made_of
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
-from websauna_migrate.packages.package import TableName, TypeName
+from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,13 +46,15 @@ _Dropped = (ops.DropConstraintOp, ops.DropIndexOp, DropExclude)
 class Apart:
     """What is away while types change: ``up`` on the way there, ``down`` on the way back.
 
-    ``tables`` have a column that changes. ``notes`` name what else stands in the way, for the user.
+    ``tables`` have a column that changes. ``notes`` name what else stands in the way, for the user; ``notes_back`` what
+    does so on the way back alone.
     """
 
     up: tuple[Dependent, ...]
     down: tuple[Dependent, ...]
     tables: frozenset[TableName]
     notes: tuple[Note, ...] = ()
+    notes_back: tuple[Note, ...] = ()
 
 
 def find_apart(
@@ -76,7 +78,10 @@ def find_apart(
     columns = {one.before.column for one in conversions}.union(*(columns_of(change.users) for change in remade))
     found = obstacles(connection, columns, models.renames)
     tables = frozenset(column.table for column in columns)
-    return Apart(_each_once(up), _each_once(down), tables, tuple(_note(one) for one in found))
+    columns_back = frozenset[ColumnName]().union(*(columns_of(change.users) for change in undone)) - columns
+    found_back = obstacles(connection, columns_back, models.renames)
+    notes, notes_back = tuple(map(_note, found)), tuple(map(_note_back, found_back))
+    return Apart(_each_once(up), _each_once(down), tables, notes, notes_back)
 
 
 def _note(obstacle: Obstacle) -> Note:
@@ -84,6 +89,11 @@ def _note(obstacle: Obstacle) -> Note:
     if obstacle.what.startswith("generated column"):
         return note_by_hand(text)
     return InTheWay(note_by_hand(text).text, obstacle.column)
+
+
+def _note_back(obstacle: Obstacle) -> Note:
+    fails = f"This fails while {obstacle.what} uses {obstacle.column}"
+    return InTheWay(f"{fails}: drop it before, and create it again around the new type", obstacle.column)
 
 
 def _each_once(dependents: Iterable[Dependent]) -> tuple[Dependent, ...]:
@@ -201,7 +211,7 @@ def operations_apart(upgrade: ops.OpContainer, downgrade: ops.OpContainer, apart
         _if_any("drop", [], [Do(one.made(dialect)) for one in apart.down]),
         _if_any("drop", [*apart.notes, *_drops(away, dialect)], []),
         _if_any("drop", [], _drops(gone, dialect)),
-        _if_any("create", makes, [*apart.notes, *_drops(staying, dialect)]),
+        _if_any("create", makes, [*apart.notes, *apart.notes_back, *_drops(staying, dialect)]),
         tuple(_alone(op) for op, _ in made),
         tuple(_alone(op) for op in back),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from websauna_migrate.autogenerate.objects.changes import Change, Found
 from websauna_migrate.autogenerate.objects.dependents import Over, function_key, obstacles, over_changes
 from websauna_migrate.autogenerate.objects.names import FUNCTION, RELATIONS, in_order, object_name, on_relation
+from websauna_migrate.autogenerate.script_ops import StatementsOp
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
@@ -46,7 +47,34 @@ def with_recreated(
     whole = _recreated(found, {change.before.identity: change for change in again}, default)
     left = frozenset().union(*(columns for one, columns in over.items() if one not in known))
     handled = frozenset().union(*over.values()) - left
-    return whole, frozenset(ColumnName(column.table.shown(default), column.name) for column in handled)
+    return whole, _shown(handled, default)
+
+
+def aside_on_way_back(
+    found: Found, whole: Found, downgrade: Sequence[MigrateOperation], connection: Connection
+) -> tuple[list[Change], frozenset[ColumnName]]:
+    """Return what has to be away while ``downgrade`` converts columns that the way there leaves as they are.
+
+    It is unchanged otherwise, and in the order in which it is created. ``whole`` is what :func:`with_recreated` made of
+    ``found``. The columns that nothing is in the way of any more come with it.
+    """
+    over = over_changes(connection, [op for op in downgrade if isinstance(op, StatementsOp)], ())
+    made = {change.after.identity for change in whole.created if change.before is None}
+    stay = {_over(change.before): change for change in found.unchanged if change.after.identity not in made}
+    away = [change for change in found.created if change.before is not None and change.after.identity in made]
+    aside = {one: stay[one] for one in over if one in stay}
+    names = {object_name(change.before) for change in aside.values() if change.before.type_ in RELATIONS}
+    aside |= {one: change for one, change in stay.items() if on_relation(change.before) in names}
+    gone = {_over(change.before) for change in (*away, *whole.dropped)}
+    left = frozenset().union(*(columns for one, columns in over.items() if one not in aside and one not in gone))
+    default = connection.dialect.default_schema_name
+    changes = {change.before.identity: change for change in aside.values()}
+    entities = in_order([change.before for change in aside.values()], default)
+    return [changes[entity.identity] for entity in entities], _shown(frozenset().union(*over.values()) - left, default)
+
+
+def _shown(columns: frozenset[ColumnName], default: str | None) -> frozenset[ColumnName]:
+    return frozenset(ColumnName(column.table.shown(default), column.name) for column in columns)
 
 
 def _recreated(found: Found, again: dict[str, Change], default: str | None) -> Found:

@@ -27,7 +27,7 @@ from websauna_migrate.autogenerate.objects.names import (
     object_name,
 )
 from websauna_migrate.autogenerate.objects.operations import CreateObject, DropObject, ReplaceObject
-from websauna_migrate.autogenerate.objects.recreated import with_recreated
+from websauna_migrate.autogenerate.objects.recreated import aside_on_way_back, with_recreated
 from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, commits, leave_out_notes
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.packages.package import TableName
@@ -80,7 +80,12 @@ def place_changes(
     before, after = _placed(whole, upgrade.ops, connection)
     alone = [op for op in upgrade.ops if commits(op)]
     upgrade.ops[:] = [*alone, *before.up, *(op for op in upgrade.ops if op not in alone), *after.up]
-    downgrade.ops[:] = [*after.down, *downgrade.ops, *before.down]
+    aside, cleared = aside_on_way_back(remaining, whole, downgrade.ops, connection)
+    leave_out_notes(downgrade, cleared)
+    back = _Steps()
+    for change in reversed(aside):
+        back.add(*_Kept(connection).with_drop(DropObject(change.before, change.package)))
+    downgrade.ops[:] = [*after.down, *back.up, *downgrade.ops, *back.down, *before.down]
 
 
 def plain(change: Change) -> MigrateOperation:
