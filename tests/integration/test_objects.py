@@ -396,3 +396,31 @@ def test_what_reads_an_enum_goes_and_comes_with_one_that_is_made_anew(tmp_path, 
     work.execute("DROP VIEW by_hand")
     work.ok("downgrade", "-1")
     assert stored(work) == before
+
+
+SIZES = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    name = Column(String({name}))
+    town = Column(String({town}))
+    street = Column(String({street}))
+"""
+
+
+def test_a_type_that_a_view_reads_changes_where_the_view_is_away(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    settings = "websauna_migrate.split_contract = true\n"
+    init = APP.replace("{addons!r}", "()")
+    work.add_app("shop", SIZES.format(name=50, town=50, street=50), settings=settings, history=True, init=init)
+    declare(work, 'ALL = [PGView("public", "towns", "SELECT name AS town, t.town AS town2 FROM thing AS t")]\n')
+    work.autogenerate()
+    before = stored(work)
+    work.models(work.app / "shop", SIZES.format(name=40, town=60, street=60))
+    contract, expand = sorted(work.autogenerate(), key=lambda path: "\ncontract = True\n" not in path.read_text())
+    assert "'town'" in contract.read_text()
+    assert "'street'" in expand.read_text()
+    assert "'town'" not in expand.read_text()
+    work.ok("check")
+    work.ok("downgrade", "-2")
+    assert stored(work) == before

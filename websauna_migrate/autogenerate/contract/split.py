@@ -126,7 +126,21 @@ def _goes_along(place: int, items: Sequence[_Item]) -> bool:
             return True
         if (other_place < place or in_any_order) and _mentions(item.texts, other.names):
             return True
-    return False
+    return _is_under_recreated(place, items)
+
+
+def _is_under_recreated(place: int, items: Sequence[_Item]) -> bool:
+    """Tell whether an item changes a type that an object reads which is dropped for the contract, and made after it."""
+    item = items[place]
+    if not isinstance(item.op, ops.AlterColumnOp) or item.op.modify_type is None:
+        return False
+    made = {other.key for other in items[place:] if other.contracts and _is_object(other)}
+    before = [other for other in items[:place] if other.contracts and _is_object(other)]
+    return any(other.key in made and _mentions(other.texts, item.names) for other in before)
+
+
+def _is_object(item: _Item) -> bool:
+    return item.key is not None and item.key[0] == "object"
 
 
 def _mark_back(back: Sequence[_Item], there: Sequence[_Item]) -> None:
