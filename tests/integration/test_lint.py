@@ -175,6 +175,12 @@ def test_a_script_that_reads_the_database_is_named_and_the_others_are_looked_at(
     assert (code, list(found)) == (1, ["a1", "a2"])
     assert said.startswith("WARNING: shop a1 (up) cannot be written as SQL: ")
     assert said.endswith(f"; the rest of it was left out; see {path}\n")
+    batches = "from websauna_migrate.data import in_batches\nin_batches('account', 'UPDATE account SET id = :low')\n"
+    path.unlink()
+    (workspace.app / "alembic/versions/a2.py").unlink()
+    revise(workspace, "a3", head(workspace), batches + UNSAFE["dropped"][0])
+    code, found, said = linted(workspace)
+    assert (code, list(found), said) == (1, ["a3"], "")
 
 
 def test_without_a_database_the_sql_alone_is_looked_at(tmp_path, postgresql):

@@ -35,15 +35,18 @@ class Recording:
 def record(app: Application, plan: Plan, cmd_opts: Namespace | None) -> Recording:
     """Return the statements of ``plan``. The scripts run as for ``upgrade --sql``: without a connection.
 
+    Batches are left out: they keep no row for long, and what follows them is to be looked at.
+
     :raises RevisionScriptFailed: a script cannot be loaded
     """
+    from websauna_migrate.run.batches import batches_left_out
     from websauna_migrate.run.offline import rendered
 
     output = _Output({str(step.revision.path) for step in plan.steps})
     statements: list[Statement] = []
     errors: list[tuple[PlanStep, RunError]] = []
     dialect = app.url.get_backend_name()
-    with redirect_stdout(sys.stderr):  # what a script prints is not a result
+    with redirect_stdout(sys.stderr), batches_left_out():  # what a script prints is not a result
         for step, error in rendered(app, plan, output, cmd_opts, _write_batches_in_place):
             of_step = [read_statement(step, line, sql, dialect) for line, sql in output.take()]
             statements += without_batches(of_step)

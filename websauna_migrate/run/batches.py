@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,17 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _SQLITE_SECONDS = 0.15  # those who wait for the file of SQLite look at it each 0.1 seconds
+_LEFT_OUT: ContextVar[bool] = ContextVar("batches_left_out", default=False)
+
+
+@contextmanager
+def batches_left_out() -> Iterator[None]:
+    """Return a context in which :func:`in_batches` does nothing, for who looks at the rest of a script."""
+    token = _LEFT_OUT.set(True)
+    try:
+        yield
+    finally:
+        _LEFT_OUT.reset(token)
 
 
 def in_batches(
@@ -63,6 +76,8 @@ def in_batches(
     :raises RunError: it is called where it cannot work, or with what it cannot use; nothing was changed
     :raises NotInOneTransaction: all revisions run in one transaction
     """
+    if _LEFT_OUT.get():
+        return 0
     connection = connection_of_revision("websauna_migrate.data.in_batches()")
     under_way = _require_step(connection)
     if size < 1:
