@@ -303,6 +303,12 @@ def test_a_check_that_holds_the_values_of_a_text_follows_them(here):
     ends_empty(here)
 
 
+def test_a_check_follows_the_values_where_the_database_has_no_enums(sqlite, tmp_path):
+    work = Workspace(tmp_path, sqlite.new_database())
+    before, after = (thing(enum(*values, create_constraint=True)) for values in ("ab", "ac"))
+    goes_both_ways(work, app(work, before), before, after)
+
+
 def test_python_enums_follow_their_members(pg):
     def python(*names):
         members = "".join(f"    {name} = {number}\n" for number, name in enumerate(names))

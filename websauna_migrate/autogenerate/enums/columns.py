@@ -62,7 +62,9 @@ def _unescaped(type_: object) -> Any:
 
 def _native_values(type_: Any, dialect: Dialect) -> tuple[str, ...]:
     impl = adapted(type_, dialect) if type_ is not None else None
-    return tuple(impl.enums) if isinstance(impl, sa.Enum) and impl.native_enum else ()
+    if not isinstance(impl, sa.Enum) or not dialect.supports_native_enum:
+        return ()
+    return tuple(impl.enums) if impl.native_enum else ()
 
 
 def change_checks(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Connection, models: Models) -> None:
