@@ -7,8 +7,6 @@ from textwrap import dedent, indent
 import pytest
 
 from projects import ALEMBIC, Workspace, revise, write
-from websauna_migrate import data_session
-from websauna_migrate.exceptions import RunError
 
 PERSON = """
 class Person(Base):
@@ -357,8 +355,3 @@ def test_plain_alembic_tells_it_too(small):
     ran = small.run("--raiseerr", "upgrade", "head", "--sql", script=ALEMBIC)
     assert ran.code != 0
     assert "data_session() needs a database, and --sql has none" in ran.err
-
-
-def test_outside_of_a_revision_there_is_no_session():
-    with pytest.raises(RunError, match=r"call it in upgrade\(\) or downgrade\(\)$"):
-        data_session()

@@ -31,7 +31,7 @@ def test_after_a_run_in_the_same_process_there_is_no_session_either():
 
 
 def test_outside_of_a_revision_there_is_no_session():
-    with pytest.raises(RunError, match="data_session"):
+    with pytest.raises(RunError, match=r"call it in upgrade\(\) or downgrade\(\)$"):
         data_session()
 
 
