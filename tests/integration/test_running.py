@@ -169,7 +169,7 @@ def test_a_guard_that_refuses_the_start_does_not_stop_the_commands_that_end_it(h
     assert refused.code == 1
     assert refused.err.splitlines()[-1].endswith(
         "the application is not started, as websauna_migrate.guard = refuse says: shop: 1 revision is pending; "
-        "run: ws-alembic -x packages=shop upgrade"
+        "run: ws-alembic -c development.ini -x packages=shop upgrade"
     )
     here.ok("status")
     assert here.run("upgrade", "head", script=ALEMBIC).code == 0
