@@ -54,7 +54,11 @@ def trial(
 def wanted_for(app: Application, plan: Plan, real: Connection | None) -> Wanted:
     """Return what a database has to be like where the scripts of ``plan`` are run instead of that of ``real``."""
     described = describe(real) if real is not None else None
-    return _wanted(app, plan, described, other_roles(real) if real is not None else frozenset())
+    roles = other_roles(real) if real is not None else frozenset[str]()
+    described, roles = left_to_scripts("\n".join(_sources(plan)), described, roles)
+    url = app.ini.settings.get(SETTING)
+    scratch_url = parse_url(url, str(app.ini.path), SETTING) if url else None
+    return wanted_like(app.url, described, roles=roles, scratch_url=scratch_url)
 
 
 @contextmanager
@@ -81,13 +85,6 @@ def left_to_scripts(
         kept = frozenset(extension for extension in described.extensions if extension.name not in created)
         described = replace(described, extensions=kept)
     return described, roles.intersection(_NAME.findall(source)) - created
-
-
-def _wanted(app: Application, plan: Plan, described: Described | None, roles: frozenset[str]) -> Wanted:
-    described, roles = left_to_scripts("\n".join(_sources(plan)), described, roles)
-    url = app.ini.settings.get(SETTING)
-    scratch_url = parse_url(url, str(app.ini.path), SETTING) if url else None
-    return wanted_like(app.url, described, roles=roles, scratch_url=scratch_url)
 
 
 def _sources(plan: Plan) -> Iterator[str]:

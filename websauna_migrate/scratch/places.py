@@ -143,7 +143,7 @@ class ScratchPlaces:
         (server.data / _FILLED).touch()
         with suppress(OSError):  # without it the next one takes longer
             pack(server.data, kept)
-        return self.filled_server(wanted, kept, fill) if kept.exists() else self.filled_server(wanted, None, fill)
+        return self.filled_server(wanted, kept if kept.exists() else None, fill)
 
     def _clean_server(self, wanted: Wanted) -> Server | None:
         """Return an idle server without its last database, None where there is none that is as it was."""

@@ -9,11 +9,17 @@ import pytest
 from websauna_migrate.testing.session import open_database, tested_application
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import Any
+    from typing import TypeAlias
+
+    from sqlalchemy.engine import URL
 
     from websauna_migrate.bootstrap import Application
+    from websauna_migrate.packages.selection import Selected
+
+    _Open: TypeAlias = Callable[[], AbstractContextManager[URL]]
 
 NAME = "migrations"
 
@@ -32,7 +38,10 @@ class MigrationItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the check."""
-        CHECKS[self.name](tested_application(self.config), lambda: open_database(self.config))
+        from websauna_migrate.packages.selection import select
+
+        app = tested_application(self.config)
+        CHECKS[self.name](app, select(app.histories, app.packages), lambda: open_database(self.config))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return what is told of a check that failed."""
@@ -47,37 +56,34 @@ class MigrationItem(pytest.Item):
         return self.config.rootpath, None, f"{NAME}::{self.name}"
 
 
-def _one_head(app: Application, _open: Callable[[], Any]) -> None:
-    from websauna_migrate.packages.selection import select
+def _one_head(app: Application, selected: Sequence[Selected], _open: _Open) -> None:
     from websauna_migrate.testing.assertions import assert_one_head
 
-    assert_one_head(app, select(app.histories, app.packages))
+    assert_one_head(app, selected)
 
 
-def _owners(app: Application, _open: Callable[[], Any]) -> None:
+def _owners(app: Application, _selected: Sequence[Selected], _open: _Open) -> None:
     app.ownership.require()
 
 
-def _up_and_down(app: Application, _open: Callable[[], Any]) -> None:
-    from websauna_migrate.packages.selection import select
+def _up_and_down(app: Application, selected: Sequence[Selected], _open: _Open) -> None:
     from websauna_migrate.testing.assertions import assert_up_and_down
 
-    assert_up_and_down(app, select(app.histories, app.packages))
+    assert_up_and_down(app, selected)
 
 
-def _models_match(app: Application, open_database: Callable[[], Any]) -> None:
+def _models_match(app: Application, selected: Sequence[Selected], open_database: _Open) -> None:
     from dataclasses import replace
 
-    from websauna_migrate.packages.selection import select
     from websauna_migrate.testing.assertions import assert_models_match
 
     with open_database() as url:
         moved = replace(app, moved_to=replace(app.database, url=url))
         with moved.connected(writes=False) as connection:
-            assert_models_match(moved, select(moved.histories, moved.packages), connection)
+            assert_models_match(moved, selected, connection)
 
 
-CHECKS: dict[str, Callable[[Application, Callable[[], Any]], None]] = {
+CHECKS: dict[str, Callable[[Application, Sequence[Selected], _Open], None]] = {
     "one_head": _one_head,
     "tables_have_owners": _owners,
     "up_and_down": _up_and_down,

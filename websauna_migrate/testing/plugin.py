@@ -6,6 +6,7 @@ pytest's settings names an INI file.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,7 +73,8 @@ def migrated_url(pytestconfig: pytest.Config) -> Iterator[str]:
 @pytest.fixture
 def migrated_engine(migrated_url: str) -> Iterator[Engine]:
     """An engine for ``migrated_url``."""
-    yield from _engine(migrated_url)
+    with _engine(migrated_url) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,7 @@ def migrated_dbsession(request: pytest.FixtureRequest) -> Iterator[Session]:
     from websauna_migrate.database.sqlite import begin_for_real
 
     own = "migrated_url" in request.fixturenames
-    for engine in _engine(request.getfixturevalue("migrated_url" if own else "_shared_migrated_url")):
+    with _engine(request.getfixturevalue("migrated_url" if own else "_shared_migrated_url")) as engine:
         if engine.dialect.name == "sqlite":
             begin_for_real(engine, writes=False)  # or what is committed would stay
         with engine.connect() as connection:
@@ -102,9 +104,12 @@ def migrated_dbsession(request: pytest.FixtureRequest) -> Iterator[Session]:
             transaction.rollback()
 
 
+@contextmanager
 def _engine(url: str) -> Iterator[Engine]:
     from sqlalchemy import create_engine
 
     engine = create_engine(url)
-    yield engine
-    engine.dispose()
+    try:
+        yield engine
+    finally:
+        engine.dispose()

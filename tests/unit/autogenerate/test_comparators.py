@@ -22,14 +22,6 @@ def column(default):
     return sa.Column("a", sa.String(9), server_default=default)
 
 
-@pytest.fixture
-def connection():
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
-
-
 def differences(connection, metadata, **options):
     install()
     options = {"compare_type": True, "compare_server_default": True, "autogenerate_plugins": plugins({}), **options}

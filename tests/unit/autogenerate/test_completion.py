@@ -17,14 +17,6 @@ from websauna_migrate.autogenerate.rendering import make_render_item
 from websauna_migrate.packages.package import TableName
 
 
-@pytest.fixture
-def connection():
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
-
-
 def completed(connection, metadata, *, names_altered=False):
     """Return the code of the revision that brings the database to ``metadata``, upward and downward."""
     tables = frozenset(TableName(table.schema, table.name) for table in metadata.tables.values())

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import sqlalchemy as sa
 
 from websauna_migrate.database.batch_places import Call, Place, begin_call, forget_calls, move
-
-
-@pytest.fixture
-def connection():
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
 
 
 def tables(connection):

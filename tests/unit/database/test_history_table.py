@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from websauna_migrate.database.errors import IdTooLong
@@ -25,14 +24,6 @@ from websauna_migrate.packages.package import History
 SHOP, BLOG = (History(name, (name,), Path(), (), f"alembic_history_{name}") for name in ("shop", "blog"))
 TABLE = history_table(SHOP.history_table)
 LONG = "a" * (ID_WIDTH + 1)
-
-
-@pytest.fixture
-def connection():
-    engine = sa.create_engine("sqlite://")
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
 
 
 def test_a_missing_table_holds_nothing(connection):
