@@ -41,7 +41,7 @@ def test_the_job_of_kubernetes_upgrades_once_and_the_pods_wait_for_it():
     pod = deployment["spec"]["template"]["spec"]
     [check] = pod["initContainers"]
     options = understood(check["command"])
-    assert (options.subcommand, options.check, options.wait) == ("status", True, 60)
+    assert (options.subcommand, options.check, options.allow_ahead, options.wait) == ("status", True, True, 60)
     assert pod["containers"][0]["env"] == check["env"]
 
 

@@ -8,6 +8,7 @@ import configparser
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ import time
 import urllib.request
 import venv
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -487,7 +489,7 @@ def test_a_wheel_and_an_ini_are_enough_to_upgrade_and_the_server_waits_for_it(de
     assert str(fresh.projects["app"]) not in heads
 
 
-def test_a_container_upgrades_before_the_application_starts(deployed, start):
+def test_a_container_upgrades_before_the_application_starts(deployed, run, start):
     port = free_port()
     replace_in(deployed / "container.ini", "listen = 0.0.0.0:6543", f"listen = 0.0.0.0:{port}")
     environment = {
@@ -496,6 +498,11 @@ def test_a_container_upgrades_before_the_application_starts(deployed, start):
     }
     server = start("/bin/sh", "docker-entrypoint.sh", "pserve", "ws://container.ini", cwd=deployed, env=environment)
     assert "There are no notes yet" in page(f"http://localhost:{port}/", server)
+    with closing(sqlite3.connect(deployed / "container.sqlite")) as newer, newer:
+        newer.execute("UPDATE alembic_history_red_app SET version_num = 'of_a_newer_image'")
+    ran = run("/bin/sh", "docker-entrypoint.sh", "echo", "started", cwd=deployed, env=environment)
+    assert (ran.returncode, ran.stdout) == (0, "started\n"), ran
+    assert "the database is at revision of_a_newer_image, which this code does not have" in ran.stderr
 
 
 def test_the_dockerfile_copies_what_the_project_has(deployed):

@@ -87,6 +87,7 @@ TESTED_AS_A_WHOLE = {
     "scratch/mysql": "integration/test_scratch",
     "scratch/postgresql": "integration/test_scratch",
     "scratch/servers": "integration/test_scratch",
+    "scripts/ahead": "integration/test_ahead",
     "scripts/backup": "integration/test_backup",
     "scripts/command_line": "cli/test_ws_alembic",
     "scripts/comparing": "integration/test_check",

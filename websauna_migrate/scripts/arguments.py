@@ -74,13 +74,14 @@ def add_upgrade_arguments(parser: ArgumentParser) -> None:
         help="run everything in one transaction and roll it back; print the time of each revision and, on PostgreSQL, "
         "the locks of tables that it holds. Until the end the tables are locked",
     )
+    _add_allow_ahead(parser, "leave it as it is")
     _add_wait(parser)
 
 
 def add_downgrade_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``downgrade``."""
     _add_run_arguments(parser, default=None)
-    parser.set_defaults(backup=None, expand=False, dry_run=False)
+    parser.set_defaults(backup=None, expand=False, dry_run=False, allow_ahead=False)
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation before 'downgrade base'")
 
 
@@ -113,6 +114,7 @@ def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``status``."""
     parser.add_argument("--check", action="store_true", help="exit with 1 unless all histories are up to date")
     _add_expand(parser, "with --check: contract revisions need not be applied")
+    _add_allow_ahead(parser, "with --check, that is no reason to exit with 1")
     add_format(parser)
     _add_wait(parser)
 
@@ -252,6 +254,11 @@ def _add_run_arguments(parser: ArgumentParser, default: str | None) -> None:
 
 def _add_expand(parser: ArgumentParser, meaning: str) -> None:
     parser.add_argument("--expand", action="store_true", help=meaning)
+
+
+def _add_allow_ahead(parser: ArgumentParser, meaning: str) -> None:
+    what = "a newer release has upgraded the database, and the code of this one can run with its tables"
+    parser.add_argument("--allow-ahead", action="store_true", help=f"where {what}: {meaning}")
 
 
 def _add_wait(parser: ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from websauna_migrate.scripts.printing import say, settings_files, show_warnings
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Collection
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.errors import DatabaseUnreachable
@@ -29,12 +30,14 @@ class Loaded:
     """The application of ``-c``, the ``-x`` options, and the histories that ``-x packages=`` selects.
 
     ``told_owners`` says that tables without a known owner were reported already: the models were known from the start.
+    ``ahead`` are the packages that ``--allow-ahead`` took out of ``selected``.
     """
 
     app: Application
     x: XOptions
     selected: tuple[Selected, ...]
     told_owners: bool = True
+    ahead: Collection[str] = ()
 
     @property
     def packages(self) -> tuple[str, ...]:

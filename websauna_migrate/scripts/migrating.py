@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, TypedDict
 
 from websauna_migrate.exceptions import UsageError, summed
+from websauna_migrate.revisions.errors import UnknownAppliedRevision
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.loading import import_models
 from websauna_migrate.scripts.others import say_elsewhere
@@ -98,6 +99,8 @@ def _migrate(options: Namespace, loaded: Loaded, direction: Direction) -> int:
 
 
 def _refuse_combinations(options: Namespace) -> None:
+    if options.sql and options.allow_ahead:
+        raise UsageError("--sql reads no database, so none can be ahead", "leave out --allow-ahead")
     if options.sql and options.dry_run:
         raise UsageError("--sql runs nothing, so there is no dry run of it", "leave out one of them")
     if options.backup and (options.sql or options.dry_run):
@@ -129,7 +132,7 @@ class _Shown(Waiting):
     def on_plan(self, plan: Plan) -> None:
         if plan.steps:
             import_models(self.options, self.loaded)
-        warn_of_reports(self.options, plan)
+        warn_of_reports(self.options, plan, self.loaded.ahead)
         back_up(self.options, self.loaded.app, plan)
 
     def on_progress(self, progress: Progress) -> None:
@@ -147,7 +150,15 @@ class _Shown(Waiting):
 
 
 def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
-    done = _tried(options, loaded, run_options) if options.dry_run else _migrated(options, loaded, run_options)
+    run = _tried if options.dry_run else _migrated
+    try:
+        done = run(options, loaded, run_options)
+    except UnknownAppliedRevision as error:  # before anything is done
+        if not options.allow_ahead:
+            raise
+        from websauna_migrate.scripts.ahead import without_ahead
+
+        done = run(options, without_ahead(options, loaded, error), run_options)
     if done.held_back:
         say(options, f"left for an upgrade after the deployment: {summed(tuple(map(str, done.held_back)))}")
     if done.direction == "up":
@@ -161,11 +172,11 @@ def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> P
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
         shown = _Shown(options, loaded, show_progress)
         done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
-    if not done.steps:
-        say(options, "nothing to do")
-    elif not options.quiet:
-        from websauna_migrate.scripts.report import summary_text
+    from websauna_migrate.scripts.report import NOTHING_TO_DO, summary_text
 
+    if not done.steps:
+        say(options, NOTHING_TO_DO)
+    elif not options.quiet:
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
     return done
 

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import RevisionError, UsageError, command
 from websauna_migrate.scripts.border import FAILED
+from websauna_migrate.scripts.loading import import_models
 from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
 from websauna_migrate.scripts.printing import fail, show, show_json, warn
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.packages.selection import Selected
     from websauna_migrate.revisions.plan import HistoryState, Plan
     from websauna_migrate.scripts.loading import Loaded
+    from websauna_migrate.web.ahead import Newer
 
 
 def current(options: Namespace, loaded: Loaded) -> int:
@@ -64,25 +68,43 @@ def status(options: Namespace, loaded: Loaded) -> int:
     with loaded.app.connected(writes=False) as connection:
         rows = read_heads(connection, histories_to_read(loaded))
         misplaced = first_schema_missing(connection)
+        newer = _newer(options, loaded, rows, connection)
     if misplaced is not None:
         warn(options, misplaced)
-    for error in (error for h in histories for error in wrong_rows(graph.histories[h.package], rows[h.package])):
+    known = [h.package for h in histories if h.package not in newer]
+    for error in (error for name in known for error in wrong_rows(graph.histories[name], rows[name])):
         warn(options, error)
     states = history_states(graph, histories, rows)
     if options.format == "json":
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
-    is_good = not options.check or (_are_good(options, loaded, states) and misplaced is None)
+    expected = {name: state for name, state in states.items() if name not in newer or newer[name].misfit}
+    is_good = not options.check or (_are_good(options, loaded, expected) and misplaced is None)
     say_elsewhere(options, loaded, pending_elsewhere(graph, rows, list(states)))
     return 0 if is_good else FAILED
+
+
+def _newer(
+    options: Namespace, loaded: Loaded, rows: Mapping[str, Sequence[str]], connection: Connection
+) -> Mapping[str, Newer]:
+    """Return the histories that newer code has upgraded, with a warning for each, where ``--allow-ahead`` is given."""
+    if not options.allow_ahead:
+        return {}
+    from websauna_migrate.scripts.ahead import selected_newer, warn_of_ahead
+
+    import_models(options, loaded)
+    newer = selected_newer(loaded, rows, connection)
+    warn_of_ahead(options, newer.values())
+    return newer
 
 
 def _are_good(options: Namespace, loaded: Loaded, states: Mapping[str, HistoryState]) -> bool:
     """Tell whether ``status --check`` finds nothing to do; warn of histories without revisions."""
     from websauna_migrate.revisions.states import are_fine, without_revisions
 
-    missing = without_revisions([one.history for one in loaded.selected], states, loaded.app.owned)
+    histories = [one.history for one in loaded.selected if one.history.package in states]
+    missing = without_revisions(histories, states, loaded.app.owned)
     for error in missing.values():
         warn(options, error)
     return not missing and are_fine(states.values(), expand=options.expand)
@@ -116,10 +138,11 @@ def plan(options: Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def warn_of_reports(options: Namespace, plan: Plan) -> None:
-    """Print what ``plan`` found on its way as warnings."""
+def warn_of_reports(options: Namespace, plan: Plan, ahead: Collection[str] = ()) -> None:
+    """Print what ``plan`` found on its way as warnings; that packages are ``ahead`` was told before."""
     for report in plan.reports:
-        warn(options, report)
+        if report.problem != "unknown-revision" or report.package not in ahead:
+            warn(options, report)
 
 
 def _show_part(loaded: Loaded, one: Selected, lines: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ they have all that the models of this code need, and nothing that an INSERT of t
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect
@@ -15,7 +16,7 @@ from sqlalchemy.engine import ObjectKind
 
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import NoId
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import MigrateError, listed
 from websauna_migrate.revisions.plan import unknown_rows
 
 if TYPE_CHECKING:
@@ -28,10 +29,27 @@ if TYPE_CHECKING:
     from websauna_migrate.bootstrap import Application
 
 
-def histories_ahead(
-    app: Application, rows: Mapping[str, Sequence[str]], connection: Connection
-) -> dict[str, tuple[str, ...]]:
-    """Return the histories that are ahead of the code, by their package, with the revisions that it does not have.
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A history whose table holds ``revisions`` that this code does not have.
+
+    ``misfit`` tells why this code cannot run with its tables; None where it can: the database is ahead.
+    """
+
+    package: str
+    revisions: tuple[str, ...]
+    misfit: str | None
+
+    def says_that(self, so: str) -> str:
+        """Return in one line that the database is ahead, and what follows from it."""
+        return (
+            f"{self.package}: the database is at revision {listed(self.revisions)}, which this code does not have; "
+            f"the tables have all that the code needs, so {so}"
+        )
+
+
+def newer_histories(app: Application, rows: Mapping[str, Sequence[str]], connection: Connection) -> dict[str, Newer]:
+    """Return the histories that hold revisions which this code does not have, by their package.
 
     Where no history table holds an unknown revision, nothing is asked.
     """
@@ -39,19 +57,24 @@ def histories_ahead(
         graph = app.graph()
     except MigrateError:  # told where the scripts are needed
         return {}
-    ahead: dict[str, tuple[str, ...]] = {}
+    newer: dict[str, Newer] = {}
     for history in app.histories:
         name = history.package
         unknown = tuple(error.revision for error in unknown_rows(graph.histories[name], rows[name]))
         if unknown and not any(isinstance(row, NoId) for row in rows[name]):
             tables = [app.ownership.tables[key] for key in app.owned(history.packages)]
-            if fit(tables, connection):
-                ahead[name] = unknown
-    return ahead
+            newer[name] = Newer(name, unknown, misfit(tables, connection))
+    return newer
 
 
-def fit(tables: Iterable[Table], connection: Connection) -> bool:
-    """Tell whether the code of ``tables`` can run with those that the database has."""
+def histories_ahead(app: Application, rows: Mapping[str, Sequence[str]], connection: Connection) -> dict[str, Newer]:
+    """Return those of :func:`newer_histories` with whose tables this code can run."""
+    newer = newer_histories(app, rows, connection)
+    return {name: one for name, one in newer.items() if one.misfit is None}
+
+
+def misfit(tables: Iterable[Table], connection: Connection) -> str | None:
+    """Return why the code of ``tables`` cannot run with those that the database has, None where it can."""
     by_schema: dict[str | None, list[Table]] = defaultdict(list)
     for table in tables:
         by_schema[table.schema].append(table)
@@ -60,15 +83,22 @@ def fit(tables: Iterable[Table], connection: Connection) -> bool:
         for schema, those in by_schema.items():
             names = [table.name for table in those]
             found = inspector.get_multi_columns(schema, filter_names=names, kind=ObjectKind.ANY)
-            if not all(_fits(table, found.get((schema, table.name), ())) for table in those):
-                return False
-    return True
+            for table in those:
+                problem = _misfit(table, found.get((schema, table.name), ()))
+                if problem is not None:
+                    return problem
+    return None
 
 
-def _fits(table: Table, found: Sequence[ReflectedColumn]) -> bool:
-    names = {column.name for column in table.columns}
-    others = [column for column in found if column["name"] not in names]
-    return names <= {column["name"] for column in found} and all(map(_may_be_left_out, others))
+def _misfit(table: Table, found: Sequence[ReflectedColumn]) -> str | None:
+    if not found:
+        return f"table {table.fullname} is missing"
+    needed, there = {column.name for column in table.columns}, {column["name"] for column in found}
+    missing = sorted(needed - there)
+    if missing:
+        return f"column {table.fullname}.{missing[0]} is missing"
+    unknown = [column["name"] for column in found if column["name"] not in needed and not _may_be_left_out(column)]
+    return f"column {table.fullname}.{unknown[0]} is NOT NULL without a default" if unknown else None
 
 
 def _may_be_left_out(column: ReflectedColumn) -> bool:

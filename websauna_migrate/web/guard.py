@@ -61,13 +61,8 @@ def check_at_start(registry: Registry) -> None:
         raise problems[0] if isinstance(watch.found, MigrateError) else StartRefused(problems, program_of(registry))
     for problem in problems:
         log.warning("%s", problem.text(program_of(registry)))
-    for package, revisions in watch.ahead().items():
-        log.warning(
-            "%s: the database is at revision %s, which this code does not have; "
-            "the tables have all that the code needs, so the application runs",
-            package,
-            listed(revisions),
-        )
+    for newer in watch.ahead().values():
+        log.warning("%s", newer.says_that("the application runs"))
 
 
 def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from websauna_migrate.database.errors import FirstSchemaMissing
     from websauna_migrate.packages.package import History
     from websauna_migrate.revisions.plan import HistoryState, PlanStep
+    from websauna_migrate.web.ahead import Newer
 
 REGISTRY_KEY = "websauna_migrate.application"
 
@@ -42,14 +43,13 @@ _lock = threading.Lock()
 class Standing:
     """An application, and the rows of its history tables by the package of the history.
 
-    ``ahead`` are the histories that newer code has upgraded, by their package, with the revisions that this code does
-    not have; it runs with their tables, so nothing is wrong with them. ``misplaced`` is the error of a ``search_path``
-    whose first schema is missing.
+    ``ahead`` are the histories that newer code has upgraded, by their package; this code runs with their tables, so
+    nothing is wrong with them. ``misplaced`` is the error of a ``search_path`` whose first schema is missing.
     """
 
     app: Application
     rows: Mapping[str, tuple[str, ...]]
-    ahead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ahead: Mapping[str, Newer] = field(default_factory=dict)
     misplaced: FirstSchemaMissing | None = None
 
     def states(self) -> dict[str, HistoryState]:

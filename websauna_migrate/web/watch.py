@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyramid.request import Request
     from pyramid.response import Response
 
+    from websauna_migrate.web.ahead import Newer
     from websauna_migrate.web.state import Standing
 
 REGISTRY_KEY = "websauna_migrate.watch"
@@ -63,7 +64,7 @@ class Watch:
         except MigrateError as error:  # of a script
             return [error]
 
-    def ahead(self) -> Mapping[str, tuple[str, ...]]:
+    def ahead(self) -> Mapping[str, Newer]:
         """Return what newer code had upgraded according to the last answer."""
         return {} if self.found is None or isinstance(self.found, MigrateError) else self.found.ahead
 
