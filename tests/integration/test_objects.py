@@ -424,3 +424,53 @@ def test_a_type_that_a_view_reads_changes_where_the_view_is_away(tmp_path, postg
     work.ok("check")
     work.ok("downgrade", "-2")
     assert stored(work) == before
+
+
+TONES = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    name = Column(String({size}))
+    mood = Column(Enum({moods}, name="mood"), server_default="ok")
+    tone = Column(Enum({tones}, name="tone"))
+"""
+NAMED = """
+ALL = [
+    PGView("public", "known", "SELECT id, name FROM thing WHERE mood <> 'sad' AND tone <> 'low'"),
+    PGView("public", "short", "SELECT name FROM known WHERE id < 9"),
+    PGMaterializedView("public", "counted", "SELECT name, max(id) AS last FROM thing WHERE mood = 'ok' GROUP BY name"),
+]
+"""
+
+
+def test_each_part_goes_down_alone_where_both_have_to_take_a_view_away(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    settings = "websauna_migrate.split_contract = true\n"
+    before = TONES.format(size=50, moods="'ok', 'sad'", tones="'low', 'high'")
+    work.add_app("shop", before, settings=settings, history=True, init=APP.replace("{addons!r}", "()"))
+    declare(work, NAMED)
+    work.autogenerate()
+    work.execute("CREATE UNIQUE INDEX ON counted (name)", "COMMENT ON VIEW known IS 'What is known'")
+    first = stored(work)
+    after = TONES.format(size=20, moods="'ok', 'glad', 'sad'", tones="'high', 'low'")
+    work.models(work.app / "shop", after)
+    scripts = work.scripts()
+    work.ok("revision", "--autogenerate")
+    expand, contract = sorted(work.scripts() - scripts, key=lambda path: "\ncontract = True\n" in path.read_text())
+    assert "ADD VALUE IF NOT EXISTS 'glad'" in expand.read_text()
+    assert "TYPE tone" in contract.read_text()  # made anew: its values have another order
+    assert "TYPE tone" not in expand.read_text()
+    work.ok("upgrade", "--expand")
+    assert stored(work) == first
+    work.ok("downgrade", "-1")
+    assert stored(work) == first
+    work.ok("upgrade")
+    work.ok("check")
+    assert len(stored(work)) == len(first)
+    work.ok("downgrade", "-1")
+    work.ok("downgrade", "-1")
+    assert stored(work) == first
+    work.models(work.app / "shop", before)
+    for path in (expand, contract):
+        path.unlink()
+    work.ok("check")

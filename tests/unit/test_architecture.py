@@ -30,6 +30,7 @@ WINGS = [wing for line in LAYERS["layers"] for wing in line.split(" | ")]
 TESTED_AS_A_WHOLE = {
     "autogenerate/constraints/checks": "integration/test_constraints",
     "autogenerate/constraints/facts": "integration/test_constraints",
+    "autogenerate/contract/items": "integration/test_split_contract",
     "autogenerate/contract/split": "integration/test_split_contract",
     "autogenerate/columns/conversions": "integration/test_postgresql_models",
     "autogenerate/enums/apart": "integration/test_enum_dependents",

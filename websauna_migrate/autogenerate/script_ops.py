@@ -158,6 +158,13 @@ class Do:
 
 
 @dataclass(frozen=True, slots=True)
+class Retype(Do):
+    """A statement that converts ``columns`` to another type: nothing may read them meanwhile."""
+
+    columns: tuple[ColumnName, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DoAlone:
     """Statements that are committed before the rest of the script runs, for the ``reason``."""
 

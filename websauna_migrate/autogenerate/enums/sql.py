@@ -6,13 +6,13 @@ type anew and converts the columns, all in the transaction of the revision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from websauna_migrate.autogenerate.enums.changes import Add, Convert, Create, Drop, Remake, Rename, aside, shown
 from websauna_migrate.autogenerate.enums.columns import refuse_rows
 from websauna_migrate.autogenerate.enums.facts import User
-from websauna_migrate.autogenerate.script_ops import Do, DoAlone, Note, StatementsOp
+from websauna_migrate.autogenerate.script_ops import Do, DoAlone, Note, Retype, StatementsOp
 from websauna_migrate.database.sql import quoted_table, quoted_text
 from websauna_migrate.packages.package import TableName, TypeName
 
@@ -113,22 +113,21 @@ def remade(
     """
     lost = tuple(value for value in old if value not in new)
     refusals: list[Statement] = [refuse_rows(user, lost, new, dialect) for user in users if lost]
-    statements = [
-        *(do.sql for do in _move(name, kept, dialect)),
-        _create_type(name, new, dialect),
+    return [
+        *refusals,
+        *_move(name, kept, dialect),
+        Do(_create_type(name, new, dialect)),
         *_converted(name, users, going, dialect),
-        f"DROP TYPE {quoted_table(kept, dialect)}",
+        Do(f"DROP TYPE {quoted_table(kept, dialect)}"),
     ]
-    return [*refusals, *map(Do, statements)]
 
 
-def _converted(name: TypeName, users: Sequence[User], going: Sequence[User], dialect: Dialect) -> Iterator[str]:
+def _converted(name: TypeName, users: Sequence[User], going: Sequence[User], dialect: Dialect) -> Iterator[Retype]:
     """Yield a statement for each table: ``users`` get the type ``name``, ``going`` become text."""
     type_ = quoted_table(name, dialect)
     types = {user: type_ + "[]" * user.is_array for user in users} | dict.fromkeys(going, "text")
     for table in dict.fromkeys(user.column.table for user in types):
-        clauses = [c for u, t in types.items() if u.column.table == table for c in _retyped(u, t, dialect)]
-        yield _alter_table(table, clauses, dialect).sql
+        yield _alter_table({u: t for u, t in types.items() if u.column.table == table}, dialect)
 
 
 def _retyped(user: User, type_: str, dialect: Dialect) -> Iterator[str]:
@@ -141,14 +140,16 @@ def _retyped(user: User, type_: str, dialect: Dialect) -> Iterator[str]:
         yield f"ALTER COLUMN {column} SET DEFAULT {user.default}"
 
 
-def _alter_table(table: TableName, clauses: Iterable[str], dialect: Dialect) -> Do:
-    return Do(f"ALTER TABLE {quoted_table(table, dialect)} {', '.join(clauses)}")
+def _alter_table(types: Mapping[User, str], dialect: Dialect) -> Retype:
+    """Return the statement that gives columns of one table their ``types``."""
+    columns = tuple(user.column for user in types)
+    clauses = [clause for user, type_ in types.items() for clause in _retyped(user, type_, dialect)]
+    return Retype(f"ALTER TABLE {quoted_table(columns[0].table, dialect)} {', '.join(clauses)}", columns)
 
 
 def _written_convert(change: Convert, dialect: Dialect) -> StatementsOp:
-    table = change.before.column.table
     there, back = (
-        _alter_table(table, _retyped(user, type_.compile(dialect), dialect), dialect)
+        _alter_table({user: type_.compile(dialect)}, dialect)
         for user, type_ in ((change.after, change.new_type), (change.before, change.old_type))
     )
     return StatementsOp(("convert_enum", change.before.column, change.old_type, change.new_type), [there], [back])
