@@ -15,6 +15,7 @@ import pkgutil
 import runpy
 import selectors
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -54,7 +55,8 @@ STREAMS = 3
 class Program:
     """What a fork is to run: ``function``, as ``module:name``, or the module if it has no name, as ``argv`` says.
 
-    ``path`` are folders that it imports from first. With ``strict`` each warning is an error.
+    ``path`` are folders that it imports from first, ``site_packages`` is one of another environment that it sees too.
+    With ``strict`` each warning is an error.
     """
 
     function: str
@@ -64,6 +66,7 @@ class Program:
     path: Sequence[str] = ()
     strict: bool = False
     new_session: bool = False
+    site_packages: str = ""
 
 
 # --- the process that asks -------------------------------------------------------------------------------------
@@ -299,6 +302,8 @@ def become(job: Job) -> None:
     sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
     own = program.environment.get("PYTHONPATH", "")
     sys.path[:1] = [*program.path, *filter(None, own.split(os.pathsep))]
+    if program.site_packages:
+        site.addsitedir(program.site_packages)
     sys.argv = list(program.argv)
     if program.strict:
         warnings.simplefilter("error")

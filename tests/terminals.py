@@ -47,15 +47,22 @@ def ask_on_terminal(
     arguments = ("-c", workspace.ini, *argv)
     process = start("ws-alembic", *arguments, cwd=workspace.app, env=env, stdin=theirs, stderr=theirs)
     os.close(theirs)
+    return answer(process, ours, typed)
+
+
+def answer(
+    process: subprocess.Popen[str] | Process, terminal: int, typed: Sequence[str] | Callable[[str], str]
+) -> Terminal:
+    """Type the keys for each question of ``process`` on its terminal, and close that when it ends."""
     seen, answered = "", 0
-    while part := _read(ours):
+    while part := _read(terminal):
         seen += part
         questions = QUESTION.findall(seen)
         for number in range(answered, len(questions)):
             keys = typed(questions[number]) if callable(typed) else typed[number]
-            process.send_signal(signal.SIGINT) if keys == CTRL_C else os.write(ours, keys.encode())
+            process.send_signal(signal.SIGINT) if keys == CTRL_C else os.write(terminal, keys.encode())
         answered = len(questions)
-    os.close(ours)
+    os.close(terminal)
     return Terminal(process.wait(60), seen.replace("\r", ""))
 
 

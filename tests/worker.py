@@ -58,7 +58,7 @@ class Worker:
     def run(self, program: Program, timeout: float = 60) -> Ended:
         """Run a program to its end, without input; raises TimeoutError after so many seconds."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
-            code = self._run(program, [nothing.fileno(), out.fileno(), err.fileno()], timeout)
+            code = self.run_on(program, [nothing.fileno(), out.fileno(), err.fileno()], timeout)
             return Ended(code, _text(out), _text(err))
 
     @classmethod
@@ -75,7 +75,8 @@ class Worker:
             self._socket.close()
             self._process = None
 
-    def _run(self, program: Program, streams: list[int], timeout: float) -> int:
+    def run_on(self, program: Program, streams: list[int], timeout: float = 60) -> int:
+        """Run a program with these streams to its end, and return its exit code."""
         process = self._process or self._start()
         ours, theirs = os.pipe()
         with open(ours, "rb") as ended:  # noqa: PTH123 (a descriptor)
@@ -164,6 +165,7 @@ class Found:
         atexit._clear()
         self._modules = set(sys.modules)
         self._path = list(sys.path)
+        self._finders = list(sys.meta_path), list(sys.path_hooks)
         self._filters = list(warnings.filters)
         self._show_warning = warnings.showwarning, warnings.formatwarning
         self._streams = sys.stdout, sys.stderr
@@ -174,6 +176,7 @@ class Found:
     def restore(self) -> None:
         """Undo what a program did."""
         sys.path[:] = self._path
+        sys.meta_path[:], sys.path_hooks[:] = self._finders
         sys.stdout, sys.stderr = self._streams
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 (a descriptor; exit() closes the object)
         warnings.filters[:] = self._filters  # type: ignore[index]

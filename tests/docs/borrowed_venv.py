@@ -1,15 +1,17 @@
 """``python borrowed_venv.py -m venv FOLDER``: a virtual environment that needs no network.
 
 It sees the packages of the environment that runs the tests and has scripts of its own for them, so what is installed
-into it can be used by all of them.
+into it can be used by all of them. Our scripts, and ``run-module NAME``, are run by the process that ``PROGRAMS``
+names, see ``shells``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 import venv
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 
 SCRIPT = """\
@@ -18,26 +20,54 @@ import sys
 from {module} import {name}
 sys.exit({function}())
 """
+ASKING = """\
+#!{interpreter} -SIB
+import json, os, socket, sys
+program = {{
+    "function": {function!r} or sys.argv.pop(1),
+    "argv": sys.argv,
+    "environment": dict(os.environ),
+    "cwd": os.getcwd(),
+    "site_packages": {site_packages!r},
+}}
+body = json.dumps(program).encode()
+with socket.socket(socket.AF_UNIX) as asking:
+    asking.connect({server!r})
+    socket.send_fds(asking, [len(body).to_bytes(4, "big")], [0, 1, 2])
+    asking.sendall(body)
+    sys.exit(int(asking.recv(16)))
+"""
+
+#: What else is run by the other process than our scripts.
+ASKED = {"alembic": "alembic.config:main", "pytest": "pytest:main"}
 
 
 def create(folder: Path) -> None:
     """Make the environment in ``folder``."""
     venv.create(folder, symlinks=True)
-    [site_packages] = folder.glob("lib/python*/site-packages")
+    [site_packages] = folder.resolve().glob("lib/python*/site-packages")
     lenders = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     lines = [f"import site; site.addsitedir({lender!r})\n" for lender in lenders]
     (site_packages / "borrowed.pth").write_text("".join(lines))
     for script in entry_points(group="console_scripts"):
-        add_script(folder / "bin", script)
+        path = folder / "bin" / script.name
+        if script.name.startswith("ws-") or script.name in ASKED:
+            write(path, asking(ASKED.get(script.name, script.value), site_packages))
+        else:
+            parts = {"module": script.module, "name": script.attr.partition(".")[0], "function": script.attr}
+            write(path, SCRIPT.format(python=folder.resolve() / "bin" / "python", **parts))
+    write(folder / "bin" / "run-module", asking("", site_packages))
 
 
-def add_script(folder: Path, script: EntryPoint) -> None:
-    """Write the console script ``script`` into ``folder``."""
-    path = folder / script.name
-    name = script.attr.partition(".")[0]
-    path.write_text(
-        SCRIPT.format(python=folder.resolve() / "python", module=script.module, name=name, function=script.attr)
-    )
+def asking(function: str, site_packages: Path) -> str:
+    """Return a script that lets ``function``, or the module that is its first argument, run in another process."""
+    server = os.environ["PROGRAMS"]
+    return ASKING.format(interpreter=sys.executable, function=function, site_packages=str(site_packages), server=server)
+
+
+def write(path: Path, text: str) -> None:
+    """Write an executable file."""
+    path.write_text(text)
     path.chmod(0o755)
 
 
