@@ -204,11 +204,11 @@ def test_a_shorter_limit_of_the_url_stays(postgresql, tmp_path, run):
 
 def test_a_shorter_limit_of_the_role_or_of_a_script_stays(postgresql, tmp_path, run):
     shown = "SELECT current_setting('lock_timeout')"
-    own = "op.execute(\"SET lock_timeout = '30ms'\")\nop.execute('SELECT 1')\n" + limits(("30ms",), shown)
+    own = "op.execute(\"SET lock_timeout = '30ms'\")\n" + limits(("30ms",), shown)
     revisions = [
         Revision("a", up=limits(("70ms",), shown)),
         Revision("b", up=own),
-        Revision("c", up=limits(("30ms",), shown)),
+        Revision("c", up=limits(("70ms",), shown)),
         Revision("d", up=limits(("20ms",), shown)),
     ]
     project = write_project(tmp_path, postgresql.new_database(), {"red": revisions})
@@ -218,6 +218,50 @@ def test_a_shorter_limit_of_the_role_or_of_a_script_stays(postgresql, tmp_path, 
         name, role = project.url.database, project.url.username
         connection.exec_driver_sql(f"ALTER ROLE {role} IN DATABASE {name} SET lock_timeout = '70ms'")
     done = run(*project.argv("upgrade"), **project.options)
+    assert done.returncode == 0, done.stderr
+
+
+# What a script sets for its session, and where there is one for its transaction; what it sees of that.
+OWN = {
+    "postgresql": (
+        ["SET lock_timeout = '7min'", "SELECT set_config('statement_timeout', '8min', false)"],
+        "SET LOCAL lock_timeout = '6min'",
+        ("7min", "8min"),
+        ("6min", "1min"),
+    ),
+    "mariadb": (
+        ["SET lock_wait_timeout = 77", "SET SESSION innodb_lock_wait_timeout = 78, max_statement_time = 79"],
+        "SET lock_wait_timeout = 76",
+        (77, 78, 79.0),
+        (76, 5, 60.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("limit", [0, 60])
+def test_a_limit_that_a_script_sets_lasts_to_its_end_and_no_longer(server, tmp_path, run, together, limit):
+    sql, usual, _ = SEEN[server.server.name]
+    if together and server.name == "mariadb":
+        pytest.skip("it has no transaction for all")
+    statements, local, kept, once = OWN[server.name]
+    url = server.new_database()
+    settings = {"websauna_migrate.statement_timeout": limit}
+    if not limit:
+        settings["websauna_migrate.lock_wait"] = 0
+        with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+            usual = tuple(connection.exec_driver_sql(sql).one())
+        once = (once[0], *usual[1:])
+    own = "".join(f"op.execute({statement!r})\n" for statement in statements)
+    block = "" if together else "with op.get_context().autocommit_block():\n" + indent(limits(kept, sql), "    ")
+    revisions = [
+        Revision("a", up=own + limits(kept, sql) + block + limits(kept, sql)),
+        Revision("b", up=limits(usual, sql) + f"op.execute({local!r})\n" + limits(once, sql)),
+        Revision("c", up=limits(usual, sql)),
+    ]
+    project = write_project(tmp_path, url, {"red": revisions}, settings)
+    argv = project.argv(*(["-x", "transaction=all"] if together else []), "upgrade")
+    done = run(*argv, **project.options)
     assert done.returncode == 0, done.stderr
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,30 +40,77 @@ class TimeLimits:
 
 _NONE = TimeLimits()
 
+# How a script sets a variable: for the session, or for the transaction only.
+_SETS = r"\b(?:RE)?SET\b.*\b(?:{0})\b|\bset_config\s*\(.*\b(?:{0})\b|\bRESET\s+ALL\b|\bPRAGMA\s+(?:{0})\s*[=(]"
+_LOCAL = re.compile(r"\bSET\s+LOCAL\b|\bset_config\s*\([^)]*,\s*'?(?:true|on|t)\b", re.IGNORECASE)
+
 
 class LimitedConnection(ABC):
     """A connection whose transactions get limits when they begin; a shorter one that is set already stays.
 
-    ``session`` is the number of its session on the server, as far as that is known.
+    A script may set a limit itself: then it keeps that until it ends. ``session`` is the number of the session on the
+    server, as far as that is known. ``names`` are those of the variables, as a pattern.
     """
+
+    names: ClassVar[str]
+    waits_for_tables: ClassVar[bool] = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.limits = _NONE
         self.session: int | None = None
+        self._sets = re.compile(_SETS.format(self.names), re.IGNORECASE | re.DOTALL)
+        self._is_ours = False
+        self._was_set = False
+        self._is_kept = False
+
+    def hear(self, statement: str) -> None:
+        """Notice whether ``statement``, which is about to run, sets a limit in place of ours."""
+        if self._is_ours or not self._sets.search(statement):
+            return
+        with self._ours():
+            self.remember()
+        self._was_set = True
+        self._is_kept = self._is_kept or not _LOCAL.search(statement)
+
+    def begin_step(self) -> None:
+        """Forget what a script has set whose transaction was rolled back: it begins anew, or another one does."""
+        if self._was_set:
+            self._was_set = self._is_kept = False
+            self.distrust()
+
+    def end_step(self) -> None:
+        """Take back what a script has set, in the transaction that is open: the next script has the usual limits."""
+        if self._was_set:
+            self._was_set = self._is_kept = False
+            with self._ours():
+                self.take_back()
+                self.apply(_NONE)
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        before, self._is_ours = self._is_ours, True
+        try:
+            yield
+        finally:
+            self._is_ours = before
 
     def use(self, limits: TimeLimits) -> None:
         """Set ``limits`` in the transaction that is open, if one is, and in those that begin from now on."""
         before, self.limits = self.limits, limits
         if self.connection.in_transaction() and before != limits:
-            self.apply(before)
+            with self._ours():
+                self.apply(before)
 
     def begun(self, connection: Connection) -> None:
         """Set the limits in a transaction that begins; what runs outside of one, in an autocommit block, has none."""
-        if commits_by_itself(connection):
-            self.lift()
-        else:
-            self.apply(_NONE)
+        if self._is_kept:
+            return
+        with self._ours():
+            if commits_by_itself(connection):
+                self.lift()
+            else:
+                self.apply(_NONE)
 
     @abstractmethod
     def apply(self, before: TimeLimits) -> None:
@@ -73,8 +121,24 @@ class LimitedConnection(ABC):
         """Take the limits away for what runs outside of a transaction."""
 
     @abstractmethod
+    def remember(self) -> None:
+        """Read the limits of the session, where that was not done: a script is about to set one."""
+
+    def distrust(self) -> None:  # noqa: B027
+        """Assume nothing of what the session has."""
+
+    @abstractmethod
+    def take_back(self) -> None:
+        """Give the session the limits that it had before a script set others."""
+
+    @abstractmethod
     def restore(self) -> None:
         """Leave the session as it was."""
+
+    def leave(self) -> None:
+        """Leave the session as it was before the run."""
+        with self._ours():
+            self.restore()
 
 
 @contextmanager
@@ -92,7 +156,7 @@ def limited(connection: Connection) -> Iterator[LimitedConnection | None]:
         event.remove(connection, "begin", limits.begun)
         if not connection.invalidated:
             with suppress(SQLAlchemyError):  # the error of the run matters more
-                limits.restore()
+                limits.leave()
 
 
 def waited_too_long(error: BaseException) -> bool:
@@ -107,6 +171,12 @@ def lost_against_another(error: BaseException) -> bool:
 
 class _Postgresql(LimitedConnection):
     """``SET LOCAL``, so that nothing is left behind on a connection of a pooler."""
+
+    names = "lock_timeout|statement_timeout"
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._original: tuple[str, str] | None = None
 
     def apply(self, before: TimeLimits) -> None:
         if self.limits == before == _NONE:
@@ -128,16 +198,32 @@ class _Postgresql(LimitedConnection):
         """Set the limits where none is set, which the server does in a third of the time; tell whether that was so."""
         wanted = {"lock_timeout": self.limits.lock_wait, "statement_timeout": self.limits.statement}
         limits = [_PG_FIRST.format(name, _milliseconds(seconds)) for name, seconds in wanted.items() if seconds]
-        self.session, *are_set = self.connection.exec_driver_sql(", ".join(["SELECT pg_backend_pid()", *limits])).one()
+        asked = ", ".join(["SELECT pg_backend_pid()", *_PG_READ, *limits])
+        self.session, lock, statement, *are_set = self.connection.exec_driver_sql(asked).one()
+        if self._original is None:
+            self._original = lock, statement
         return None not in are_set
 
     def lift(self) -> None:
         self.session = None
 
+    def remember(self) -> None:
+        if self._original is None:  # we have set none in its place
+            self._original = tuple(self.connection.exec_driver_sql(f"SELECT {', '.join(_PG_READ)}").one())
+
+    def take_back(self) -> None:
+        assert self._original is not None
+        values = dict(zip(("lock", "statement"), self._original, strict=True))
+        self.connection.execute(_PG_TAKE_BACK, values)
+
     def restore(self) -> None:
         pass
 
 
+_PG_READ = ("current_setting('lock_timeout')", "current_setting('statement_timeout')")
+_PG_TAKE_BACK = text(
+    "SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false)"
+)
 _PG_FIRST = "CASE current_setting('{0}') WHEN '0' THEN set_config('{0}', '{1}', true) END"
 
 # A limit of ours may be replaced by a longer one; one that the role, the URL or a script has set may not.
@@ -155,6 +241,8 @@ _PG_LIMITS = text(
 class _Mysql(LimitedConnection):
     """Variables of the session, because a transaction has none."""
 
+    names = "lock_wait_timeout|innodb_lock_wait_timeout|max_statement_time|max_execution_time"
+
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._original: Mapping[str, float] | None = None
@@ -171,7 +259,19 @@ class _Mysql(LimitedConnection):
         if self._original is not None:
             self._change(self._original)
 
+    def remember(self) -> None:
+        self._read()
+
+    def distrust(self) -> None:
+        self._set = {}
+
+    def take_back(self) -> None:
+        self.distrust()
+        self.lift()
+
     def restore(self) -> None:
+        if self._was_set:
+            self.distrust()
         with reading(self.connection):
             self.lift()
 
@@ -185,7 +285,7 @@ class _Mysql(LimitedConnection):
         return self._original
 
     def _change(self, values: Mapping[str, float]) -> None:
-        changed = {name: value for name, value in values.items() if self._set[name] != value}
+        changed = {name: value for name, value in values.items() if self._set.get(name) != value}
         if changed:
             self.connection.exec_driver_sql(
                 "SET " + ", ".join(f"SESSION {name} = {value:.12g}" for name, value in changed.items())
@@ -193,9 +293,39 @@ class _Mysql(LimitedConnection):
             self._set = values
 
 
+class _Sqlite(LimitedConnection):
+    """No limits: a transaction locks the whole file. What a script sets is how long it waits for that."""
+
+    names = "busy_timeout"
+    waits_for_tables = False
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._original: int | None = None
+
+    def apply(self, before: TimeLimits) -> None:
+        pass
+
+    def lift(self) -> None:
+        pass
+
+    def remember(self) -> None:
+        if self._original is None:
+            self._original = self.connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+
+    def take_back(self) -> None:
+        self.connection.exec_driver_sql(f"PRAGMA busy_timeout = {self._original}")
+
+    def restore(self) -> None:
+        if self._was_set:
+            with reading(self.connection):
+                self.take_back()
+
+
 _MYSQL_LOCKS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
-_KINDS: Mapping[str, type[_Postgresql] | type[_Mysql]] = {
+_KINDS: Mapping[str, type[_Postgresql] | type[_Mysql] | type[_Sqlite]] = {
     "postgresql": _Postgresql,
+    "sqlite": _Sqlite,
     "mysql": _Mysql,
     "mariadb": _Mysql,
 }

@@ -91,16 +91,18 @@ def waiting_for_tables(
         limiter = stack.enter_context(limited(connection))
         steps = TableTries(account, observer, limits, 1 if account.together else tries, limiter, watch)
         if limiter is not None:
-            stack.enter_context(_statements_heard(connection, steps))
-            if longest:
+            stack.enter_context(_statements_heard(connection, steps, limiter))
+            if longest and limiter.waits_for_tables:
                 stack.enter_context(watched(connection.engine, watch, shortest))
         yield steps
 
 
 @contextmanager
-def _statements_heard(connection: Connection, tries: TableTries) -> Iterator[None]:
+def _statements_heard(connection: Connection, tries: TableTries, limiter: LimitedConnection) -> Iterator[None]:
     def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        tries.begin_statement(statement)
+        limiter.hear(statement)
+        if limiter.waits_for_tables:
+            tries.begin_statement(statement)
 
     def after(*_: object) -> None:
         tries.end_statement()
@@ -140,7 +142,13 @@ class TableTries:
         """
         if self._limiter is not None:
             self._limiter.use(self._limits_of(step))
-        self._repeat(step, attempt, self._waited_too_long, self._why_not_again)
+
+        def from_the_start() -> None:
+            if self._limiter is not None:
+                self._limiter.begin_step()
+            attempt()
+
+        self._repeat(step, from_the_start, self._waited_too_long, self._why_not_again)
 
     def run_batch(self, step: PlanStep, attempt: Callable[[], None]) -> None:
         """Call ``attempt``, a transaction of ``step`` that is rolled back when it fails, until it succeeds.
@@ -176,6 +184,11 @@ class TableTries:
 
     def _waited_too_long(self, step: PlanStep, error: DBAPIError) -> bool:
         return bool(self._limits_of(step).lock_wait) and waited_too_long(error)
+
+    def end_step(self) -> None:
+        """Take the limits back that the script has set, in its transaction."""
+        if self._limiter is not None:
+            self._limiter.end_step()
 
     def begin_statement(self, statement: str) -> None:
         """A statement begins on the connection."""

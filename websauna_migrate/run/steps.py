@@ -173,6 +173,7 @@ def _run_step(environment: Environment, connection: Connection, under_way: Under
         with account.of_script(), running(connection, under_way):
             run_script(environment, step)
             under_way.observer.on_revision_done(step, connection)
+        under_way.tries.end_step()
         if under_way.batched:
             forget_calls(connection, [under_way.history_table], step.revision.id)
         if inside and connection.get_transaction() is not outer:

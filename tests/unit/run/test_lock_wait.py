@@ -55,8 +55,13 @@ class Limiter:
 
     session = None
 
+    begun = 0
+
     def use(self, limits):
         self.limits = limits
+
+    def begin_step(self):
+        self.begun += 1
 
 
 class Told(Observer):
@@ -67,12 +72,12 @@ class Told(Observer):
         self.waits.append(wait.number)
 
 
-def tries(monkeypatch, dialect="postgresql", lock_wait=5.0, count=3):
+def tries(monkeypatch, dialect="postgresql", lock_wait=5.0, count=3, limiter=None):
     monkeypatch.setattr("websauna_migrate.run.lock_wait.time.sleep", lambda seconds: None)
     account = Account(Plan("up", (STEP,), (), {}, {}), dialect, together=False)
     told = Told()
     limits = {"s1.py": TimeLimits(lock_wait)}
-    return TableTries(account, told, limits, count, Limiter(), HolderWatch()), account, told
+    return TableTries(account, told, limits, count, limiter or Limiter(), HolderWatch()), account, told
 
 
 def busy(times):
@@ -86,9 +91,11 @@ def busy(times):
 
 
 def test_a_step_is_tried_until_it_gets_its_table(monkeypatch):
-    steps, _, told = tries(monkeypatch)
+    limiter = Limiter()
+    steps, _, told = tries(monkeypatch, limiter=limiter)
     steps.run(STEP, busy(2))
     assert told.waits == [1, 2]
+    assert limiter.begun == 3  # each time without what the script had set
 
 
 def test_after_the_last_try_the_error_tells_their_number(monkeypatch):
