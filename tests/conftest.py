@@ -332,11 +332,17 @@ def pytest_runtest_call() -> Iterator[None]:
 # --- the run itself, and its last lines ------------------------------------------------------------------------
 
 
+def _seeds(text: str) -> range:
+    """Return the seeds that ``text`` asks for: ``60`` the first sixty, ``60:90`` those after them before 90."""
+    first, colon, end = text.partition(":")
+    return range(int(first), int(end)) if colon else range(int(text))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     said = "run a command of the shell beside the tests; the run fails where it fails"
     parser.addoption("--beside", action="append", default=[], metavar="COMMAND", help=said)
-    said = "how many pairs of random models are tried on each database"
-    parser.addoption("--pairs", type=int, default=2, metavar="NUMBER", help=said)
+    said = "how many pairs of random models are tried on each database, or the seeds to try"
+    parser.addoption("--pairs", type=_seeds, default="2", metavar="NUMBER|FROM:TO", help=said)
 
     said = "run only the tests of MariaDB, on a server of MySQL itself"
     parser.addoption("--mysql", action="store_true", help=said)

@@ -24,16 +24,22 @@ FAMILIES: dict[str, dict[str, str | None]] = {
     "bytes": {"LargeBinary()": None},
     "colour": {"'red', 'green'": "red", "'red', 'blue', 'green'": "red", "'green', 'red'": "red"},
     "size": {"'S', 'M'": "S", "'S', 'M', \"it's\"": "S"},
+    "colours": {"colour": "{red}"},
+    "json": {"JSON()": '{"a": ["50%", ":x"]}', "JSONB()": '{"a": ["50%", ":x"]}'},
 }
+#: Families that only a database with a feature of this name has.
+SPECIAL_FAMILIES = ("colours", "json")
+#: Names that have to be quoted, and one as long as names of columns are.
+ODD_NAMES = ("order", "Mixed", "größe", "select", "a_name_that_is_just_about_as_long_as_it_is_allowed_to_be_here")
 SORTED = ("number", "time")  # families with a small, sorted value: what each database can index
 INTEGERS = ("SmallInteger()", "Integer()", "BigInteger()")
 #: What else than the plain things each database has.
 FEATURES = {
     "postgresql": {"schemas", "comments", "identities", "desc", "nulls", "where", "include", "expressions"}
-    | {"exclude", "deferrable"},
+    | {"exclude", "deferrable", "colours", "json"},
     "sqlite": {"desc", "where", "expressions"},
-    "mariadb": {"comments", "desc"},
-    "mysql": {"comments", "desc", "expressions"},
+    "mariadb": {"comments", "desc", "backticks"},
+    "mysql": {"comments", "desc", "expressions", "backticks"},
 }
 
 
@@ -54,12 +60,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Key:
-    """A foreign key to the primary key of a table, or to the columns ``pair`` that are unique together."""
+    """A foreign key to the primary key of a table, or to the columns ``pair`` that are unique together.
+
+    ``initially`` of one that is deferrable; ``late`` where it is added after all tables.
+    """
 
     target: str
     ondelete: str | None = None
     index: bool = False
     pair: tuple[str, ...] = ()
+    initially: str | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,11 @@ class Dice:
     def happens(self, probability: float, feature: str | None = None) -> bool:
         return self.random.random() < probability and (feature is None or feature in self.features)
 
+    def quoted(self, name: str) -> str:
+        """Return ``name`` for a text of SQL."""
+        mark = "`" if "backticks" in self.features else '"'
+        return f"{mark}{name}{mark}" if name in ODD_NAMES else name
+
     def comment(self) -> str | None:
         choices = ["What it's for: 100%", 'a "quoted" \\ one', "plain"]
         return self.random.choice(choices) if self.happens(0.25, "comments") else None
@@ -147,8 +163,10 @@ def pair(seed: int, database: str, homes: Homes) -> tuple[Models, Models]:
     """Return models and what became of them, for ``database``; none of it is what autogenerate leaves to the user."""
     dice = Dice(random.Random(f"{seed} {database}"), frozenset(FEATURES[database]))
     tables: tuple[Table, ...] = ()
-    for name in ("bin", "maker", "item", "label")[: dice.random.randint(2, 4)]:
+    names = ["bin", "maker", "item", dice.random.choice(["label", "label_of_a_thing_that_has_quite_a_long_name"])]
+    for name in names[: dice.random.randint(2, 4)]:
         tables = (*tables, _table(name, tables, dice))
+    tables = tuple(_in_circle(table, tables, dice) for table in tables)
     colours = dice.random.choice(list(FAMILIES["colour"]))
     before = _consistent(Models(tables, colours, dice.happens(0.6)))
     after = before
@@ -205,7 +223,9 @@ def _drop_each_other(before: Models, after: Models, homes: Homes) -> bool:
 
 def _table(name: str, others: tuple[Table, ...], dice: Dice) -> Table:
     chance = dice.random
-    columns = tuple(_column(f"{name[0]}{number}", dice) for number in range(chance.randint(1, 5)))
+    odd = dice.random.sample(ODD_NAMES, len(ODD_NAMES))
+    names = [odd[number] if dice.happens(0.2) else f"{name[0]}{number}" for number in range(chance.randint(1, 5))]
+    columns = tuple(_column(name, dice) for name in names)
     package = chance.choice(PACKAGES)
     keys = tuple(_key(other, package, dice) for other in others if dice.happens(0.6))
     schema = chance.choice(["extra", "Other"]) if dice.happens(0.3, "schemas") else None
@@ -216,8 +236,19 @@ def _table(name: str, others: tuple[Table, ...], dice: Dice) -> Table:
 
 def _key(other: Table, package: str, dice: Dice) -> Key:
     pairs = [one.columns for one in other.uniques if not one.initially and package == other.package]
+    pairs = [columns for columns in pairs if all(len(f"{other.name}_{column}") < 60 for column in columns)]
     pair = dice.random.choice(pairs) if pairs and dice.happens(0.6) else ()
-    return Key(other.name, _rule(dice), dice.happens(0.5), pair)
+    return Key(other.name, _rule(dice), dice.happens(0.5), pair, _initially(dice))
+
+
+def _in_circle(table: Table, tables: tuple[Table, ...], dice: Dice) -> Table:
+    """Return ``table`` with a key to itself, or to a later table of its package, which may refer to it."""
+    later = [one for one in tables[tables.index(table) :] if one.package == table.package]
+    if not dice.happens(0.2):
+        return table
+    other = dice.random.choice(later)
+    key = Key(other.name, _rule(dice), dice.happens(0.5), late=other is not table)
+    return replace(table, keys=(*table.keys, key))
 
 
 def _rule(dice: Dice) -> str | None:
@@ -225,7 +256,8 @@ def _rule(dice: Dice) -> str | None:
 
 
 def _column(name: str, dice: Dice) -> Column:
-    family = dice.random.choice(list(FAMILIES))
+    families = [family for family in FAMILIES if family not in SPECIAL_FAMILIES or family in dice.features]
+    family = dice.random.choice(families)
     return _with_options(Column(name, family, ""), dice)
 
 
@@ -251,7 +283,10 @@ def _with_rules(table: Table, dice: Dice) -> Table:
     names = [column.name for column in table.columns if column.family in SORTED]
     numbers = [column.name for column in table.columns if column.family == "number"]
     pairs = [tuple(chance.sample(names, 2)) for _ in range(2) if len(names) > 1 and dice.happens(0.6)]
-    checks = [(f"c_{name}", f"{name} {chance.choice(['>', '>='])} {chance.randint(0, 3)}") for name in numbers]
+    texts = [column.name for column in table.columns if column.type.startswith("String")]
+    rules = [(name, f"{chance.choice(['>', '>='])} {chance.randint(0, 3)}") for name in numbers]
+    rules += [(name, f"<> '{chance.choice(['100%', '50% : x', 'it is'])}'") for name in texts]
+    checks = [(f"c_{name[:9]}", f"{dice.quoted(name)} {rule}") for name, rule in rules]
     return replace(
         table,
         indexes=tuple(dict.fromkeys(pairs[:1])),
@@ -259,7 +294,7 @@ def _with_rules(table: Table, dice: Dice) -> Table:
         uniques=tuple(Unique(columns, _initially(dice)) for columns in dict.fromkeys(pairs[1:])),
         checks=tuple(check for check in checks if dice.happens(0.4)),
         excludes=tuple(_excludes(table, dice)),
-        computed=f"{numbers[0]} * {chance.randint(2, 3)}" if numbers and dice.happens(0.2) else None,
+        computed=f"{dice.quoted(numbers[0])} * {chance.randint(2, 3)}" if numbers and dice.happens(0.2) else None,
     )
 
 
@@ -290,17 +325,21 @@ def _condition(table: Table, dice: Dice) -> tuple[str | None, tuple[str, ...]]:
     if not usable or not dice.happens(0.4, "where"):
         return None, ()
     column = dice.random.choice(usable)
-    written = [f"{column.name}.isnot(None)", f'text("{column.name} IS NOT NULL")']
+    written = [f"{column.name}.isnot(None)", _text(f"{dice.quoted(column.name)} IS NOT NULL")]
     if column.family == "number":
-        written += [f"{column.name} > 3", f'text("{column.name} > 3")']
+        written += [f"{column.name} > 3", _text(f"{dice.quoted(column.name)} > 3")]
     return dice.random.choice(written), (column.name,)
+
+
+def _text(sql: str) -> str:
+    return f"text({sql!r})"
 
 
 def _part(column: Column, dice: Dice) -> str:
     part = column.name
     if column.family == "number" and dice.happens(0.2, "expressions"):
         # SQLAlchemy puts no parentheses around a function with an order, which MySQL needs.
-        return f'text("(abs({part})) DESC")' if dice.happens(0.5) else f"func.abs({part})"
+        return _text(f"(abs({dice.quoted(part)})) DESC") if dice.happens(0.5) else f"func.abs({part})"
     if dice.happens(0.5, "desc"):
         part += ".desc()"
         if dice.happens(0.5, "nulls"):
@@ -312,7 +351,7 @@ def _excludes(table: Table, dice: Dice) -> Iterator[Exclude]:
     usable = [column.name for column in table.columns if column.family in (*SORTED, "colour")]
     if usable and dice.happens(0.3, "exclude"):
         columns = tuple(dice.random.sample(usable, min(len(usable), dice.random.randint(1, 2))))
-        yield Exclude(columns, f"{columns[0]} IS NOT NULL" if dice.happens(0.4) else None)
+        yield Exclude(columns, f"{dice.quoted(columns[0])} IS NOT NULL" if dice.happens(0.4) else None)
 
 
 # --- random changes ----------------------------------------------------------------------------------------------
@@ -369,6 +408,7 @@ def _without_missing(table: Table, colours: str) -> Table:
     there = {column.name for column in table.columns}
     usable = {column.name for column in table.columns if column.family in (*SORTED, "colour")}
     numbers = {column.name for column in table.columns if column.family == "number"}
+    ruled = numbers | {column.name for column in table.columns if column.type.startswith("String")}
     # MySQL has no index over a function of a text without a length.
     long = {f"func.lower({column.name})" for column in table.columns if column.type == "Text()"}
     shared = [replace(column, type=colours) if column.family == "colour" else column for column in table.columns]
@@ -380,7 +420,11 @@ def _without_missing(table: Table, colours: str) -> Table:
             index for index in table.special if there.issuperset(index.columns) and not long & set(index.parts)
         ),
         uniques=tuple(one for one in table.uniques if there.issuperset(one.columns)),
-        checks=tuple(check for check in table.checks if check[1].split()[0] in numbers),
+        checks=tuple(check for check in table.checks if _unquoted(check[1].split()[0]) in ruled),
         excludes=tuple(one for one in table.excludes if usable.issuperset(one.columns)),
-        computed=table.computed if table.computed and table.computed.split()[0] in numbers else None,
+        computed=table.computed if _unquoted((table.computed or "").split(" ")[0]) in numbers else None,
     )
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('`"')

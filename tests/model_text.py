@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from model_pairs import FAMILIES
 
@@ -20,7 +21,7 @@ CONVENTION = """{{
 }}"""
 SHARED = """\
 from sqlalchemy import *
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase
 
 
@@ -37,7 +38,7 @@ def base_text(models: Models) -> str:
 def models_text(models: Models, package: str) -> str:
     """Return the module with the models of ``package``."""
     tables = [table for table in models.tables if table.package == package]
-    is_used = any(column.family == "colour" for table in tables for column in table.columns)
+    is_used = any(column.family in ("colour", "colours") for table in tables for column in table.columns)
     colour = f'\ncolour = Enum({models.colours}, name="colour_{package}", metadata=Base.metadata)\n' if is_used else ""
     return "from shared_base import *\n" + colour + "".join(_table_text(table, models) for table in tables)
 
@@ -49,7 +50,7 @@ def _table_text(table: Table, models: Models) -> str:
     lines += ["part = Column(Integer, primary_key=True)"] if table.part else []
     lines += [_column_text(column) for column in table.columns]
     lines += [line for key in table.keys for line in _columns_of_key(key, models)]
-    lines += [f'made = Column(Integer, Computed("{table.computed}", persisted=True))'] if table.computed else []
+    lines += [f"made = Column(Integer, Computed({table.computed!r}, persisted=True))"] if table.computed else []
     lines.append(f"__table_args__ = ({''.join(f'{rule}, ' for rule in rules)}{options!r},)")
     body = "".join(f"    {line}\n" for line in lines)
     return f'\n\nclass {table.name.title()}(Base):\n    __tablename__ = "{table.name}"\n{body}'
@@ -67,8 +68,10 @@ def _column_text(column: Column) -> str:
     type_ = column.type
     if column.family == "colour":
         type_ = "colour"
+    elif column.family == "colours":
+        type_ = "ARRAY(colour)"
     elif column.family == "size":
-        type_ = f'Enum({column.type}, name="size_{column.name}", native_enum=False, create_constraint=True)'
+        type_ = f'Enum({column.type}, name="size_{column.name[:40]}", native_enum=False, create_constraint=True)'
     default = FAMILIES[column.family][column.type] if column.default else None
     options = [f"nullable={column.nullable}"]
     options += [f"server_default={default!r}"] if default is not None else []
@@ -102,6 +105,8 @@ def _key_rules(table: Table, models: Models) -> Iterator[str]:
         place = f"{target.schema}.{target.name}" if target.schema else target.name
         referred = [f"{place}.{referred}" for _, referred, _ in _key_columns(key, models)]
         rule = f', ondelete="{key.ondelete}"' if key.ondelete else ""
+        rule += f', deferrable=True, initially="{key.initially}"' if key.initially else ""
+        rule += ", use_alter=True" if key.late else ""
         yield f"ForeignKeyConstraint({names}, {referred}{rule}, name={_name('fk', table, names, models)})"
         if key.index and len(names) > 1:
             yield f"Index({_name('ix', table, names, models)}, {_quoted(names)})"
@@ -119,10 +124,10 @@ def _rules(table: Table, models: Models) -> Iterator[str]:
         rule = f', deferrable=True, initially="{one.initially}"' if one.initially else ""
         yield f"UniqueConstraint({_quoted(one.columns)}, name={_name('uq', table, one.columns, models)}{rule})"
     for name, sql in table.checks:
-        yield f'CheckConstraint("{sql}", name="{name}")'
+        yield f'CheckConstraint({sql!r}, name="{name}")'
     for number, exclude in enumerate(table.excludes):
         elements = "".join(f'("{column}", "="), ' for column in exclude.columns)
-        where = f', where=text("{exclude.where}")' if exclude.where else ""
+        where = f", where=text({exclude.where!r})" if exclude.where else ""
         yield f'ExcludeConstraint({elements}using="btree", name="ex{models.tag}_{table.name}_{number}"{where})'
 
 
@@ -134,7 +139,9 @@ def _special_text(name: str, index: Index) -> str:
 
 
 def _name(kind: str, table: Table, columns: Iterable[str], models: Models) -> str:
-    return "None" if models.has_convention else f'"{kind}{models.tag}_{table.name}_{"_".join(columns)}"'
+    name = f"{kind}{models.tag}_{table.name}_{'_'.join(columns)}"
+    short = name if len(name) < 60 else f"{name[:50]}_{crc32(name.encode()):x}"
+    return "None" if models.has_convention else f'"{short}"'
 
 
 def _quoted(columns: Iterable[str]) -> str:

@@ -45,10 +45,22 @@ TESTED_AS_A_WHOLE = {
     **dict.fromkeys(
         (
             f"autogenerate/objects/{name}"
-            for name in ("change", "changes", "dependents", "operations", "recreated", "script", "stored", "uses")
+            for name in (
+                "change",
+                "changes",
+                "dependents",
+                "found",
+                "operations",
+                "recreated",
+                "script",
+                "stored",
+                "uses",
+            )
         ),
         "integration/test_objects",
     ),
+    "autogenerate/objects/kept": "integration/test_undeclared_objects",
+    "autogenerate/objects/undeclared": "integration/test_undeclared_objects",
     "autogenerate/columns/sequences": "integration/test_postgresql_models",
     "autogenerate/tables/rename_checks": "integration/test_mysql_server",
     "autogenerate/columns/serials": "integration/test_postgresql_models",

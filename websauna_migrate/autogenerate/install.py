@@ -9,6 +9,8 @@ from alembic.runtime.plugins import Plugin
 
 from websauna_migrate.autogenerate import comparators, unchanged
 from websauna_migrate.autogenerate.constraints.key_ops import CreateKey, render_key
+from websauna_migrate.autogenerate.objects.kept import OfObject, ReadPrivileges, render_of_object
+from websauna_migrate.autogenerate.objects.undeclared import DropUndeclared, MakeUndeclared, render_undeclared
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
     ConvertColumn,
@@ -30,6 +32,10 @@ from websauna_migrate.dialects.install import install_implementations
 _RENDERERS = (
     (RenameTable, render_rename),
     (SqlOfPostgresql, render_sql_of_postgresql),
+    (OfObject, render_of_object),
+    (ReadPrivileges, render_of_object),
+    (DropUndeclared, render_undeclared),
+    (MakeUndeclared, render_undeclared),
     (CreateKey, render_key),
     (RecreateColumn, render_recreation),
     (ConvertColumn, render_conversion),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -180,13 +180,6 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class InTheWay(Note):
-    """A comment that something keeps the type of ``column`` from being changed."""
-
-    column: ColumnName
-
-
-@dataclass(frozen=True, slots=True)
 class Refuse:
     """Fail, with their number, while rows of ``column`` hold a value that is removed.
 
@@ -238,18 +231,6 @@ def by_hand(diff: tuple[Any, ...], text: str) -> StatementsOp:
 def note_by_hand(text: str) -> Note:
     """Return the comment that the user has to do what ``text`` says, which is warned of too."""
     return Note(_BY_HAND + text)
-
-
-def leave_out_notes(container: ops.OpContainer, columns: Collection[ColumnName]) -> None:
-    """Take out of ``container`` the comments that something is in the way of ``columns``: it is not any more."""
-
-    def kept(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        return tuple(one for one in statements if not (isinstance(one, InTheWay) and one.column in columns))
-
-    for op in container.ops:
-        if isinstance(op, StatementsOp):
-            op.statements, op.undo = kept(op.statements), kept(op.undo)
-    container.ops = [op for op in container.ops if not isinstance(op, StatementsOp) or op.statements or op.undo]
 
 
 def warnings_of(operations: Iterable[MigrateOperation]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.script_ops import (
     Do,
     DoAlone,
-    InTheWay,
     Note,
     Refuse,
     RenameTable,
@@ -19,7 +18,6 @@ from websauna_migrate.autogenerate.script_ops import (
     SqlOfPostgresql,
     StatementsOp,
     commits,
-    leave_out_notes,
     made_columns,
     render_sql_of_postgresql,
     rendered_statement,
@@ -48,15 +46,6 @@ def test_sql_of_postgresql_is_skipped_elsewhere(dialect, done):
     migration = SimpleNamespace(dialect=SimpleNamespace(name=dialect))
     exec(line, {"op": SimpleNamespace(execute=run.append, get_context=lambda: migration)})
     assert run == done
-
-
-def test_only_the_comments_on_columns_that_nothing_is_in_the_way_of_are_left_out():
-    free, blocked = (ColumnName(TableName(None, "t"), name) for name in "ab")
-    notes = [InTheWay("a", free), InTheWay("b", blocked), Note("c"), Do("d")]
-    container = ops.UpgradeOps([StatementsOp((), notes, notes[:1]), StatementsOp((), notes[:1])])
-    leave_out_notes(container, {free})
-    ((one),) = container.ops
-    assert (one.statements, one.undo) == (tuple(notes[1:]), ())
 
 
 def test_the_way_back_is_the_other_statements():

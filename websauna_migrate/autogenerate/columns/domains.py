@@ -63,8 +63,8 @@ def domain_changes(
     there, back = (list(_clauses(*pair, dialect)) for pair in ((found, wanted), (wanted, found)))
     if there:
         alter = f"ALTER DOMAIN {quoted_table(name, dialect)}"
-        statements = ([Do(f"{alter} {clause}") for clause in clauses] for clauses in (there, back))
-        yield StatementsOp(("modify_domain", str(name), "; ".join(there)), *statements)
+        done, undone = ([Do(f"{alter} {clause}") for clause in clauses] for clauses in (there, back))
+        yield StatementsOp(("modify_domain", str(name), "; ".join(there)), done, undone)
 
 
 def _named(name: TypeName, found: Domain, made: Domain, check_name: str | None) -> dict[str, str]:

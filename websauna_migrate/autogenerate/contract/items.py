@@ -13,13 +13,13 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
 from websauna_migrate.autogenerate.columns.fills import column_of_op
+from websauna_migrate.autogenerate.objects.undeclared import DropUndeclared
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
     RenameColumn,
     RenameTable,
     Retype,
     Sql,
-    SqlOfPostgresql,
     StatementsOp,
 )
 
@@ -65,8 +65,6 @@ def split_items(container: ops.OpContainer, migration: MigrationContext) -> list
             found = [_item(op, outer, migration) for op in outer.ops]
         else:
             found = [_item(outer, None, migration)]
-            if items and _belongs_to(found[0], items[-1]):
-                found[0].key = items[-1].key
         for note in notes if found else ():
             about = next((item for item in found if _is_about(note, item.op, migration)), found[0])
             about.notes.append(note)
@@ -75,15 +73,11 @@ def split_items(container: ops.OpContainer, migration: MigrationContext) -> list
     return items
 
 
-def _belongs_to(item: Item, before: Item) -> bool:
-    """Tell whether ``item`` is an option, an index or a comment of a view, which is made by the one ``before`` it."""
-    is_of_object = before.key is not None and before.key[0] == "object"
-    return is_of_object and isinstance(item.op, SqlOfPostgresql) and mentions(item.texts, [_name_of_object(before)])
-
-
 def _item(op: MigrateOperation, place: ops.ModifyTableOps | None, migration: MigrationContext) -> Item:
     # What drops an index or a constraint does not say what that is over.
     texts = "\n".join(_texts(one, migration) for one in (op, *_made_again(op)))
+    if isinstance(op, StatementsOp) and op.diff[0] == "drop_dependent":  # a comment alone
+        texts += str(op.diff[1])
     if place is None:
         return Item(op, None, None, texts, _key(op), _names(op))
     return Item(op, place.table_name, place.schema, f"{place.table_name}\n{texts}", _key(op), _names(op))
@@ -92,7 +86,7 @@ def _item(op: MigrateOperation, place: ops.ModifyTableOps | None, migration: Mig
 def _made_again(op: MigrateOperation) -> list[MigrateOperation]:
     """Return what undoes the drop of an index or of a constraint."""
     with suppress(ValueError):  # it knows no way back
-        return [op.reverse()] if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp)) else []
+        return [op.reverse()] if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp, DropUndeclared)) else []
     return []
 
 
@@ -130,10 +124,9 @@ def joined(items: Iterable[Item]) -> list[MigrateOperation]:
 
 def _key(op: MigrateOperation) -> Key | None:
     """Return what ``op`` has in common with what undoes it, and with what else is about the same thing."""
-    found = next((key(op) for kind, key in _KEYS if isinstance(op, kind)), None)
-    if found is None and hasattr(op, "target"):  # an object of alembic-utils
+    if hasattr(op, "target"):  # an object
         return ("object", op.target.identity)
-    return found
+    return next((key(op) for kind, key in _KEYS if isinstance(op, kind)), None)
 
 
 _KEYS: tuple[tuple[Any, Callable[[Any], Key]], ...] = (
@@ -213,7 +206,7 @@ def converted_columns(op: MigrateOperation) -> tuple[tuple[str, ...], ...]:
 
 
 def is_object(item: Item) -> bool:
-    """Tell whether ``item`` is about a view, a function or another object of alembic-utils."""
+    """Tell whether ``item`` is about a view, a function or another object."""
     return hasattr(item.op, "target")
 
 

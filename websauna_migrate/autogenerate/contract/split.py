@@ -21,6 +21,8 @@ from websauna_migrate.autogenerate.contract.items import (
     mentions,
     split_items,
 )
+from websauna_migrate.autogenerate.objects.kept import ReadPrivileges
+from websauna_migrate.autogenerate.objects.undeclared import DropUndeclared, MakeUndeclared
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
     RecreateColumn,
@@ -67,9 +69,10 @@ def split(script: ops.MigrationScript, migration: MigrationContext) -> Contract 
     upgrade.ops[:] = joined(_loosened(item) for item in there if not item.contracts)
     away = _away_on_way_back(back)
     downgrade.ops[:] = [
-        *(item.op.reverse() for item in reversed(away) if is_object(item)),
+        *(item.op for item in away if isinstance(item.op, ReadPrivileges)),
+        *(item.op.reverse() for item in reversed(away) if _is_made(item)),
         *joined(item for item in back if not item.contracts),
-        *joined(away),
+        *joined(item for item in away if not isinstance(item.op, ReadPrivileges)),
     ]
     return contract
 
@@ -143,7 +146,7 @@ def _away_on_way_back(back: Sequence[Item]) -> list[Item]:
 
 
 def _is_made(item: Item) -> bool:
-    return is_object(item) and type(item.op).__name__ == "CreateObject"
+    return isinstance(item.op, MakeUndeclared) or type(item.op).__name__ == "CreateObject"
 
 
 def _mark_back(back: Sequence[Item], there: Sequence[Item]) -> None:
@@ -166,7 +169,7 @@ def _takes_away(op: MigrateOperation) -> bool:
         return str(op.diff[0]).startswith(("drop_", "remove_"))
     if isinstance(op, Sql):
         return str(op.sqltext).startswith("DROP ")
-    return type(op).__name__ == "DropObject"  # of alembic-utils, which need not be installed
+    return isinstance(op, DropUndeclared) or type(op).__name__ == "DropObject"  # alembic-utils need not be installed
 
 
 # --- a column that is not to be NULL ---------------------------------------------------------------------------

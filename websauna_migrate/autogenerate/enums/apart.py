@@ -15,10 +15,10 @@ from sqlalchemy.schema import CreateIndex
 
 from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude
 from websauna_migrate.autogenerate.enums.changes import Add, Remake
-from websauna_migrate.autogenerate.enums.dependents import Dependent, Obstacle, dependents_of_columns, obstacles
+from websauna_migrate.autogenerate.enums.dependents import Dependent, Generated, dependents_of_columns, generated_of
 from websauna_migrate.autogenerate.enums.facts import columns_of, stored_as_type, stored_type_name
 from websauna_migrate.autogenerate.enums.names import with_new_names
-from websauna_migrate.autogenerate.script_ops import Do, InTheWay, StatementsOp, note_by_hand, table_of
+from websauna_migrate.autogenerate.script_ops import Do, Note, StatementsOp, note_by_hand, table_of
 from websauna_migrate.database.sql import plain_dialect
 from websauna_migrate.dialects.constraints import Question, condition_sql, exclusion_sql, made_of
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.autogenerate.enums.changes import Convert, TypeChange
     from websauna_migrate.autogenerate.enums.facts import Models
-    from websauna_migrate.autogenerate.script_ops import Note, Statement
+    from websauna_migrate.autogenerate.script_ops import Statement
     from websauna_migrate.autogenerate.tables.renamed import Renames
 
     Key: TypeAlias = tuple[TableName, str]
@@ -46,7 +46,7 @@ _Dropped = (ops.DropConstraintOp, ops.DropIndexOp, DropExclude)
 class Apart:
     """What is away while types change: ``up`` on the way there, ``down`` on the way back.
 
-    ``tables`` have a column that changes. ``notes`` name what else stands in the way, for the user; ``notes_back`` what
+    ``tables`` have a column that changes. ``notes`` name generated columns, for the user; ``notes_back`` what
     does so on the way back alone.
     """
 
@@ -76,24 +76,21 @@ def find_apart(
     up = [*moved, *(_cast(one, renamed, connection.dialect) for change in remade for one in change.dependents)]
     down = [*up, *(one for change in undone for one in change.dependents)]
     columns = {one.before.column for one in conversions}.union(*(columns_of(change.users) for change in remade))
-    found = obstacles(connection, columns, models.renames)
+    found = generated_of(connection, columns, models.renames)
     tables = frozenset(column.table for column in columns)
     columns_back = frozenset[ColumnName]().union(*(columns_of(change.users) for change in undone)) - columns
-    found_back = obstacles(connection, columns_back, models.renames)
+    found_back = generated_of(connection, columns_back, models.renames)
     notes, notes_back = tuple(map(_note, found)), tuple(map(_note_back, found_back))
     return Apart(_each_once(up), _each_once(down), tables, notes, notes_back)
 
 
-def _note(obstacle: Obstacle) -> Note:
-    text = f"{obstacle.what} uses {obstacle.column}, drop it and create it again around the new type"
-    if obstacle.what.startswith("generated column"):
-        return note_by_hand(text)
-    return InTheWay(note_by_hand(text).text, obstacle.column)
+def _note(one: Generated) -> Note:
+    return note_by_hand(f"{one.what} uses {one.column}, drop it and create it again around the new type")
 
 
-def _note_back(obstacle: Obstacle) -> Note:
-    fails = f"This fails while {obstacle.what} uses {obstacle.column}"
-    return InTheWay(f"{fails}: drop it before, and create it again around the new type", obstacle.column)
+def _note_back(one: Generated) -> Note:
+    fails = f"This fails while {one.what} uses {one.column}"
+    return Note(f"{fails}: drop it before, and create it again around the new type")
 
 
 def _each_once(dependents: Iterable[Dependent]) -> tuple[Dependent, ...]:

@@ -3,7 +3,7 @@
 PostgreSQL converts a column with its indexes and constraints, but not one that compares two columns of the enum, or a
 column with a value of it: for a moment one side would have the old type. A foreign key, a CHECK, an EXCLUDE and an
 index over an expression or with a condition are dropped before, and made again from what the database shows, or as
-the models have it. A policy, a trigger, a view and a generated column are left to the user.
+the models have it. A generated column is left to the user. Views and the like are in ``objects.dependents``.
 """
 
 from __future__ import annotations
@@ -66,18 +66,15 @@ _OF_COLUMNS = sa.text(
     f" SELECT s.nspname, s.relname, s.attname, {_CONSTRAINT.format(found='constraints')}"
     f" UNION SELECT s.nspname, s.relname, s.attname, {_INDEX.format(found='indexes')} ORDER BY 1, 2, 3, 4, 5, 6, 7"
 )
-_OBSTACLES = sa.text(
-    "SELECT n.nspname, c.relname, a.attname, CASE WHEN g.attname IS NULL"
-    " THEN pg_describe_object(d.classid, d.objid, 0)"
-    " ELSE format('generated column %I of table %I', g.attname, c.relname) END"
+_GENERATED = sa.text(
+    "SELECT n.nspname, c.relname, a.attname, format('generated column %I of table %I', g.attname, c.relname)"
     " FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p')"
     " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
     " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid"
-    " LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid"
-    " LEFT JOIN pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum AND g.attgenerated <> ''"
+    " JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid"
+    " JOIN pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum AND g.attgenerated <> ''"
     " WHERE d.refclassid = 'pg_class'::regclass AND c.relname = ANY (:tables) AND a.attname = ANY (:columns)"
-    " AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)"
-    " OR g.attnum <> a.attnum) ORDER BY 1, 2, 3, 4"
+    " AND g.attnum <> a.attnum ORDER BY 1, 2, 3, 4"
 )
 
 
@@ -122,8 +119,8 @@ class Dependent:
         return quoted_table(TableName(None, self.name), dialect)
 
 
-class Obstacle(NamedTuple):
-    """What PostgreSQL calls ``what`` keeps the type of ``column`` from being changed."""
+class Generated(NamedTuple):
+    """The generated column ``what`` keeps the type of ``column`` from being changed."""
 
     column: ColumnName
     what: str
@@ -152,9 +149,9 @@ def dependents_of_columns(
     return {column: tuple(sorted(of, key=_is_foreign_key)) for column, of in found.items()}
 
 
-def obstacles(connection: Connection, columns: Collection[ColumnName], renames: Renames) -> list[Obstacle]:
-    """Return what keeps the types of ``columns`` from being changed, and cannot be made again here."""
-    return [Obstacle(column, what) for column, (what,) in _rows_of(connection, _OBSTACLES, columns, renames)]
+def generated_of(connection: Connection, columns: Collection[ColumnName], renames: Renames) -> list[Generated]:
+    """Return the generated columns that keep the types of ``columns`` from being changed."""
+    return [Generated(column, what) for column, (what,) in _rows_of(connection, _GENERATED, columns, renames)]
 
 
 def _rows_of(

@@ -136,7 +136,8 @@ def read_enums(
 def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]]:
     """Yield what uses an enum: the column of a table, or None and what PostgreSQL calls it.
 
-    Defaults, constraints and indexes go with their column, the columns of a partition with those of its table.
+    Defaults, constraints and indexes go with their column, the columns of a partition with those of its table. A view
+    stands in the way of a change of the columns and the type that it reads, and is no user.
     """
     query = (
         "SELECT n.nspname, t.typname, d.refobjid = t.typarray, tn.nspname, c.relname, a.attname,"
@@ -149,7 +150,8 @@ def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]
         " LEFT JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = ''"
         " WHERE t.typtype = 'e' AND d.deptype = 'n' AND COALESCE(a.attinhcount, 0) = 0"
         " AND (d.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)"
-        " OR d.classid = 'pg_class'::regclass AND d.objsubid > 0)"
+        " OR d.classid = 'pg_class'::regclass AND d.objsubid > 0 AND NOT EXISTS"
+        " (SELECT FROM pg_class AS v WHERE v.oid = d.objid AND v.relkind IN ('v', 'm')))"
         " ORDER BY tn.nspname, c.relname, a.attnum"
     )
     dialect = connection.dialect

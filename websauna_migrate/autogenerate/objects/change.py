@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from alembic.util import warn
-
-from websauna_migrate.autogenerate.objects.dependents import obstacles, over_changes
+from websauna_migrate.autogenerate.objects.found import Found
+from websauna_migrate.autogenerate.objects.script import difference_ops, place_changes, plain
 from websauna_migrate.autogenerate.orphans import has_orphans
+from websauna_migrate.exceptions import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from alembic.operations.ops import MigrationScript
     from sqlalchemy.engine import Connection
 
     from websauna_migrate.autogenerate.comparison import Comparison, Writing
     from websauna_migrate.autogenerate.declarations import Objects
-    from websauna_migrate.autogenerate.objects.changes import Change, Found
+    from websauna_migrate.autogenerate.objects.found import Change
+    from websauna_migrate.autogenerate.objects.undeclared import Undeclared
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,12 @@ def change_objects(
     objects = comparison.objects
     if objects is None or not _concerns(objects):
         if writing is not None and connection.dialect.name == "postgresql":
-            _warn_of_obstacles(script, connection)
+            _tell(place_changes(script, Found(()), connection, lambda _: ()))
         return
     if connection.dialect.name != "postgresql":
         log.warning("the views, functions and other objects of %s are left out: this is not PostgreSQL", objects.home)
         return
     from websauna_migrate.autogenerate.objects.changes import find_changes
-    from websauna_migrate.autogenerate.objects.script import difference_ops, place_changes
 
     upgrade = script.upgrade_ops_list[0]
     found = find_changes(
@@ -58,14 +58,13 @@ def change_objects(
     if writing is None:
         upgrade.ops += difference_ops(found)
     else:
-        place_changes(script, found, connection, warn, _put_off(found, comparison, connection, writing))
+        _tell(place_changes(script, found, connection, _put_off(found, comparison, connection, writing)))
 
 
-def _warn_of_obstacles(script: MigrationScript, connection: Connection) -> None:
-    operations = script.upgrade_ops_list[0].ops
-    found = obstacles(over_changes(connection, operations, ()), operations, connection.dialect.default_schema_name)
-    for one, why in found:
-        warn(f"{one} {why}")
+def _tell(again: Iterable[Undeclared]) -> None:
+    for one in again:
+        what = escaped(str(one.over))
+        log.warning("%s is in the way: the script drops it, and creates it again as this database has it", what)
 
 
 def _reads_others(entity: Any, comparison: Comparison, connection: Connection) -> bool:
@@ -99,7 +98,6 @@ def _put_off(
 ) -> Callable[[Sequence[Change]], Collection[str]]:
     """Return what takes the objects over tables that another history is still to create, and those over them."""
     from websauna_migrate.autogenerate.objects.names import names_of, needs
-    from websauna_migrate.autogenerate.objects.script import plain
     from websauna_migrate.autogenerate.objects.uses import used_tables
 
     requirements, default = writing.requirements, connection.dialect.default_schema_name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alembic_utils.pg_extension import PGExtension
@@ -18,6 +17,7 @@ from alembic_utils.statement import normalize_whitespace
 
 from websauna_migrate.autogenerate.errors import ObjectNotCreated
 from websauna_migrate.autogenerate.objects.declared import Declared, declared_objects
+from websauna_migrate.autogenerate.objects.found import Change, Found
 from websauna_migrate.autogenerate.objects.names import FUNCTION, in_order, object_name
 from websauna_migrate.autogenerate.objects.names import shown as shown_name
 from websauna_migrate.autogenerate.objects.stored import Failed, Stored
@@ -39,47 +39,6 @@ _KINDS: tuple[Any, ...] = (
     PGTrigger,
     PGView,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An object: ``before`` is what the database has of it, ``after`` what is declared, None for nothing.
-
-    It ``waits`` where it needs what is not there yet.
-    """
-
-    package: str
-    before: Any
-    after: Any
-    waits: bool = False
-
-    @property
-    def entity(self) -> Any:
-        """What it is about."""
-        return self.after if self.after is not None else self.before
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a comparison found: the ``changes``, and the objects that are ``unchanged``.
-
-    ``created`` are in the order in which they are made, with those that are replaced. ``others`` are what packages
-    declare that are not compared.
-    """
-
-    changes: tuple[Change, ...]
-    unchanged: tuple[Change, ...] = ()
-    others: tuple[Change, ...] = ()
-
-    @cached_property
-    def created(self) -> tuple[Change, ...]:
-        """The changes that make something."""
-        return tuple(change for change in self.changes if change.after is not None)
-
-    @cached_property
-    def dropped(self) -> tuple[Change, ...]:
-        """The changes that only drop something."""
-        return tuple(change for change in self.changes if change.after is None)
 
 
 Include = Callable[[Any, bool], bool]

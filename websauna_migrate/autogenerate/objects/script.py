@@ -9,34 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema
 
-from websauna_migrate.autogenerate.objects.changes import Change, Found
-from websauna_migrate.autogenerate.objects.dependents import changed_tables, kept_with
+from websauna_migrate.autogenerate.objects.dependents import changed_tables
+from websauna_migrate.autogenerate.objects.found import Change, Found
+from websauna_migrate.autogenerate.objects.kept import kept_with, privileges_given, privileges_read
 from websauna_migrate.autogenerate.objects.names import (
     EXTENSION,
     FUNCTION,
-    RELATIONS,
     in_order,
     names_of,
     needs,
     object_name,
 )
-from websauna_migrate.autogenerate.objects.operations import CreateObject, DropObject, ReplaceObject
-from websauna_migrate.autogenerate.objects.recreated import aside_on_way_back, with_recreated
-from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, commits, leave_out_notes
-from websauna_migrate.database.sql import escape_colons
+from websauna_migrate.autogenerate.objects.recreated import with_recreated
+from websauna_migrate.autogenerate.objects.undeclared import Undeclared, dropped_and_made
+from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, commits
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterator
 
     from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Connection
+
+    _Ways: TypeAlias = tuple[list[MigrateOperation], list[MigrateOperation]]
 
 _FIRST = frozenset({EXTENSION, FUNCTION})
 
@@ -63,33 +64,39 @@ def place_changes(
     script: ops.MigrationScript,
     found: Found,
     connection: Connection,
-    warn: Callable[[str], None],
     put_off: Callable[[Sequence[Change]], Collection[str]],
-) -> None:
+) -> tuple[Undeclared, ...]:
     """Put the changes that were ``found`` into ``script``, and drop and create again what stands in their way.
 
-    ``put_off`` takes the changes that wait for another script and returns the identities of their objects.
+    ``put_off`` takes the changes that wait for another script and returns the identities of their objects. Return what
+    no package declares and is created again.
     """
     upgrade, downgrade = script.upgrade_ops_list[0], script.downgrade_ops_list[0]
     later = put_off(found.created)
     created = [change for change in found.created if change.entity.identity not in later]
     remaining = replace(found, changes=(*created, *found.dropped))
-    whole, handled = with_recreated(remaining, upgrade.ops, connection, warn)
-    for container in (upgrade, downgrade):
-        leave_out_notes(container, handled)
-    before, after = _placed(whole, upgrade.ops, connection)
+    around = with_recreated(remaining, upgrade.ops, downgrade.ops, connection)
+    before, after = _placed(around.found, upgrade.ops, connection)
     alone = [op for op in upgrade.ops if commits(op)]
-    upgrade.ops[:] = [*alone, *before.up, *(op for op in upgrade.ops if op not in alone), *after.up]
-    aside, cleared = aside_on_way_back(remaining, whole, downgrade.ops, connection)
-    leave_out_notes(downgrade, cleared)
+    rest = [op for op in upgrade.ops if op not in alone]
     back = _Steps()
-    for change in reversed(aside):
-        back.add(*_Kept(connection).with_drop(DropObject(change.before, change.package)))
-    downgrade.ops[:] = [*after.down, *back.up, *downgrade.ops, *back.down, *before.down]
+    for change in reversed(around.aside):
+        back.add(*_Objects(connection, frozenset({change.before.identity})).dropped(change, is_after=True))
+    notes_back = [*(op.reverse() for op in around.notes), *around.notes_back]
+    upgrade.ops[:] = [*alone, *around.notes, *before.up, *rest, *after.up]
+    downgrade.ops[:] = [*notes_back, *after.down, *back.up, *downgrade.ops, *back.down, *before.down]
+    again = (change.before for change in (*around.found.dropped, *around.aside))
+    return tuple(entity for entity in again if isinstance(entity, Undeclared))
 
 
 def plain(change: Change) -> MigrateOperation:
-    """Return the operation of ``change`` alone."""
+    """Return the operation of ``change`` alone, of an object that a package declares."""
+    from websauna_migrate.autogenerate.objects.operations import (  # imports alembic-utils
+        CreateObject,
+        DropObject,
+        ReplaceObject,
+    )
+
     if change.after is None:
         return DropObject(change.before, change.package)
     if change.before is None:
@@ -107,25 +114,26 @@ def _placed(found: Found, operations: Sequence[MigrateOperation], connection: Co
     first = _first([change.after for change in found.created], tables, default)
     drops = [change.before for change in found.dropped]
     last = _first(drops, tables, default)
-    package = {change.before.identity: change.package for change in found.dropped}
-    kept = _Kept(connection)
+    change_of = {change.before.identity: change for change in found.dropped}
+    again = change_of.keys() & {change.after.identity for change in found.created if change.before is None}
+    objects = _Objects(connection, frozenset(again))
     before, after = _Steps(), _Steps()
     named = {object_name(change.after) for change in found.created if change.after.type_ == FUNCTION}
     apart = [e for e in drops if e.type_ == FUNCTION and object_name(e) in named]
     in_reverse = [entity for entity in reversed(in_order(drops, default)) if entity not in apart]
     for entity in in_reverse:
         if entity.identity not in last:
-            before.add(*kept.with_drop(DropObject(entity, package[entity.identity])))
+            before.add(*objects.dropped(change_of[entity.identity]))
     _make_schemas(before, found, connection)
     for change in found.created:
         steps = before if change.after.identity in first else after
         for entity in [e for e in apart if object_name(e) == object_name(change.after)]:
             apart.remove(entity)
-            steps.add(*kept.with_drop(DropObject(entity, package[entity.identity])))
-        steps.add(*kept.with_made(_operation(change)))
+            steps.add(*objects.dropped(change_of[entity.identity]))
+        steps.add(*objects.made(change))
     for entity in in_reverse:
         if entity.identity in last:
-            after.add(*kept.with_drop(DropObject(entity, package[entity.identity])))
+            after.add(*objects.dropped(change_of[entity.identity]))
     return before, after
 
 
@@ -162,21 +170,39 @@ def _make_schemas(steps: _Steps, found: Found, connection: Connection) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """What alembic-utils does not know of views: it goes with them, and comes back with them."""
+class _Objects:
+    """Operations on objects, with what belongs to a view and comes and goes with it.
+
+    Those that are made ``again`` in the script keep their owner and their privileges, both ways.
+    """
 
     connection: Connection
+    again: frozenset[str]
 
-    def with_drop(self, drop: DropObject) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
-        """Return what drops an object, and what makes it again as it is."""
-        return [drop], [drop.reverse(), *self._made(drop.target)]
+    def dropped(self, change: Change, *, is_after: bool = False) -> _Ways:
+        """Return what drops an object, as it was before the script or as it is after it, and what makes it again."""
+        entity = change.before
+        ops_ = [plain(replace(change, after=None))]
+        if isinstance(entity, Undeclared):
+            ops_ = [dropped_and_made(entity, self.connection.dialect, is_after=is_after)[0]]
+        return [*self._read(entity), *ops_], [ops_[0].reverse(), *self._made_with(entity)]
 
-    def with_made(self, op: MigrateOperation) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
+    def made(self, change: Change) -> _Ways:
         """Return what makes an object as it is now, and what undoes that."""
-        made = self._made(op.target) if isinstance(op, CreateObject) else []
-        return [op, *made], [op.reverse()]
+        entity = change.after
+        if isinstance(entity, Undeclared):
+            drop, make = dropped_and_made(entity, self.connection.dialect, is_after=True)
+            return [make, *self._made_with(entity)], [*self._read(entity), drop]
+        op = _operation(change)
+        if change.before is not None:
+            return [op], [op.reverse()]
+        return [op, *self._made_with(entity)], [*self._read(entity), op.reverse()]
 
-    def _made(self, entity: Any) -> Iterable[MigrateOperation]:
-        if entity.type_ not in RELATIONS:
-            return []
-        return [SqlOfPostgresql(escape_colons(sql), "") for sql in kept_with(self.connection, object_name(entity))]
+    def _read(self, entity: Any) -> Iterator[MigrateOperation]:
+        if entity.identity in self.again:
+            yield from privileges_read(entity, self.connection.dialect)
+
+    def _made_with(self, entity: Any) -> Iterator[MigrateOperation]:
+        yield from kept_with(self.connection, entity)
+        if entity.identity in self.again:
+            yield from privileges_given(entity)
