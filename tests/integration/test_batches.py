@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 
 import pytest
@@ -157,6 +158,46 @@ def test_a_statement_that_fails_can_be_corrected_and_goes_on(postgresql, tmp_pat
     script.write_text(script.read_text().replace("1 / (id - 30)", "1"))
     assert run(*project.argv("upgrade"), **project.options).returncode == 0
     assert project.rows("SELECT n, count(*) FROM numbers GROUP BY n ORDER BY 1") == [(0, 8), (1, ROWS - 8)]
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql", "mariadb"])
+def test_a_revision_that_is_half_done_is_finished_or_given_up_before_the_other_way_is_taken(
+    request, tmp_path, run, name
+):
+    way_back = BREAKS.replace("n + 1", "n - 1")
+    half = Revision(
+        "one",
+        up=f"{START}in_batches('numbers', {BREAKS!r}, size=4)",
+        down=f"{START}in_batches('numbers', {way_back!r}, size=4)",
+    )
+    project = project_with_rows(tmp_path, request.getfixturevalue(name), Revision("zero"), half)
+
+    def said(*command, code=1):
+        done = run(*project.argv(*command), **project.options)
+        assert done.returncode == code, done.stderr
+        return done.stderr + done.stdout
+
+    def commands(message):
+        return [shlex.split(found)[5:] for found in re.findall(r"ws-alembic -c [^;\n\"]+", message)]
+
+    assert "; the finished batches of one are kept, and the next run goes on after them; " in said("upgrade")
+    refused = said("downgrade", "base")
+    assert "the upgrade to red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
+    assert commands(refused) == [["upgrade", "one"], ["stamp", "zero"]]
+    found = said("doctor", "--no-replay", "--format", "json")
+    assert '"half-applied"' in found and commands(found) == [["upgrade", "one"]]
+    script = project.script("red", "one")
+    script.write_text(script.read_text().replace("1 / (id - 30)", "1", 1))
+    said("upgrade", "one", code=0)
+    assert project.rows("SELECT n, count(*) FROM numbers GROUP BY n ORDER BY 1") == [(0, 8), (1, ROWS - 8)]
+
+    said("downgrade", "base")
+    refused = said("upgrade")  # there is nothing to upgrade, but half of the rows lack the revision
+    assert "the downgrade of red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
+    assert commands(refused) == [["downgrade", "zero"], ["stamp", "one"]]
+    said("stamp", "one", code=0)
+    assert "Nothing to do" in said("upgrade", code=0)
+    assert "alembic_batches" not in project.tables()
 
 
 def test_calls_that_change_their_order_are_refused_and_a_stamp_forgets_the_places(postgresql, tmp_path, run):

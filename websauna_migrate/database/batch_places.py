@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
 
+#: The name of the table.
+PLACES = "alembic_batches"
+
 # On PostgreSQL a comparison of two varchar could use an operator that somebody made in the search path.
 _TEXT = Text()
 _TABLE = Table(
-    "alembic_batches",
+    PLACES,
     MetaData(),
     Column("history_table", String(64).with_variant(_TEXT, "postgresql"), primary_key=True),
     Column("revision", String(255).with_variant(_TEXT, "postgresql"), primary_key=True),
@@ -43,6 +46,17 @@ class Call:
     revision: str
     direction: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A revision of the history that was stopped in its batches, after ``rows`` of ``table``."""
+
+    history_table: str
+    revision: str
+    direction: str
+    table: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,14 @@ def move(connection: Connection, call: Call, place: Place) -> None:
     """Write down the place of a call."""
     values = {"place": place.key, "row_count": place.rows, "is_done": place.is_done}
     connection.execute(_TABLE.update().where(_is(call)).values(values))
+
+
+def stopped_revisions(connection: Connection) -> tuple[Stopped, ...]:
+    """Return the revisions whose batches are not done, each with the last call that it made; the table has to exist."""
+    columns = _TABLE.c
+    rows = connection.execute(select(_TABLE).order_by(columns.history_table, columns.revision, columns.call_number))
+    last = {(row.history_table, row.revision, row.direction): row for row in rows}
+    return tuple(Stopped(*key, row.table_name, row.row_count) for key, row in last.items())
 
 
 def forget_calls(connection: Connection, history_tables: Collection[str], revision: str | None = None) -> None:

@@ -32,7 +32,18 @@ def read_heads(connection: Connection, histories: Iterable[History]) -> dict[str
 
     :raises RunError: a view has the name of a history table, or a table lacks its column
     """
-    return read_heads_and_values(connection, histories, ())[0]
+    return _read(connection, histories, ())[0]
+
+
+def read_heads_and_tables(
+    connection: Connection, histories: Iterable[History]
+) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+    """Return what :func:`read_heads` returns, and in the same queries the names of all tables beside these.
+
+    :raises RunError: as :func:`read_heads`
+    """
+    heads, _, tables = _read(connection, histories, ())
+    return heads, tables
 
 
 def read_heads_and_values(
@@ -44,13 +55,22 @@ def read_heads_and_values(
 
     :raises RunError: as :func:`read_heads`
     """
+    return _read(connection, histories, expressions, schema)[:2]
+
+
+def _read(
+    connection: Connection, histories: Iterable[History], expressions: Sequence[str], schema: str | None = None
+) -> tuple[dict[str, tuple[str, ...]], tuple[Any, ...], frozenset[str]]:
+    """Return the heads, the values of ``expressions``, and the names of all tables."""
     histories = tuple(histories)
     heads: dict[str, list[str]] = {history.package: [] for history in histories}
     values: dict[int, Any] = {}
     existing: list[str] = []
+    tables: frozenset[str] = frozenset()
     try:
         with reading(connection):
-            existing = _existing_tables(connection, [history.history_table for history in histories], schema)
+            tables = _existing_tables(connection, [history.history_table for history in histories], schema)
+            existing = [history.history_table for history in histories if history.history_table in tables]
             for number, row in _rows(connection, histories, existing, expressions):
                 if number >= len(histories):
                     values[number] = row
@@ -60,7 +80,8 @@ def read_heads_and_values(
         if not connection.in_transaction():
             _refuse_without_column(connection, existing)
         raise
-    return {package: tuple(sorted(ids)) for package, ids in heads.items()}, tuple(values[key] for key in sorted(values))
+    rows = {package: tuple(sorted(ids)) for package, ids in heads.items()}
+    return rows, tuple(values[key] for key in sorted(values)), tables
 
 
 class NoId(str):
@@ -92,21 +113,21 @@ def _rows(
     return connection.exec_driver_sql(" UNION ALL ".join(queries)) if queries else ()
 
 
-def _existing_tables(connection: Connection, names: Sequence[str], schema: str | None = None) -> list[str]:
-    """Return which of the history tables ``names`` exist.
+def _existing_tables(connection: Connection, names: Sequence[str], schema: str | None = None) -> frozenset[str]:
+    """Return the names of all tables.
 
-    :raises RunError: a view has such a name
+    :raises RunError: a view has the name of a history table, one of ``names``
     """
     # The schema where the tables would be made: without it, those in all of PostgreSQL's search path count.
     schema = schema or connection.dialect.default_schema_name
     inspector = inspect(connection)
-    tables = set(inspector.get_table_names(schema))
+    tables = frozenset(inspector.get_table_names(schema))
     missing = [name for name in names if name not in tables]
     views = set(inspector.get_view_names(schema)) if missing else set()
     for name in missing:
         if name in views:
             raise _unusable(name, "it is a view")
-    return [name for name in names if name in tables]
+    return tables
 
 
 def _unusable(name: str, reason: str) -> RunError:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from websauna_migrate.packages.package import History
     from websauna_migrate.repair.replay import Replayer
     from websauna_migrate.revisions.graph import Graph
+    from websauna_migrate.run.half_done import Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Case:
     tables: frozenset[TableName]
     rows: Mapping[str, tuple[str, ...]]
     version_tables: tuple[VersionTable, ...]
+    half_done: tuple[Unfinished, ...]
     replayer: Replayer
 
     def own_tables(self, history: History) -> frozenset[TableName]:

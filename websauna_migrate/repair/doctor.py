@@ -33,6 +33,7 @@ from websauna_migrate.repair.findings import (
     Unstamped,
 )
 from websauna_migrate.repair.left_tables import Orphan, PlainTable, PlainTableOfNobody
+from websauna_migrate.repair.misrecorded import HalfDoneBatches
 from websauna_migrate.repair.models import models_match
 from websauna_migrate.repair.replay import Replayer
 from websauna_migrate.revisions.contents import created_tables
@@ -41,6 +42,7 @@ from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
 from websauna_migrate.run.errors import PLAIN, RunInterrupted
+from websauna_migrate.run.half_done import read_standing, unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +74,9 @@ def examine(app: Application, selected: Sequence[Selected], places: ScratchPlace
         registered = {TableName(None, history.history_table) for history in app.histories}
         besides = {*foreign, *registered, *app.ownership.owners}
         versions = find_version_tables(connection, besides, (*schemas, *elsewhere))
-        rows = read_heads(connection, app.histories)
-        case = Case(app, connection, app.graph(), tables, rows, versions, Replayer(app, places))
+        rows, stopped = read_standing(connection, app.histories)
+        half_done = tuple(unfinished(app.graph(), app.histories, rows, stopped))
+        case = Case(app, connection, app.graph(), tables, rows, versions, half_done, Replayer(app, places))
         return tuple(_findings(case, [one.history for one in selected]))
 
 
@@ -86,6 +89,7 @@ def _findings(case: Case, selected: Sequence[History]) -> Iterator[Finding]:
         yield from unrecorded(history)
         yield from _no_revision_files(case, history)
         yield from find_misrecorded(case, history)
+        yield from _half_done(case, history)
         yield from _several_heads(case, history)
         yield from _invalid_indexes(case, history)
     if is_app:
@@ -140,6 +144,12 @@ def _no_revision_files(case: Case, history: History) -> Iterator[Finding]:
         yield NoRevisionFiles(
             history.package, tuple(sorted(tables, key=str)), tuple(map(str, history.version_locations)), installed
         )
+
+
+def _half_done(case: Case, history: History) -> Iterator[Finding]:
+    for one in case.half_done:
+        if one.package == history.package:
+            yield HalfDoneBatches(one.package, one.stopped, one.finish)
 
 
 def _several_heads(case: Case, history: History) -> Iterator[Finding]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from websauna_migrate.exceptions import Command, Remedy, command
 from websauna_migrate.repair.findings import Finding, by_sql, outcome
 from websauna_migrate.repair.traces import shown
+from websauna_migrate.run.errors import said_half_done
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from websauna_migrate.database.batch_places import Stopped
     from websauna_migrate.packages.package import TableName
     from websauna_migrate.repair.replay import Replay
     from websauna_migrate.repair.traces import Part, Trace
@@ -90,6 +92,28 @@ class HalfApplied(Finding):
             "; then run ",
             command(self.package, "stamp", self.revision.id),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HalfDoneBatches(Finding):
+    """A revision was stopped in its batches: ``finish`` runs the rest of them."""
+
+    problem = "half-applied"
+    reason = "some rows are as they were before the revision, others as they are after it"
+
+    package: str
+    stopped: Stopped
+    finish: Command
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        return said_half_done(self.package, self.stopped)
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return self.finish
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,17 +157,19 @@ class _Batches:
                 looked = time.monotonic()
             place = self._in_transaction(lambda place=place: self._batch(place))
             self._tell(place)
-        self.under_way.account.script_wrote = False
         return place.rows
 
     def _in_transaction(self, work: Any) -> Place:
         done: list[Place] = []
 
         def attempt() -> None:
-            with self.connection.begin():
-                done.append(work())
-                for check in self.under_way.checks:
-                    check()
+            try:
+                with self.connection.begin():
+                    done.append(work())
+                    for check in self.under_way.checks:
+                        check()
+            finally:  # it is committed with its place, or rolled back
+                self.under_way.account.script_wrote = False
 
         self.under_way.tries.run_batch(self.under_way.step, attempt)
         return done[-1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from websauna_migrate.database.remedies import remedy_for, was_done_already
 from websauna_migrate.exceptions import (
+    Command,
     MigrateError,
     Remedy,
     RunError,
@@ -18,6 +19,7 @@ from websauna_migrate.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from websauna_migrate.database.batch_places import Stopped
     from websauna_migrate.database.table_holders import TableHolder
 
 PLAIN = "alembic_version"
@@ -29,6 +31,7 @@ BATCHES = "it works in batches"
 #: The options that make one transaction of a run.
 ALL, DRY_RUN = "-x transaction=all", "--dry-run"
 _WITHOUT = {DRY_RUN: "nothing was changed; upgrade a copy of the database instead"}
+_VERBS = {"up": "upgrade to", "down": "downgrade of"}
 _SEE_LOG = "look into the server's log"
 
 
@@ -104,7 +107,7 @@ class StepFailed(RunError):
         self.applied = applied
         self.left = left
         self.stays = stays
-        verb = {"up": "upgrade to", "down": "downgrade of"}[direction]
+        verb = _VERBS[direction]
         said, remedy = _what_and_remedy(error, f"fix {path}", package)
         super().__init__(
             f"{verb} {package} {revision} failed: {said}; {_undone(revision, stays)}; {_done_and_left(applied, left)}",
@@ -197,6 +200,24 @@ class NotAdopted(RunError):
             f"the history table is empty",
             ("take the database over with: ", command(package, "adopt", *source)),
         )
+
+
+class HalfDone(RunError):
+    """A revision was stopped in its batches, and the run would go the other way."""
+
+    def __init__(self, package: str, stopped: Stopped, finish: Command, forget: Command) -> None:
+        self.package = package
+        self.stopped = stopped
+        super().__init__(
+            f"{said_half_done(package, stopped)}; nothing was run",
+            ("finish it first with: ", finish, "; or keep the rows as they are and forget its place with: ", forget),
+        )
+
+
+def said_half_done(package: str, stopped: Stopped) -> str:
+    """Say where a revision was stopped."""
+    what = f"the {_VERBS[stopped.direction]} {package} {stopped.revision}"
+    return f"{what} is half done: it was stopped after {stopped.rows} rows of {stopped.table}"
 
 
 class HeadsDiffer(RunError):

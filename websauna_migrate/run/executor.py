@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import canceller
-from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.search_path import require_first_schema
-from websauna_migrate.packages.selection import select
+from websauna_migrate.packages.selection import histories_of, select
+from websauna_migrate.run.half_done import read_standing, refuse_half_done
 from websauna_migrate.run.observer import observer_of
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def migrate_selected(
     )
     with app.connected(writes=False) as connection:
         require_first_schema(connection)
-        found = read_heads(connection, app.histories)
+        found, stopped = read_standing(connection, app.histories)
     plan = planned(found)
+    refuse_half_done(app, plan, histories_of(selected), found, stopped)
     if not plan.steps:
         told.on_plan(plan)
         return plan
@@ -115,9 +116,10 @@ def migrate_selected(
     from websauna_migrate.run.unadopted import refuse_unadopted
 
     with alone(app, told) as (connection, lock):
-        now = read_heads(connection, app.histories)
+        now, stopped = read_standing(connection, app.histories)
         if now != found:  # another run came first
             plan = planned(now)
+        refuse_half_done(app, plan, histories_of(selected), now, stopped)
         refuse_unadopted(app, plan, connection)
         told.on_plan(plan)
         check = _at_most_each_second(lock.check)

@@ -161,7 +161,7 @@ def find_out(app: Application, account: Account, error: BaseException) -> Reache
         return Reached(steps[:done], steps[done:], None)
     if account.together:
         done = _applied_of(app, steps) if account.script_committed else 0
-    return Reached(steps[:done], steps[done:], _what_stays(account))
+    return Reached(steps[:done], steps[done:], _what_stays(account, error))
 
 
 def _is_committed(app: Application, account: Account, error: BaseException) -> bool:
@@ -178,13 +178,16 @@ def _is_lost(error: BaseException) -> bool:
     return bool(getattr(error, "connection_invalidated", False))
 
 
-def _what_stays(account: Account) -> str | None:
-    """Return why the database keeps what a step did before it failed, None where it does not."""
-    if account.dialect not in UNDOES_DDL:
-        return "this database cannot roll back DDL"
-    step = account.under_way
-    if account.script_committed and works_in_batches(step.revision, step.direction):
+def _what_stays(account: Account, error: BaseException) -> str | None:
+    """Return why the database keeps what a step did before ``error`` ended it, None where it does not."""
+    step, undoes = account.under_way, account.dialect in UNDOES_DDL
+    in_batches = account.script_committed and works_in_batches(step.revision, step.direction)
+    if in_batches and (undoes or not account.script_wrote):
         return BATCHES
+    if not undoes:
+        # The statement under way may have been done by the server when the run was interrupted.
+        is_certain = not (account.script_wrote or isinstance(error, KeyboardInterrupt) or _is_lost(error))
+        return None if is_certain else "this database cannot roll back DDL"
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
 

@@ -18,6 +18,7 @@ from websauna_migrate.run.environment import open_all
 from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 from websauna_migrate.run.grouping import grouped
+from websauna_migrate.run.half_done import read_standing, refuse_half_done
 from websauna_migrate.run.lock_wait import limits_of, read_patience, waiting_for_tables
 from websauna_migrate.run.observer import Progress, observer_of
 from websauna_migrate.run.transactions import begin_step, begin_together, rolled_back
@@ -62,6 +63,8 @@ def execute(
     AUTOCOMMIT. On SQLite its transactions cover DDL while the steps run, whatever its driver does by itself.
 
     :raises UnusableConnection: a transaction is open on ``connection``, or it is in AUTOCOMMIT; nothing was run
+    :raises HalfDone: a revision of these histories was stopped in its batches, and is to go on the other way; nothing
+        was run
     :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
     :raises SettingsError: a time limit is no number; nothing was run
     :raises StepFailed: a revision raised; it is undone where the database can, and the error tells what was applied
@@ -73,6 +76,7 @@ def execute(
     :raises HeadsDiffer: the history tables do not hold what the plan says
     """
     _refuse_unusable(connection)
+    refuse_half_done(app, plan, (), *read_standing(connection, app.histories))
     real = real_transactions(connection) if connection.dialect.name == "sqlite" else nullcontext()
     with real:
         told = observer_of(callbacks, observer)

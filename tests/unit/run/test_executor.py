@@ -62,9 +62,15 @@ def test_the_lock_is_asked_for_before_the_first_step_and_then_once_a_second(monk
 
 @pytest.mark.parametrize(("dialect", "stays"), [("postgresql", False), ("sqlite", False), ("mariadb", True)])
 def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect, stays):
-    reached = failures.find_out(NO_APP, failures.Account(plan("s1", "s2"), dialect, together=False), ValueError())
+    account = failures.Account(plan("s1", "s2"), dialect, together=False, script_wrote=True)
 
-    assert (reached.stays is not None) == stays
+    assert (failures.find_out(NO_APP, account, ValueError()).stays is not None) == stays
+
+
+def test_a_revision_that_changed_nothing_before_it_failed_leaves_nothing():
+    account = failures.Account(plan("s1"), "mariadb", together=False)
+
+    assert failures.find_out(NO_APP, account, ValueError()).stays is None
 
 
 def test_a_run_came_as_far_as_its_last_commit():
