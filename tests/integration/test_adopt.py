@@ -78,7 +78,7 @@ def test_nothing_runs_twice_before_the_database_is_adopted(here, table):
     plain(here, "bbb2", table=table)
     scaled = revise(here.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id * 100')")
     source = "" if table == "alembic_version" else f" --from {table}"
-    for arguments in (["upgrade"], ["upgrade", "aaa1"], ["-x", "packages=all", "upgrade"]):
+    for arguments in (["upgrade"], ["upgrade", "aaa1"], ["-x", "packages=all", "upgrade"], ["check"]):
         assert here.fails(*arguments) == (
             f"shop: nothing was run, because the table {table} says that bbb2 is applied already and the "
             f"history table is empty; take the database over with: "
@@ -88,6 +88,25 @@ def test_nothing_runs_twice_before_the_database_is_adopted(here, table):
     here.ok("adopt", "--yes", *source.split())
     here.ok("upgrade")
     assert (here.execute("SELECT id FROM thing"), history(here)) == ([(100,)], [scaled.stem])
+
+
+@pytest.mark.parametrize("table", ["alembic_version", "kotti_version"])
+def test_a_version_table_that_is_left_over_after_a_downgrade_to_base_is_to_be_dropped(here, table):
+    plain(here, "bbb2", table=table)
+    source = [] if table == "alembic_version" else ["--from", table]
+    here.ok("adopt", "--yes", *source)
+    here.ok("downgrade", "base")
+    drop = f"ws-alembic -c {here.ini} -x packages=shop {' '.join(['adopt', *source, '--drop-old'])}"
+    for command in ("upgrade", "check"):
+        told = "but the database has none of the tables that these revisions create; drop the old table with: "
+        assert here.fails(command).endswith(told + drop)
+    assert "WARNING: shop: the database has none of the tables that these" in here.run("adopt", *source).err
+    (found,) = findings(here)
+    assert (found["problem"], found["remedy"]) == ("plain-alembic-version", f"{drop} --yes")
+    assert here.run("adopt", *source, "--drop-old", "--yes").err.endswith(f"shop: {table} was dropped\n")
+    assert table not in here.tables()
+    here.ok("upgrade")
+    assert (here.ok("doctor"), history(here)) == ("No problems found.\n", ["bbb2"])
 
 
 def test_the_version_table_of_another_application_stops_nobody(here):

@@ -411,6 +411,33 @@ def test_an_env_py_that_is_not_ours_is_told(shop):
     assert shop.tables() == set()
 
 
+OF_PLAIN_ALEMBIC = """\
+from sqlalchemy import engine_from_config
+from alembic import context
+
+section = context.config.get_section(context.config.config_ini_section, {})
+with engine_from_config(section, prefix="sqlalchemy.").connect() as connection:
+    context.configure(connection=connection)
+"""
+
+
+def test_the_env_py_of_plain_alembic_that_fails_is_told_by_its_name_and_what_it_lacks(shop):
+    path = write(shop.app / "alembic" / "env.py", OF_PLAIN_ALEMBIC)
+    write(shop.app / "alembic" / "script.py.mako", TEMPLATE)
+    told = f"{path} of shop failed with KeyError: 'url'; nothing was run; it does not call websauna_migrate.env."
+    for command in (AUTOGENERATE, ("check",), ("current", "-v")):
+        assert shop.fails(*command).startswith(told), command
+    revise(shop.app / "alembic", "aaa1")
+    assert shop.fails("upgrade").startswith(told)
+
+
+def test_what_fails_within_run_alembic_is_not_told_of_env_py(shop):
+    shop.models(shop.app / "shop", THING + "def broken(*_): raise RuntimeError('mine')\n")
+    text = "from websauna_migrate.env import run_alembic\nfrom shop.models import broken\n"
+    write(shop.app / "alembic" / "env.py", text + "run_alembic(package='shop', include_object=broken)\n")
+    assert shop.fails("check") == "RuntimeError: mine"
+
+
 def test_a_template_of_revisions_that_is_missing_beside_env_py_is_told_with_the_command(shop):
     write(shop.app / "alembic" / "env.py", "")
     said = shop.fails(*AUTOGENERATE)

@@ -21,7 +21,8 @@ from websauna_migrate.repair.traces import is_behind, match_ahead
 from websauna_migrate.revisions.history import HistoryGraph, applied, heads_of
 from websauna_migrate.revisions.symbols import resolve
 from websauna_migrate.run.alone import alone
-from websauna_migrate.run.errors import PLAIN
+from websauna_migrate.run.errors import NO_TABLE, PLAIN
+from websauna_migrate.run.unadopted import is_left_over
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class Adoption:
     """What to write: ``rows`` in place of ``before`` into the history table of ``history``, and ``why``.
 
-    ``drop`` is the old table that goes with it.
+    ``drop`` is the old table that goes with it. ``is_left_over`` says that the database has none of the tables of the
+    revisions in ``source``.
     """
 
     history: History
@@ -47,6 +49,7 @@ class Adoption:
     rows: tuple[str, ...]
     why: str
     drop: TableName | None = None
+    is_left_over: bool = False
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -69,7 +72,8 @@ def propose(
 
     That is what ``revision`` names, else what the version table ``source`` says, plain Alembic's where None, else the
     revision whose schema the database has, as ``replayer`` finds out. A history whose table holds revisions already is
-    only taken on, to the later revision that the tables match.
+    only taken on, to the later revision that the tables match. With ``drop_old``, nothing is written of a version
+    table that is left over.
 
     :raises RunError: there is no table ``source``, or with ``drop_old`` it is not of Alembic's form; no revision has
         the schema of the database, or no script could be run to find out; the history table holds something else
@@ -85,6 +89,9 @@ def propose(
             return Adoption(history, None, before, ahead.revisions, f"the tables in the database match {ahead}")
         stands = bool(before) and graph.revisions.keys() >= set(before)
         share = share_of(app.graph(), history.package, (old.rows if old is not None else None) or ())
+        left_over = not before and revision is None and bool(share) and is_left_over(graph, share, connection)
+        if left_over and drop_old and old is not None:
+            return Adoption(history, old, before, before, NO_TABLE, old.name, left_over)
         known = _known(history, graph, old, share, revision, before if stands and not source else ())
         rows, why = known or _matching(history, old, replayer.find_matches(history, connection))
     if stands and set(rows) != set(before):
@@ -93,7 +100,7 @@ def propose(
             f"not at {', '.join(rows) or 'base'}",
             ("to overwrite it, run: ", command(history.package, "stamp", "--purge", *(rows or ("base",)))),
         )
-    return Adoption(history, old, before, rows, why, old.name if drop_old and old else None)
+    return Adoption(history, old, before, rows, why, old.name if drop_old and old else None, left_over)
 
 
 def carry_out(app: Application, adoption: Adoption, observer: Observer) -> None:
@@ -105,7 +112,8 @@ def carry_out(app: Application, adoption: Adoption, observer: Observer) -> None:
         _refuse_what_changed(adoption, connection)
         with connection.begin():
             rows = _table(adoption, connection)
-            replace_rows(rows, adoption.before, adoption.rows, connection)
+            if adoption.rows != adoption.before:
+                replace_rows(rows, adoption.before, adoption.rows, connection)
             if adoption.drop is not None:
                 connection.execute(DropTable(Table(adoption.drop.name, rows.metadata, schema=adoption.drop.schema)))
 

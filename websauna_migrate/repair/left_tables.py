@@ -9,7 +9,7 @@ from websauna_migrate.exceptions import Remedy, command
 from websauna_migrate.packages.histories import FOREIGN
 from websauna_migrate.packages.package import TABLE_PREFIX, TableName
 from websauna_migrate.repair.findings import Finding, by_sql, sentence
-from websauna_migrate.run.errors import PLAIN
+from websauna_migrate.run.errors import NO_TABLE, PLAIN
 
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
@@ -40,7 +40,10 @@ class PlainTable(Finding):
         found += f"{self.table} is at {', '.join(self.rows) or 'nothing'}"
         if isinstance(self.adoption, Exception):
             return f"{found}; {self.adoption.what}"
-        return f"{found}; {self.adoption.why}" if self.adoption.changes else found
+        if self.adoption.is_left_over:
+            return f"{found}; {NO_TABLE}"
+        is_taken_on = set(self.adoption.rows) != set(self.plain_rows)
+        return f"{found}; {self.adoption.why}" if self.adoption.changes and is_taken_on else found
 
     @property
     def remedy(self) -> Remedy:
@@ -48,7 +51,8 @@ class PlainTable(Finding):
         if isinstance(self.adoption, Exception):
             return sentence(self.adoption.remedy)
         if self.adoption.changes:
-            return command(self.package, "adopt", *self._source, "--yes")
+            drop = ("--drop-old",) if self.adoption.is_left_over else ()
+            return command(self.package, "adopt", *self._source, *drop, "--yes")
         return (
             f"Find out who still writes to {self.plain}. If {self.table} is right, drop it with ",
             command(self.package, "adopt", *self._source, "--drop-old"),

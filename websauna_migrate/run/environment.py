@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.history_table import history_table
@@ -11,7 +12,7 @@ from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.scripts import load_script
 from websauna_migrate.run.config import make_config
 from websauna_migrate.run.context import ATTRIBUTE, run_context
-from websauna_migrate.run.errors import did_not_run_alembic, raised_in_env, transaction_left_open
+from websauna_migrate.run.errors import EnvFailed, did_not_run_alembic, raised_in_env, transaction_left_open
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -99,7 +100,7 @@ def _open(
         except (MigrateError, KeyboardInterrupt):
             raise
         except BaseException as error:  # whatever the env.py raises
-            raise raised_in_env(scripts.env_py_location, history.package, error) from error
+            raise failed_env(Path(scripts.env_py_location), history.package, error) from error
         if not configured:
             raise did_not_run_alembic(scripts.env_py_location, history.package)
         # All of them before the first is run: one that is broken stops the run while there is nothing to undo.
@@ -108,6 +109,12 @@ def _open(
         raise transaction_left_open(history.package)
     rows = plan.heads_before[history.package]
     return Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
+
+
+def failed_env(path: Path, package: str, error: BaseException) -> EnvFailed:
+    """Return the error of the ``env.py`` at ``path``, which raised ``error``."""
+    is_ours = path.is_file() and b"run_alembic" in path.read_bytes()
+    return raised_in_env(str(path), package, error, is_ours=is_ours)
 
 
 def _loaded(step: PlanStep) -> ModuleType:

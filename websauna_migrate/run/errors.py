@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from websauna_migrate.database.table_holders import TableHolder
 
 PLAIN = "alembic_version"
+NO_TABLE = "the database has none of the tables that these revisions create"
 _AGAIN = "run the command again"
 
 #: Why a database keeps a part of a revision that goes on where it stopped.
@@ -33,6 +34,7 @@ ALL, DRY_RUN = "-x transaction=all", "--dry-run"
 _WITHOUT = {DRY_RUN: "nothing was changed; upgrade a copy of the database instead"}
 _VERBS = {"up": "upgrade to", "down": "downgrade of"}
 _SEE_LOG = "look into the server's log"
+_INSTEAD_OF_SETUP = "put that call at its end instead of its own set-up"
 
 
 def _done_and_left(applied: tuple[str, ...], left: tuple[str, ...]) -> str:
@@ -188,18 +190,26 @@ class RunInterrupted(RunError):
 
 
 class NotAdopted(RunError):
-    """The history table is empty, and the version table of another tool holds revisions of this history."""
+    """The history table is empty, and the version table of another tool holds revisions of this history.
 
-    def __init__(self, package: str, table: str, rows: tuple[str, ...]) -> None:
+    With ``is_left_over`` the database has none of the tables of these revisions.
+    """
+
+    def __init__(self, package: str, table: str, rows: tuple[str, ...], *, is_left_over: bool = False) -> None:
         self.package = package
         self.table = table
         self.rows = rows
+        self.is_left_over = is_left_over
         source = () if table == PLAIN else ("--from", table)
-        super().__init__(
+        what = (
             f"{package}: nothing was run, because the table {table} says that {listed(rows)} is applied already and "
-            f"the history table is empty",
-            ("take the database over with: ", command(package, "adopt", *source)),
+            f"the history table is empty"
         )
+        if is_left_over:
+            drop = ("drop the old table with: ", command(package, "adopt", *source, "--drop-old"))
+            super().__init__(f"{what}; but {NO_TABLE}", drop)
+        else:
+            super().__init__(what, ("take the database over with: ", command(package, "adopt", *source)))
 
 
 class HalfDone(RunError):
@@ -264,19 +274,21 @@ class EnvFailed(RunError):
         super().__init__(what, remedy)
 
 
-def raised_in_env(path: str, package: str, error: BaseException) -> EnvFailed:
-    """Return the error of an ``env.py`` that raised ``error``."""
+def raised_in_env(path: str, package: str, error: BaseException, *, is_ours: bool) -> EnvFailed:
+    """Return the error of an ``env.py`` that raised ``error``; one that ``is_ours`` calls ``run_alembic()``."""
     what = f"{path} of {package} failed with {cause_of(error)}; nothing was run"
+    if not is_ours:
+        return EnvFailed(package, f"{what}; it does not call {_our_call(package)}", _INSTEAD_OF_SETUP)
     return EnvFailed(package, what, f"correct it and {_AGAIN}")
 
 
 def did_not_run_alembic(path: str, package: str) -> EnvFailed:
     """Return the error of an ``env.py`` that did nothing."""
-    return EnvFailed(
-        package,
-        f"{path} did not call websauna_migrate.env.run_alembic(package={package!r}), so nothing was done",
-        "put that call at its end instead of its own set-up",
-    )
+    return EnvFailed(package, f"{path} did not call {_our_call(package)}, so nothing was done", _INSTEAD_OF_SETUP)
+
+
+def _our_call(package: str) -> str:
+    return f"websauna_migrate.env.run_alembic(package={package!r})"
 
 
 def transaction_left_open(package: str) -> EnvFailed:

@@ -120,7 +120,8 @@ def migrate_selected(
         if now != found:  # another run came first
             plan = planned(now)
         refuse_half_done(app, plan, histories_of(selected), now, stopped)
-        refuse_unadopted(app, plan, connection)
+        if plan.direction == "up":
+            refuse_unadopted(app, [package for package, rows in plan.heads_before.items() if not rows], connection)
         told.on_plan(plan)
         check = _at_most_each_second(lock.check)
 

@@ -19,6 +19,7 @@ from websauna_migrate.exceptions import RevisionError, RunError, command
 from websauna_migrate.packages.selection import Selected, is_installed
 from websauna_migrate.revisions.plan import known_rows
 from websauna_migrate.run.context import comparison_of
+from websauna_migrate.run.unadopted import refuse_unadopted
 from websauna_migrate.scripts.asking import ask, ask_text, can_read_and_answer
 from websauna_migrate.scripts.loading import Loaded
 from websauna_migrate.scripts.printing import tell
@@ -35,6 +36,7 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
     An installed package, for which nothing is written, counts only for a command that does not write.
 
     :raises RevisionError: a revision is not applied
+    :raises NotAdopted: it is applied as another version table says
     """
     compared = [one for one in loaded.selected if not (writes and is_installed(one.history.script_location))]
     graph = loaded.app.graph()
@@ -42,6 +44,7 @@ def require_up_to_date(loaded: Loaded, connection: Connection, *, writes: bool) 
     for one in compared:
         history = graph.histories[one.history.package]
         if set(known_rows(history, rows[history.package])) != set(history.heads):
+            refuse_unadopted(loaded.app, [] if rows[history.package] else [history.package], connection)
             raise RevisionError(
                 f"{history.package}: the database is not up to date with its revisions, so the models cannot be "
                 f"compared with it",

@@ -6,18 +6,19 @@ import sys
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import UsageError, command, listed
+from websauna_migrate.exceptions import RunError, UsageError, command, listed
 from websauna_migrate.packages.selection import histories_of
 from websauna_migrate.scripts.asking import can_answer, confirm
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.others import say_elsewhere
-from websauna_migrate.scripts.printing import program, say, show, show_json, tell
+from websauna_migrate.scripts.printing import program, say, show, show_json, tell, warn
 from websauna_migrate.scripts.progress import Waiting
 from websauna_migrate.scripts.signals import ended_by_signals
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from websauna_migrate.exceptions import Command
     from websauna_migrate.repair.adoption import Adoption
     from websauna_migrate.scratch.places import ScratchPlaces
     from websauna_migrate.scripts.loading import Loaded
@@ -70,9 +71,13 @@ def adopt(options: Namespace, loaded: Loaded) -> int:
         return 0
     if not (options.yes and options.quiet):
         _tell_changes(history.package, adoption)
+    if adoption.is_left_over and adoption.rows:
+        warn(options, _may_be_left_over(options, history.package, adoption))
     confirm("adopt", yes=options.yes)
     carry_out(app, adoption, Waiting(options))
-    say(options, f"{history.package}: adopted at {', '.join(adoption.rows) or 'base'}")
+    is_written = adoption.rows != adoption.before
+    done = f"adopted at {', '.join(adoption.rows) or 'base'}" if is_written else f"{adoption.drop} was dropped"
+    say(options, f"{history.package}: {done}")
     _say_what_stays(options, history.package, adoption)
     return 0
 
@@ -127,8 +132,20 @@ def _say_what_stays(options: Namespace, package: str, adoption: Adoption) -> Non
     old = adoption.source
     if old is None or not old.only_rows or adoption.drop is not None:
         return
-    drop = command(package, "adopt", *(("--from", options.source) if options.source else ()), "--drop-old")
-    say(options, f"{old.name} was kept; if nothing else uses it, drop it with: {drop.text(program(options))}")
+    drop = _drop_old(options, package).text(program(options))
+    say(options, f"{old.name} was kept; if nothing else uses it, drop it with: {drop}")
+
+
+def _drop_old(options: Namespace, package: str) -> Command:
+    return command(package, "adopt", *(("--from", options.source) if options.source else ()), "--drop-old")
+
+
+def _may_be_left_over(options: Namespace, package: str, adoption: Adoption) -> RunError:
+    """Return what to say of an old version table that is adopted, although the database has none of its tables."""
+    from websauna_migrate.run.errors import NO_TABLE
+
+    found = f"{package}: {NO_TABLE}: {listed(adoption.rows)}; was it downgraded to base?"
+    return RunError(found, ("then drop the old table instead: ", _drop_old(options, package)))
 
 
 def _nothing() -> None:
