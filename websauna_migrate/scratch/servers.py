@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.scratch import mysql, postgresql
 from websauna_migrate.scratch.account import cache_folder
-from websauna_migrate.scratch.errors import NoScratchPlace
+from websauna_migrate.scratch.errors import NoScratchPlace, said_by
 from websauna_migrate.scratch.programs import best_mysql, best_postgresql, find_mysql, find_postgresql
 from websauna_migrate.scratch.sql import administering
 from websauna_migrate.scratch.template import fill, key_of, unpack
@@ -169,7 +169,7 @@ def _data_folder(keeper: Keeper, folder: Path, key: str, make: Callable[[Path], 
 def _run(keeper: Keeper, wanted: Wanted, argv: Sequence[str | Path]) -> None:
     done = keeper.run(argv)
     if done.returncode:
-        raise NoScratchPlace(wanted.dialect, f"{Path(argv[0]).name} failed: {_last_line(done.output)}")
+        raise NoScratchPlace(wanted.dialect, f"{Path(argv[0]).name} failed: {said_by(done.output)}")
 
 
 def _wait(keeper: Keeper, server: Server, wanted: Wanted, folder: Path) -> None:
@@ -178,7 +178,7 @@ def _wait(keeper: Keeper, server: Server, wanted: Wanted, folder: Path) -> None:
         if _answers(server, wanted):
             return
         if keeper.has_ended(server.number) or time.monotonic() > deadline:
-            said = _last_line((folder / "log").read_text(errors="replace"))
+            said = said_by((folder / "log").read_text(errors="replace"))
             raise NoScratchPlace(wanted.dialect, f"its server does not start: {said}")
         time.sleep(_PAUSE)
 
@@ -205,8 +205,3 @@ def refuse_another(server: Server, connection: Connection, wanted: Wanted) -> No
     """Stop where ``connection`` leads to another server than ``server``: nothing may be written there."""
     if server.kind.mark(connection) != server.mark:
         raise NoScratchPlace(wanted.dialect, "settings of the environment lead its connections to another server")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[-1].split()) if lines else ""

@@ -91,9 +91,7 @@ def privileges_read(entity: Any, dialect: Dialect) -> Iterator[OfObject]:
     if entity.type_ in RELATIONS:
         view = quoted_text(quoted_table(object_name(entity), dialect), dialect)
         sql = escape_colons(_READ.format(setting=_setting(entity), view=view))
-        yield ReadPrivileges(
-            sql, entity, f"Owner and privileges of {object_name(entity)}, which are given again below"
-        )
+        yield ReadPrivileges(sql, entity, f"Owner and privileges of {object_name(entity)}, which are given again below")
 
 
 def privileges_given(entity: Any) -> Iterator[OfObject]:
