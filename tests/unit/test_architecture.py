@@ -70,6 +70,7 @@ TESTED_AS_A_WHOLE = {
     "bootstrap": "integration/test_boot",
     "database/deferred": "integration/test_dry_run",
     "database/lag": "integration/test_batches",
+    "database/table_sizes": "integration/test_lint",
     "database/lock_server": "integration/test_lock",
     "dialects/domains": "integration/test_postgresql_models",
     "env": "integration/test_env",

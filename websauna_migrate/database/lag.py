@@ -55,23 +55,3 @@ def lag_of(connection: Connection, max_lag: float, max_age: float) -> str | None
             kind, name, seconds = row
             return _SAID[kind].format(name=name, seconds=seconds)
     return None
-
-
-_PG_ROWS = text(
-    "SELECT c.reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.relname = :table AND n.nspname = :schema"
-)
-_MYSQL_ROWS = text(
-    "SELECT table_rows FROM information_schema.tables WHERE table_name = :table AND table_schema = :schema"
-)
-_ROWS: Mapping[str, TextClause] = {"postgresql": _PG_ROWS, "mysql": _MYSQL_ROWS, "mariadb": _MYSQL_ROWS}
-
-
-def estimated_rows(connection: Connection, table: str, schema: str | None) -> int | None:
-    """Return how many rows the statistics of the database say that a table has, None where there are none."""
-    query = _ROWS.get(connection.dialect.name)
-    if query is None:
-        return None
-    place = schema or connection.dialect.default_schema_name
-    found = connection.scalar(query, {"table": table, "schema": place})
-    return int(found) if found and found > 0 else None

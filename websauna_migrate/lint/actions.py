@@ -6,6 +6,7 @@ else is no action.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +35,8 @@ Kind = Literal[
     "rename enum",
     "rename enum value",
     "rewrite",
+    "update rows",
+    "delete rows",
 ]
 
 _AFTER_TYPE = frozenset(
@@ -42,6 +45,10 @@ _AFTER_TYPE = frozenset(
         *("AS", "USING", "COMMENT", "AFTER", "FIRST", "AUTO_INCREMENT", "ON", "CHARACTER", "IDENTITY"),
     }
 )
+# What is in the body of a function or a trigger does not run now.
+_HAS_BODY = re.compile(r"\s*CREATE\b[^(;]*?\b(?:FUNCTION|PROCEDURE|TRIGGER|EVENT)\b", re.IGNORECASE)
+_IN_DOLLARS = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
+_MORE = frozenset({"FROM", "USING", "JOIN", "RETURNING", "ORDER", "LIMIT"})
 _ITEMS = {"CHECK": "add check", "FOREIGN": "add foreign key", "UNIQUE": "add unique", "PRIMARY": "add primary key"}
 
 
@@ -52,6 +59,9 @@ class Action:
     ``name`` is that of a column, a constraint or an index, the new one where something is renamed from ``old``.
     ``type`` is the type of a column. ``rest`` is the text that follows: the definition of a column or of a constraint,
     the columns of an index, where ``marks`` stand before its name. ``values`` are those of an enum.
+
+    What changes rows has its condition as ``rest``, and the statement before the condition as ``start``. Its marks are
+    the words that make it more than a change of one table, such as ``USING``.
     """
 
     kind: Kind
@@ -62,6 +72,7 @@ class Action:
     rest: str = ""
     marks: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    start: str = ""
 
     def says(self, *texts: str) -> bool:
         """Tell whether one of ``texts``, words in upper case, is in the rest of the statement outside of quotes."""
@@ -119,7 +130,10 @@ class _Words:
 
 def actions(sql: str, dialect: str) -> tuple[Action, ...]:
     """Return what ``sql``, one or more statements in the language of ``dialect``, does."""
-    return tuple(action for words in _statements(sql, dialect) for action in _actions(words))
+    if _HAS_BODY.match(sql):
+        return ()
+    plain = _IN_DOLLARS.sub("''", sql) if dialect == "postgresql" else sql
+    return tuple(action for words in _statements(plain, dialect) for action in _actions(words))
 
 
 def _statements(sql: str, dialect: str) -> Iterator[list[str]]:
@@ -165,6 +179,35 @@ def _actions(words: Sequence[str]) -> Iterator[Action]:
         yield from _enum_change(reader)
     elif reader.take("VACUUM", "FULL") or reader.take("CLUSTER"):
         yield Action("rewrite", reader.table())
+    else:
+        yield from _row_change(words)
+
+
+def _row_change(words: Sequence[str]) -> Iterator[Action]:
+    """Yield what an ``UPDATE`` or ``DELETE`` does, which may stand behind a ``WITH``."""
+    outside = [word.strip().upper() if depth == 0 else "" for word, depth in _depths(words)]
+    first = next((at for at, word in enumerate(outside) if word in ("UPDATE", "DELETE", "INSERT", "SELECT")), None)
+    if first is None or outside[first] not in ("UPDATE", "DELETE") or (first and outside[0] != "WITH"):
+        return
+    reader = _Words(words, first + 1)
+    reader.skip("LOW_PRIORITY", "QUICK", "IGNORE", "FROM", "ONLY")
+    table = reader.table()
+    where = outside.index("WHERE", first) if "WHERE" in outside[first:] else len(words)
+    others = [word for word in outside[reader.at :] if word in _MORE]
+    if outside[first] == "UPDATE" and outside[reader.at : reader.at + 1] != ["SET"]:
+        others.append("AS")  # another name, or another table
+    kind: Kind = "update rows" if outside[first] == "UPDATE" else "delete rows"
+    start, condition = "".join(words[:where]).strip(), "".join(words[where + 1 :]).strip()
+    yield Action(kind, table, rest=condition, marks=tuple((["WITH"] if first else []) + others), start=start)
+
+
+def _depths(words: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each of ``words`` with the number of parentheses that it is inside of; they are inside themselves."""
+    depth = 0
+    for word in words:
+        depth += word[0] == "("
+        yield word, depth
+        depth -= word[0] == ")"
 
 
 def _creation(reader: _Words) -> Iterator[Action]:

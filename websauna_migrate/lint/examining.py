@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from sqlalchemy.engine import Connection
 
 from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.database.history_table import read_heads
+from websauna_migrate.database.table_sizes import Size
 from websauna_migrate.exceptions import MigrateError, RevisionError, RunError
-from websauna_migrate.lint.facts import NOTHING, Size, read_facts
+from websauna_migrate.lint.facts import NOTHING, read_facts
 from websauna_migrate.lint.findings import Finding
 from websauna_migrate.lint.ignoring import SQUAWK, ignored_by_script, ignored_by_settings
 from websauna_migrate.lint.recording import record
-from websauna_migrate.lint.rules import RULES, Problem, Schema, problems
+from websauna_migrate.lint.rules import RULES, Problem, Schema, problems, problems_of_session
 from websauna_migrate.lint.squawk import MISSING, program, remarks
 from websauna_migrate.packages.selection import histories_of
+from websauna_migrate.run.lock_wait import read_patience
 from websauna_migrate.run.offline import offline_rows
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 _SAID_BY = {"new-not-null": "not-null-without-default"}
 
 _KINDS_OF_COLUMNS = ("change type", "set not null")
+_KINDS_OF_ROWS = ("update rows", "delete rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ def lint(
         plan = _plan(app, selected, target, connection)
         ignored = {step.revision.path: ignored_by_script(step.revision) for step in plan.steps}
         recording = record(app, plan, cmd_opts)
-        schema = Schema(_facts(connection, recording.statements), _dialect(app, connection))
+        longest = read_patience(app.ini).limits.lock_wait or math.inf
+        schema = Schema(_facts(connection, recording.statements), _dialect(app, connection), longest)
     if error is not None:
         on_warning(_without_database(error, has_start=has_start))
     for step, failed in recording.errors:
@@ -123,7 +128,8 @@ def _facts(connection: Connection | None, statements: Sequence[Statement]) -> Fa
         return NOTHING
     of_tables = [action for statement in statements for action in statement.actions]
     redefined = [action.table for action in of_tables if action.kind in _KINDS_OF_COLUMNS]
-    return read_facts(connection, (action.table for action in of_tables), redefined)
+    changed = [action.table for action in of_tables if action.kind in _KINDS_OF_ROWS]
+    return read_facts(connection, (action.table for action in of_tables), redefined, changed)
 
 
 def _without_database(error: DatabaseUnreachable, *, has_start: bool) -> MigrateError:
@@ -151,6 +157,7 @@ def _looked_at(
         step = statement.step
         if any(action.table not in schema.made for action in statement.actions) or not statement.actions:
             used.add(place)
+        found += (_Found(place, statement, one) for one in problems_of_session(statement.sql, schema))
         for action in statement.actions:
             contract = step.revision.contract
             found += (_Found(place, statement, one) for one in problems(action, schema, in_contract=contract))

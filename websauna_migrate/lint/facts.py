@@ -11,28 +11,17 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.reflection import quiet_reflection
-from websauna_migrate.database.sql import quoted_table
+from websauna_migrate.database.table_sizes import Size, read_sizes
 from websauna_migrate.dialects.spelling import type_text
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy.engine import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large a table is: its ``rows``, an estimate where there are many, and its ``bytes`` with its indexes."""
-
-    rows: int | None
-    bytes: int | None
-    is_partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +36,8 @@ class ColumnFacts:
 class Facts:
     """What is known of a database. Without one, nothing is.
 
-    ``checked`` are columns in which a valid ``CHECK`` forbids ``NULL``. ``enums`` are the values of types.
+    ``checked`` are columns in which a valid ``CHECK`` forbids ``NULL``. ``enums`` are the values of types, ``keys`` the
+    columns of primary keys that have one column.
     """
 
     is_known: bool = False
@@ -55,37 +45,28 @@ class Facts:
     columns: Mapping[ColumnName, ColumnFacts] = field(default_factory=dict)
     checked: frozenset[ColumnName] = frozenset()
     enums: Mapping[TypeName, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[TableName, str] = field(default_factory=dict)
 
 
 NOTHING = Facts()
 
-_COUNTED = 100_000  # rows
-_QUICK = 16 * 2**20  # bytes of a table whose rows are counted, and not only estimated
 
-# A partitioned table is as large as its partitions.
-_POSTGRESQL = sa.text(
-    "SELECT wanted.name, bool_or(c.relkind = 'p'), CAST(sum(pg_total_relation_size(part.oid)) AS bigint),"
-    " CAST(sum(pg_relation_size(part.oid)) AS bigint), CAST(sum(greatest(part.reltuples, 0)) AS bigint)"
-    " FROM unnest(:names) AS wanted(name) JOIN pg_class AS c ON c.oid = to_regclass(wanted.name)"
-    " CROSS JOIN LATERAL (SELECT CAST(relid AS oid) AS oid FROM pg_partition_tree(c.oid) UNION SELECT c.oid) AS tree"
-    " JOIN pg_class AS part ON part.oid = tree.oid GROUP BY wanted.name"
-).bindparams(sa.bindparam("names", type_=ARRAY(sa.Text)))
+def read_facts(
+    connection: Connection,
+    tables: Iterable[TableName],
+    redefined: Iterable[TableName],
+    changed: Iterable[TableName],
+) -> Facts:
+    """Return what the database says about ``tables``.
 
-_MYSQL = sa.text(
-    "SELECT concat(table_schema, '.', table_name), 0, data_length + index_length, data_length, table_rows"
-    " FROM information_schema.tables WHERE concat(table_schema, '.', table_name) IN :names"
-).bindparams(sa.bindparam("names", expanding=True))
-
-# A table that is locked now is not waited for.
-_NO_WAIT = ("SET LOCAL lock_timeout = '1s'", "SET LOCAL statement_timeout = '5s'")
-
-
-def read_facts(connection: Connection, tables: Iterable[TableName], redefined: Iterable[TableName]) -> Facts:
-    """Return what the database says about ``tables``, and about the columns of those that are ``redefined``."""
+    Of those that are ``redefined`` that is about their columns too, of those whose rows are ``changed`` about their
+    keys.
+    """
     with reading(connection), quiet_reflection():
-        sizes = _sizes(connection, _in_order(tables))
+        sizes = read_sizes(connection, _in_order(tables))
         there = _in_order(table for table in redefined if table in sizes)
         reflected = list(_reflected(connection, there))
+        keys = dict(_keys(connection, _in_order(table for table in changed if table in sizes)))
         checked = frozenset(_checked(connection, there)) if connection.dialect.name == "postgresql" else frozenset()
     columns = {
         name: ColumnFacts(type_text(column["type"], connection.dialect), bool(column["nullable"]))
@@ -97,56 +78,7 @@ def read_facts(connection: Connection, tables: Iterable[TableName], redefined: I
         for type_ in types
         if isinstance(type_, sa.Enum) and type_.name
     }
-    return Facts(True, sizes, columns, checked, enums)
-
-
-# --- sizes -----------------------------------------------------------------------------------------------------
-
-
-def _sizes(connection: Connection, tables: Sequence[TableName]) -> dict[TableName, Size]:
-    if not tables:
-        return {}
-    if connection.dialect.name == "postgresql":
-        names = {quoted_table(table, connection.dialect): table for table in tables}
-        rows = connection.execute(_POSTGRESQL, {"names": list(names)})
-    elif connection.dialect.name in ("mysql", "mariadb"):
-        default = connection.dialect.default_schema_name
-        names = {f"{table.schema or default}.{table.name}": table for table in tables}
-        rows = connection.execute(_MYSQL, {"names": list(names)})
-    else:
-        inspector = sa.inspect(connection)
-        there = [TableName(s, name) for s, names in _by_schema(tables) for name in inspector.get_table_names(s)]
-        counted = _counted(connection, {table: None for table in tables if table in there})
-        return {table: Size(rows, None) for table, rows in counted.items()}
-    found = [(names[row[0]], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
-    counted = _counted(connection, {table: estimate for table, _, _, size, estimate in found if size < _QUICK})
-    return {
-        table: Size(counted.get(table, estimate), total, bool(is_partitioned))
-        for table, is_partitioned, total, _, estimate in found
-    }
-
-
-def _counted(connection: Connection, estimates: Mapping[TableName, int | None]) -> Mapping[TableName, int | None]:
-    """Return the rows of tables, counted by one query; the ``estimates`` where that is not allowed, or has to wait."""
-    names = [quoted_table(table, connection.dialect) for table in estimates]
-    queries = [
-        f"SELECT {number}, (SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {_COUNTED}) AS counted)"
-        for number, name in enumerate(names)
-    ]
-    if not queries:
-        return {}
-    try:
-        with connection.begin_nested():
-            for statement in _NO_WAIT if connection.dialect.name == "postgresql" else ():
-                connection.exec_driver_sql(statement)
-            rows = connection.exec_driver_sql(" UNION ALL ".join(queries))
-            counts = {int(row[0]): int(row[1]) for row in rows}
-    except DBAPIError:
-        return estimates
-    return {
-        table: max(counts[number], estimates[table] or 0) if counts[number] == _COUNTED else counts[number]
-        for number, table in enumerate(estimates)
-    }
+    return Facts(True, sizes, columns, checked, enums, keys)
 
 
 # --- columns ---------------------------------------------------------------------------------------------------
@@ -166,6 +98,14 @@ def _reflected(connection: Connection, tables: Iterable[TableName]) -> Iterator[
         found = sa.inspect(connection).get_multi_columns(schema, filter_names=names)
         for (_, name), columns in found.items():
             yield from ((ColumnName(TableName(schema, name), column["name"]), column) for column in columns)
+
+
+def _keys(connection: Connection, tables: Iterable[TableName]) -> Iterator[tuple[TableName, str]]:
+    for schema, names in _by_schema(tables):
+        found = sa.inspect(connection).get_multi_pk_constraint(schema, filter_names=names)
+        for (_, name), key in found.items():
+            if key is not None and len(key["constrained_columns"]) == 1:
+                yield TableName(schema, name), key["constrained_columns"][0]
 
 
 def _checked(connection: Connection, tables: Iterable[TableName]) -> Iterator[ColumnName]:

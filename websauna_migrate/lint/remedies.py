@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.sql import escape_colons, quoted_table
@@ -17,6 +18,33 @@ IN_CONTRACT = "# in the header of a revision of its own, which runs when no old 
 NO_REWRITE = "# not in a migration: run it in a maintenance window, or use a tool such as pg_repack"
 
 _ALONE = "with op.get_context().autocommit_block():"
+
+
+def changed_in_batches(action: Action, key: str | None, dialect: Dialect) -> str:
+    """Return how rows are changed so that each is locked for a moment only; ``key`` is that of the table."""
+    if key is None or action.marks:
+        return "# in a revision of its own, with websauna_migrate.data.in_batches()"
+    condition = f"({action.rest}) AND " if action.rest else ""
+    sql = f"{escape_colons(f'{action.start} WHERE {condition}')}{_quoted(key, dialect)} BETWEEN :low AND :high"
+    schema = f", schema={action.table.schema!r}" if action.table.schema else ""
+    return "\n".join(
+        [
+            "# in a revision of its own:",
+            "from websauna_migrate.data import in_batches",
+            f"in_batches({action.table.name!r}, {sql!r}{schema})",
+        ]
+    )
+
+
+def waiting_longer(seconds: float) -> str:
+    """Return how a script says that its statements may wait longer for a table."""
+    return (
+        f"# in the header of the script, if it has to wait so long; else leave it out:\nlock_wait = {_shown(seconds)}"
+    )
+
+
+def _shown(seconds: float) -> str:
+    return "0" if math.isinf(seconds) else f"{seconds:g}"
 
 
 def concurrent_index(action: Action, dialect: Dialect, *, is_partitioned: bool) -> str:

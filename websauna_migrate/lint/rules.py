@@ -7,16 +7,19 @@ it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from websauna_migrate.database.table_sizes import Size
 from websauna_migrate.dialects.widths import keeps_rows, removed_values, widens
-from websauna_migrate.lint.facts import ColumnFacts, Facts, Size
+from websauna_migrate.lint.facts import ColumnFacts, Facts
 from websauna_migrate.lint.remedies import (
     IN_CONTRACT,
     NO_REWRITE,
+    changed_in_batches,
     column_beside,
     concurrent_index,
     constraint_of_index,
@@ -25,7 +28,9 @@ from websauna_migrate.lint.remedies import (
     nullable_first,
     validated_alone,
     validated_later,
+    waiting_longer,
 )
+from websauna_migrate.lint.row_changes import MANY, changes_few, lock_waits
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
 from websauna_migrate.revisions.breaking import BREAKS, Break
 
@@ -40,6 +45,9 @@ RULES: dict[str, str] = {
     "not-null-without-default": "the rows that are there have no value for the column",
     "index-without-concurrently": "the table cannot be written to until the index is built",
     "rewrites-table": "all rows are written again, and the table can be neither read nor written to meanwhile",
+    "changes-many-rows": "the rows stay locked until the revision is committed, and their old versions are kept",
+    "long-lock-timeout": "a statement may wait for a table longer than websauna_migrate.lock_wait, and all who use the "
+    "table wait behind it",
     "scans-table": "all rows are read, and the table cannot be written to meanwhile",
 }
 
@@ -68,11 +76,13 @@ class Schema:
 
     ``made`` are the tables that the run makes, ``checked`` the columns in which a constraint forbids ``NULL``,
     ``added`` the constraints that are to be validated, with the column in which one forbids ``NULL``; those of the
-    transaction that goes on are in ``open``. ``enums`` are the values of types that the run makes.
+    transaction that goes on are in ``open``. ``enums`` are the values of types that the run makes. ``longest_wait`` are
+    the seconds that a statement may wait for a table.
     """
 
     facts: Facts
     dialect: Dialect
+    longest_wait: float = math.inf
     made: set[TableName] = field(default_factory=set)
     columns: dict[ColumnName, ColumnFacts] = field(default_factory=dict)
     checked: set[ColumnName] = field(default_factory=set)
@@ -149,6 +159,14 @@ def problems(action: Action, schema: Schema, *, in_contract: bool) -> Iterator[P
         problem = rule(action, schema)
         if problem is not None:
             yield problem
+
+
+def problems_of_session(sql: str, schema: Schema) -> Iterator[Problem]:
+    """Yield what is wrong with a statement that is about no table."""
+    for seconds in lock_waits(sql, schema.dialect.name):
+        if seconds > schema.longest_wait:
+            yield _problem("long-lock-timeout", waiting_longer(seconds))
+            return
 
 
 # --- what breaks running code ----------------------------------------------------------------------------------
@@ -264,6 +282,14 @@ def _rewrites(action: Action, schema: Schema) -> Problem | None:
     return _problem("rewrites-table", NO_REWRITE)
 
 
+def _changed_rows(action: Action, schema: Schema) -> Problem | None:
+    rows = schema.size(action.table).rows
+    key = schema.facts.keys.get(action.table)
+    if (rows is not None and rows < MANY) or changes_few(action, key or (None if schema.facts.is_known else "id")):
+        return None
+    return _problem("changes-many-rows", changed_in_batches(action, key, schema.dialect))
+
+
 def _scanned_for_null(action: Action, schema: Schema) -> Problem | None:
     if not schema.is_postgresql or schema.has_check(action) or _was_nullable(action, schema) is False:
         return None
@@ -310,6 +336,8 @@ _OTHERS: dict[str, tuple[Rule, ...]] = {
     "add column": (_column_without_value, _value_for_each_row),
     "change type": (_rewritten_by_type,),
     "rewrite": (_rewrites,),
+    "update rows": (_changed_rows,),
+    "delete rows": (_changed_rows,),
     "set not null": (_scanned_for_null,),
     "add check": (_scanned_for_constraint,),
     "add foreign key": (_scanned_for_constraint,),

@@ -21,8 +21,10 @@ from websauna_migrate.database.key_ranges import (
     place_from_text,
     read_keyed_table,
 )
-from websauna_migrate.database.lag import estimated_rows, lag_of
+from websauna_migrate.database.lag import lag_of
+from websauna_migrate.database.table_sizes import estimated_rows
 from websauna_migrate.exceptions import RunError
+from websauna_migrate.packages.package import TableName
 from websauna_migrate.run.data import connection_of_revision, has_data_session
 from websauna_migrate.run.errors import NotInOneTransaction
 from websauna_migrate.run.observer import BatchProgress
@@ -85,7 +87,7 @@ def in_batches(
     name, schema = (table, schema) if isinstance(table, str) else (table.name, table.schema)
     keyed = read_keyed_table(connection, name, schema, (key,) if isinstance(key, str) else tuple(key))
     prepared = _prepared(keyed, statement)
-    estimate = estimated_rows(connection, name, schema)
+    estimate = estimated_rows(connection, TableName(schema, name))
     under_way.batched += 1
     step = under_way.step
     call = Call(under_way.history_table, step.revision.id, step.direction, under_way.batched)

@@ -59,7 +59,26 @@ T = TableName(None, "t")
         ("ALTER TYPE t RENAME TO t_old", [Action("rename enum", T, "t_old")]),
         ("ALTER TYPE t RENAME VALUE 'a' TO 'b'", [Action("rename enum value", T, "b", "a")]),
         ("-- DROP TABLE t\nSELECT 'DROP TABLE t' /* ; DROP TABLE t */", []),
-        ("DELETE FROM t; DROP TABLE t;", [Action("drop table", T)]),
+        ("DELETE FROM t; DROP TABLE t;", [Action("delete rows", T, start="DELETE FROM t"), Action("drop table", T)]),
+        (
+            "UPDATE ONLY t SET a = (SELECT 1 WHERE true) WHERE b = 'WHERE'",
+            [Action("update rows", T, rest="b = 'WHERE'", start="UPDATE ONLY t SET a = (SELECT 1 WHERE true)")],
+        ),
+        (
+            "WITH u AS (DELETE FROM v) UPDATE t AS x SET a = 1 FROM u",
+            [
+                Action(
+                    "update rows",
+                    T,
+                    marks=("WITH", "FROM", "AS"),
+                    start="WITH u AS (DELETE FROM v) UPDATE t AS x SET a = 1 FROM u",
+                )
+            ],
+        ),
+        ("INSERT INTO t SELECT 1 FROM u; SELECT 1 FROM t FOR UPDATE", []),
+        ("CREATE FUNCTION f() RETURNS int AS $$ SELECT 1; DELETE FROM t; $$ LANGUAGE sql", []),
+        ("CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; DELETE FROM u; END", []),
+        ("DO $x$ BEGIN PERFORM 1; DELETE FROM u; END $x$; DROP TABLE t", [Action("drop table", T)]),
         ("ALTER", []),
         ("", []),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from sqlalchemy.dialects import postgresql
 
@@ -53,3 +55,24 @@ def test_an_index_of_a_partitioned_table_begins_with_the_table_alone():
 def test_a_colon_in_sql_is_no_parameter():
     code = remedies.default_later(action_of("ALTER TABLE t ADD COLUMN c text"), "random()::text || ' :a'", PG)
     assert r"random()::text || ' \\:a'" in code
+
+
+@pytest.mark.parametrize(
+    ("sql", "call"),
+    [
+        (
+            "UPDATE a.t SET x = '12:30', y = ':z' WHERE y IS NULL OR x = 1;",
+            r"""in_batches('t', 'UPDATE a.t SET x = \'12:30\', y = \'\\:z\' WHERE (y IS NULL OR x = 1) AND "Id" """
+            """BETWEEN :low AND :high', schema='a')""",
+        ),
+        ("DELETE FROM t", """in_batches('t', 'DELETE FROM t WHERE "Id" BETWEEN :low AND :high')"""),
+    ],
+)
+def test_rows_are_changed_in_batches_of_the_key(sql, call):
+    [code] = remedies.changed_in_batches(action_of(sql), "Id", PG).splitlines()[2:]
+    assert ast.dump(ast.parse(code)) == ast.dump(ast.parse(call))
+
+
+def test_what_has_no_key_of_one_column_or_more_than_one_table_is_written_by_hand():
+    for sql, key in (("DELETE FROM t", None), ("DELETE FROM t USING u WHERE t.id = u.id", "id")):
+        assert remedies.changed_in_batches(action_of(sql), key, PG).startswith("# in a revision of its own, with ")
