@@ -43,10 +43,10 @@ from websauna_migrate.scripts.hooks import hooks_checked
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
 from websauna_migrate.scripts.new_scripts import all_or_none, may_write, require_one_head
-from websauna_migrate.scripts.parser import PROG, build_parser, parse
+from websauna_migrate.scripts.parser import PROG, build_parser, build_parser_of, command_of, parse
 from websauna_migrate.scripts.printing import show, show_json, tell
 from websauna_migrate.scripts.streams import Output
-from websauna_migrate.scripts.subcommands import Subcommand, subcommand_of
+from websauna_migrate.scripts.subcommands import TABLE, Subcommand, subcommand_of
 
 #: The module of ``run_alembic()``, as tracebacks name it.
 _RUN_ALEMBIC = Path(websauna_migrate.__file__).parent / "env.py"
@@ -83,11 +83,12 @@ class CommandLine(alembic_config.CommandLine):
     def __init__(self) -> None:
         super().__init__(PROG)
         self.parsers: Mapping[str, ArgumentParser] = self.subparsers.choices
-        self.own_parser = build_parser(self.parsers)
 
     def parse(self, argv: Sequence[str]) -> Namespace:
         """Return the options of ``argv``, or exit with 2 as argparse does."""
-        options = parse(self.own_parser, argv)
+        known = TABLE.get(command_of(argv) or "")
+        own = build_parser_of(known, self.parsers.get(known.name)) if known else build_parser(self.parsers)
+        options = parse(own, argv)
         options.cmd = self.parsers[options.subcommand].get_default("cmd")
         return options
 

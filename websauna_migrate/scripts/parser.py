@@ -67,10 +67,13 @@ def build_parser(of_alembic: Mapping[str, ArgumentParser] = MappingProxyType({})
     return parser
 
 
-def build_parser_of(subcommand: Subcommand) -> Parser:
-    """Return the parser of command lines with this one ``subcommand``. It is quicker to build than all of them."""
+def build_parser_of(subcommand: Subcommand, of_alembic: ArgumentParser | None = None) -> Parser:
+    """Return the parser of command lines with this one ``subcommand``. It is quicker to build than all of them.
+
+    ``of_alembic`` is Alembic's parser of the subcommand: options that only it has are added.
+    """
     parser, subparsers = _new_parser()
-    _add_arguments(subparsers.add_parser(subcommand.name), subcommand, None)
+    _add_arguments(subparsers.add_parser(subcommand.name), subcommand, of_alembic)
     parser.subcommands = MappingProxyType(subparsers.choices)
     return parser
 
@@ -119,16 +122,16 @@ def parse(parser: Parser, argv: Sequence[str]) -> Namespace:
 
 
 def command_of(argv: Sequence[str]) -> str | None:
-    """Return the subcommand in ``argv``, None when there is none."""
+    """Return the subcommand in ``argv``, None when there is none or something before it asks for the help of all."""
     parser = ArgumentParser(add_help=False, exit_on_error=False)
     add_global_options(parser)
     parser.add_argument("-h", "--help", "--version", action="store_true")
     parser.add_argument("rest", nargs=REMAINDER)
     try:
-        rest = parser.parse_known_args(argv)[0].rest
+        options = parser.parse_known_args(argv)[0]
     except Exception:  # argparse raises many things; the complete parser reports what is wrong
         return None
-    return rest[0] if rest else None
+    return options.rest[0] if options.rest and not options.help else None
 
 
 def _suggestion(name: str, names: Iterable[str]) -> str:

@@ -46,7 +46,8 @@ def run(argv: Sequence[str]) -> int:
         if work is not None:
             return run_script(lambda: work(options, load(options, complete=subcommand.needs_models)), options)
     elif name in TABLE or name is None:
-        build_parser().parse_known_args(argv)  # answers --help and --version, and what is missing, without Alembic
+        own = build_parser_of(TABLE[name]) if name else build_parser()
+        own.parse_known_args(argv)  # answers --help and --version, and what is missing, without Alembic
     from websauna_migrate.scripts.command_line import CommandLine
 
     line = CommandLine()

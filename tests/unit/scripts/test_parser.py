@@ -12,6 +12,7 @@ from websauna_migrate.private import option_names
 from websauna_migrate.scripts.command_line import CommandLine
 from websauna_migrate.scripts.parser import build_parser, build_parser_of, command_of, parse
 from websauna_migrate.scripts.subcommands import TABLE
+from websauna_migrate.scripts.ws_alembic import run
 
 
 def parsed(*argv):
@@ -99,9 +100,17 @@ def test_the_parser_of_one_subcommand_has_its_options_and_its_help(name, capsys)
     assert capsys.readouterr().out == build_parser().subcommands[name].format_help()
 
 
+@pytest.mark.parametrize("name", ["upgrade", "check"])
+def test_help_before_a_subcommand_lists_all_of_them(name, capsys):
+    with pytest.raises(SystemExit):
+        run(["--help", name])
+    assert capsys.readouterr().out == build_parser().format_help()
+
+
 def test_what_only_a_newer_alembic_has_is_taken_over():
     theirs = dict(CommandLine().parsers)
     theirs["history"].add_argument("--graph", action="store_true")
+    assert parse(build_parser_of(TABLE["history"], theirs["history"]), ["history", "--graph"]).graph
     theirs["squash"] = ArgumentParser()
     theirs["squash"].add_argument("where")
     parser = build_parser(theirs)
@@ -116,6 +125,7 @@ def test_what_only_a_newer_alembic_has_is_taken_over():
         (["-c", "a.ini", "upgrade", "-h"], "upgrade"),
         (["-x", "upgrade", "check"], "check"),
         (["--help"], None),
+        (["--help", "upgrade"], None),
         (["-c"], None),
     ],
 )
