@@ -23,6 +23,7 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing, suppress
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -102,12 +103,9 @@ def free_port() -> int:
             return port
 
 
-def _admin_engine(url: URL) -> Engine:
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-
-
 def _execute(url: URL, statement: str) -> None:
-    with _admin_engine(url).connect() as connection:
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
         connection.exec_driver_sql(statement)
 
 
@@ -171,6 +169,15 @@ class Server:
     def stop(self, *, crash: bool = False) -> None:
         """Stop the server; open connections are cut. With ``crash``, as if the machine had lost its power."""
         self._keeper.end(self._process, self.crash_signal if crash else self.stop_signal)
+
+    @cached_property
+    def _admin(self) -> Engine:
+        """What databases are created and dropped with: each test would wait for connections of its own."""
+        return create_engine(self._admin_url, isolation_level="AUTOCOMMIT", pool_pre_ping=True, pool_size=1)
+
+    @property
+    def _admin_url(self) -> URL:
+        raise NotImplementedError
 
     def _spawn(self, argv: list[str], url: URL) -> None:
         self._process = self._keeper.spawn(argv, self.folder, shared=self._shared)
@@ -244,12 +251,18 @@ class PostgreSQL(Server):
         url = self.url(self._new_name(), password=password)
         # Twice as fast as the default, where nothing is synced.
         strategy = "STRATEGY FILE_COPY" if int(self.version.split(".")[0]) >= 15 else ""
-        _execute(self.url("postgres"), f"CREATE DATABASE {url.database} OWNER {url.username} {strategy}")
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {url.database} OWNER {url.username} {strategy}")
         return url
 
     def drop_database(self, url: URL) -> None:
         """Drop a database, with the connections that are left."""
-        _execute(self.url("postgres"), f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")
+
+    @property
+    def _admin_url(self) -> URL:
+        return self.url("postgres")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -332,17 +345,22 @@ class MariaDB(Server):
     def create_database(self, *, password: bool = False) -> URL:
         """Create an empty database and return its URL."""
         url = self.url(self._new_name(), password=password)
-        _execute(self.url("mysql"), f"CREATE DATABASE {url.database}")
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {url.database}")
         return url
 
     def drop_database(self, url: URL) -> None:
         """Drop a database, after ending the connections that are left: their locks would hold it."""
-        with _admin_engine(self.url("mysql")).connect() as connection:
+        with self._admin.connect() as connection:
             query = text("SELECT id FROM information_schema.processlist WHERE db = :database")
             for (number,) in connection.execute(query, {"database": url.database}).all():
                 with suppress(Exception):
                     connection.exec_driver_sql(f"KILL {number}")
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {url.database}")
+
+    @property
+    def _admin_url(self) -> URL:
+        return self.url("mysql")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

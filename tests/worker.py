@@ -262,7 +262,8 @@ def _forget() -> None:
     for cached in vars(PGDialect).values():
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()
-    linecache.clearcache()
+    for name in [name for name in linecache.cache if not name.startswith(LASTING)]:
+        del linecache.cache[name]
     importlib.invalidate_caches()
     gc.enable()
     gc.collect()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 from sqlalchemy import create_engine, inspect
 
 from projects import Workspace, write
 
-pytest.importorskip("pyramid_fullauth", reason="it needs Python 3.11")
+# Not imported here: that takes longer than all other tests to be collected.
+pytestmark = pytest.mark.skipif(find_spec("pyramid_fullauth") is None, reason="pyramid_fullauth needs Python 3.11")
 
 INIT = """
 import websauna_migrate
