@@ -12,6 +12,7 @@ from websauna_migrate.database.deferred import check_deferred
 from websauna_migrate.database.sqlite import sqlite_path
 from websauna_migrate.database.table_locks import Clock, LockWatch, Taken
 from websauna_migrate.database.uncommitted import never_committed
+from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.run.errors import DRY_RUN, NotInOneTransaction
 from websauna_migrate.run.executor import migrate_selected
 from websauna_migrate.run.observer import observer_of
@@ -19,7 +20,7 @@ from websauna_migrate.run.steps import run_plan
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -34,11 +35,15 @@ _CAN = ("postgresql", "sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A step of a dry run: the seconds that it took, and the locks of tables that it would hold in a real run."""
+    """A step of a dry run: the seconds that it took, and the locks of tables that it would hold in a real run.
+
+    One that ``failed`` took them until then.
+    """
 
     step: PlanStep
     seconds: float
     locks: tuple[TableLock, ...]
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ def dry_run(
     target: str,
     observer: Observer,
     *,
+    on_failure: Callable[[DryRun], None],
     one_transaction: bool = False,
     cmd_opts: Namespace | None = None,
     **options: Any,
@@ -64,7 +70,7 @@ def dry_run(
 
     Subscribers are not called, because what they do may not be undone. ``options`` are those of
     :func:`~websauna_migrate.run.executor.migrate_selected`. With ``one_transaction`` the locks count as held until the
-    last step is done.
+    last step is done. Where a step fails, ``on_failure`` gets what was measured until then.
 
     :raises NotInOneTransaction: the database or a revision cannot be rolled back; nothing was run
     :raises MigrateError: as an upgrade
@@ -72,7 +78,7 @@ def dry_run(
     dialect = app.url.get_backend_name()
     if dialect not in _CAN:
         raise NotInOneTransaction(f"{dialect} commits each DDL statement by itself", DRY_RUN)
-    measuring = _Measuring()
+    measuring = _Measuring(has_locks=dialect == "postgresql")
     file = sqlite_path(app.url) if is_missing_file(app.url) else None
 
     def run(
@@ -86,12 +92,17 @@ def dry_run(
     ) -> None:
         try:
             measuring.run(app, plan, connection, observer, cmd_opts)
+        except MigrateError:
+            result = measuring.result(plan, together=one_transaction)
+            if result.steps:
+                on_failure(result)
+            raise
         finally:
             if file is not None and file.stat().st_size == 0:
                 file.unlink()
 
     plan = migrate_selected(app, selected, target, observer, cmd_opts=cmd_opts, run=run, **options)
-    return DryRun(plan, measuring.measured(together=one_transaction), has_locks=dialect == "postgresql")
+    return measuring.result(plan, together=one_transaction)
 
 
 @dataclass(slots=True)
@@ -99,13 +110,14 @@ class _Step:
     step: PlanStep
     began: float
     taken: Taken
-    ended: float = 0.0
+    ended: float | None = None
 
 
 class _Measuring:
     """Runs a plan without keeping anything, and measures its steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_locks: bool) -> None:
+        self._has_locks = has_locks
         self._clock = Clock()
         self._steps: list[_Step] = []
 
@@ -117,7 +129,7 @@ class _Measuring:
             @cache
             def watch() -> LockWatch | None:
                 """Return what looks for locks, from the first step on: before it no transaction is open."""
-                if connection.dialect.name != "postgresql":
+                if not self._has_locks:
                     return None
                 histories = {history.history_table for history in app.histories}
                 made = LockWatch(connection, self._clock, histories)
@@ -137,12 +149,15 @@ class _Measuring:
             stack.enter_context(never_committed(connection, self._refusal))
             run_plan(app, plan, connection, told, one_transaction=True, cmd_opts=cmd_opts, is_trial=True)
 
-    def measured(self, *, together: bool) -> tuple[Measured, ...]:
+    def result(self, plan: Plan, *, together: bool) -> DryRun:
         """Return what was measured; the locks are held until the end of each step, or of all steps ``together``."""
-        return tuple(
-            Measured(one.step, one.ended - one.began, one.taken.until(self._steps[-1].ended if together else one.ended))
-            for one in self._steps
+        now = self._clock.now()
+        ends = [now if one.ended is None else one.ended for one in self._steps]
+        steps = tuple(
+            Measured(one.step, end - one.began, one.taken.until(ends[-1] if together else end), one.ended is None)
+            for one, end in zip(self._steps, ends, strict=True)
         )
+        return DryRun(plan, steps, self._has_locks)
 
     def _check(self, _step: PlanStep, connection: Connection) -> None:
         check_deferred(connection)

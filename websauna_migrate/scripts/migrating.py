@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from websauna_migrate.revisions.plan import Plan
     from websauna_migrate.revisions.scripts import Direction
+    from websauna_migrate.run.dry_run import DryRun
     from websauna_migrate.run.observer import BatchProgress, Progress
     from websauna_migrate.scripts.loading import Loaded
 
@@ -183,12 +184,24 @@ def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> P
 
 def _tried(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> Plan:
     from websauna_migrate.run.dry_run import dry_run
+
+    failed: list[DryRun] = []
+    try:
+        with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
+            shown = _Shown(options, loaded, show_progress)
+            done = dry_run(
+                loaded.app, loaded.selected, options.revision, shown, on_failure=failed.append, **run_options
+            )
+    finally:
+        for before in failed:
+            _show_dry_run(options, before)
+    _show_dry_run(options, done)
+    return done.plan
+
+
+def _show_dry_run(options: Namespace, done: DryRun) -> None:
     from websauna_migrate.scripts.report import dry_run_text
 
-    with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
-        shown = _Shown(options, loaded, show_progress)
-        done = dry_run(loaded.app, loaded.selected, options.revision, shown, **run_options)
     show(dry_run_text(done, colour=sys.stdout.isatty()), coloured=True)
-    if done.plan.steps:
+    if done.steps:
         say(options, "dry run: everything was rolled back")
-    return done.plan

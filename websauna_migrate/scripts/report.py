@@ -109,7 +109,8 @@ def dry_run_text(done: DryRun, *, colour: bool) -> str:
 def _measured_rows(one: Measured, *, has_locks: bool) -> Iterator[tuple[str, ...]]:
     from websauna_migrate.database.table_locks import blocks
 
-    start: tuple[str, ...] = (one.step.package, one.step.revision.id, f"{one.seconds:.2f}")
+    seconds = f"{one.seconds:.2f}{' (failed)' if one.failed else ''}"
+    start: tuple[str, ...] = (one.step.package, one.step.revision.id, seconds)
     if not has_locks:
         yield start
     elif not one.locks:
