@@ -135,3 +135,22 @@ def test_a_connection_with_an_open_transaction_is_refused(backend, tmp_path):
     assert done.stderr.startswith("UnusableConnection: ")
     assert "transaction is open" in done.stderr
     assert project.heads() == {}
+
+
+def test_a_plan_that_was_made_before_another_run_is_refused(sqlite, tmp_path):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 2)})
+
+    done = call(project, before="earlier = app.plan({}, list(app.packages)); execute(app, earlier, connection)")
+
+    assert done.stderr.startswith("PlanOutdated: the plan was made when red was at none, and it is at red2 now; ")
+    assert len(project.rows("SELECT id FROM red1_a")) == 1
+
+
+def test_an_error_of_a_callback_is_not_one_of_the_script(sqlite, tmp_path):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 2)})
+
+    done = call(project, options=", on_progress=lambda progress: progress.number > 1 and 1 / 0")
+
+    assert done.stderr.startswith("RunStopped: the observer of the run failed: ZeroDivisionError: ")
+    assert "; applied in this run: red red1; not applied: red red2; fix it and run the command again" in done.stderr
+    assert project.heads() == {"red": ["red1"]}

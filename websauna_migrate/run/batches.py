@@ -171,7 +171,7 @@ class _Batches:
                     for check in self.under_way.checks:
                         check()
             finally:  # it is committed with its place, or rolled back
-                self.under_way.account.script_wrote = False
+                self.under_way.account.forget_writes()
 
         self.under_way.tries.run_batch(self.under_way.step, attempt)
         return done[-1]

@@ -189,6 +189,28 @@ class RunInterrupted(RunError):
         super().__init__(f"interrupted; {_kept(left, stays)}{_done_and_left(applied, left)}", f"{_AGAIN} to continue")
 
 
+class ObserverFailed(RunError):
+    """A method of the :class:`~websauna_migrate.Observer` of a run raised between two steps; ``error`` is what."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(f"the observer of the run failed: {cause_of(error)}", f"fix it and {_AGAIN}")
+
+
+class PlanOutdated(RunError):
+    """The history table of ``package`` holds ``found``, and held ``expected`` when the plan was made."""
+
+    def __init__(self, package: str, expected: tuple[str, ...], found: tuple[str, ...]) -> None:
+        self.package = package
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"the plan was made when {package} was at {listed(expected)}, and it is at {listed(found)} now; "
+            "nothing was run",
+            "make the plan again",
+        )
+
+
 class NotAdopted(RunError):
     """The history table is empty, and the version table of another tool holds revisions of this history.
 

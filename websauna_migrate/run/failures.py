@@ -23,6 +23,7 @@ from websauna_migrate.run.errors import (
     ConnectionLost,
     FailedAfterCommit,
     NotInOneTransaction,
+    ObserverFailed,
     RunInterrupted,
     RunStopped,
     StepFailed,
@@ -49,10 +50,10 @@ UNDOES_DDL = ("postgresql", "sqlite", "mssql")
 class Account:
     """How far a run of ``plan`` is: the steps that are ``done``, and whether the script under way committed by itself.
 
-    ``script_wrote`` tells whether it has changed anything. A script that leaves its transaction for an
-    ``autocommit_block()`` committed; one that did so by its own statement ``said_commit`` too. ``together`` means that
-    all steps are one transaction; that of a trial is rolled back. Of the steps that are done the last ``lost``
-    were not committed any more.
+    ``script_asked`` tells whether it has begun to change anything, ``script_wrote`` whether it has changed it. A script
+    that leaves its transaction for an ``autocommit_block()`` committed; one that did so by its own statement
+    ``said_commit`` too. ``together`` means that all steps are one transaction; that of a trial is rolled back. Of the
+    steps that are done the last ``lost`` were not committed any more.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Account:
     done: list[PlanStep] = field(default_factory=list)
     lost: int = 0
     in_script: bool = False
+    script_asked: bool = False
     script_wrote: bool = False
     script_committed: bool = False
     script_said_commit: bool = False
@@ -80,14 +82,28 @@ class Account:
         """Record that a transaction was committed: by the script, if one is running."""
         self.script_committed = self.script_committed or self.in_script
 
+    def note_begin(self, statement: str) -> None:
+        """Record that a statement begins: of the script, if one is running."""
+        self.script_asked = self.script_asked or (self.in_script and _READS.match(statement) is None)
+
     def note_statement(self, statement: str) -> None:
         """Record that a statement succeeded: of the script, if one is running."""
         self.script_wrote = self.script_wrote or (self.in_script and _READS.match(statement) is None)
 
+    def forget_writes(self) -> None:
+        """Record that what the script has changed is committed, or rolled back."""
+        self.script_asked = self.script_wrote = False
+
+    def finish(self, step: PlanStep) -> None:
+        """Record that a step is done."""
+        self.done.append(step)
+        self.forget_writes()
+
     @contextmanager
     def of_script(self) -> Iterator[None]:
         """Return a context in which a script runs."""
-        self.in_script, self.script_wrote, self.script_committed, self.script_said_commit = True, False, False, False
+        self.in_script, self.script_committed, self.script_said_commit = True, False, False
+        self.forget_writes()
         try:
             yield
         finally:
@@ -99,6 +115,7 @@ def commits_heard(connection: Connection, account: Account) -> Iterator[None]:
     """Record in ``account`` what is changed on ``connection``, and each commit, also one in the SQL of a script."""
 
     def heard(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        account.note_begin(statement)
         if _COMMIT.match(statement):
             account.note_commit(connection)
             account.script_said_commit = account.script_committed
@@ -141,7 +158,7 @@ def explained(app: Application, account: Account, error: BaseException) -> Migra
         return RunInterrupted(applied, left, stays=stays)
     if _is_lost(error):
         return ConnectionLost(error, applied, left, stays=stays)
-    if isinstance(error, (FailedAfterCommit, LockError)):
+    if isinstance(error, (FailedAfterCommit, LockError, ObserverFailed)):
         return RunStopped(error, applied, left)
     if isinstance(error, NotInOneTransaction):
         return error
@@ -182,12 +199,13 @@ def _what_stays(account: Account, error: BaseException) -> str | None:
     """Return why the database keeps what a step did before ``error`` ended it, None where it does not."""
     step, undoes = account.under_way, account.dialect in UNDOES_DDL
     in_batches = account.script_committed and works_in_batches(step.revision, step.direction)
-    if in_batches and (undoes or not account.script_wrote):
+    if in_batches and (undoes or not account.script_asked):
         return BATCHES
     if not undoes:
-        # The statement under way may have been done by the server when the run was interrupted.
-        is_certain = not (account.script_wrote or isinstance(error, KeyboardInterrupt) or _is_lost(error))
-        return None if is_certain else "this database cannot roll back DDL"
+        # When the run was interrupted, the server may have done the statement that it had begun.
+        is_cut_off = isinstance(error, KeyboardInterrupt) or _is_lost(error)
+        wrote = account.script_asked if is_cut_off else account.script_wrote
+        return "this database cannot roll back DDL" if wrote else None
     left = account.script_committed or uses_autocommit_block(step.revision, step.direction)
     return "it leaves its transaction" if left else None
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.batch_places import forget_calls
 from websauna_migrate.database.connection import commits_by_itself, connection_of
 from websauna_migrate.database.history_table import create_missing, read_heads, require_room, row_changes
 from websauna_migrate.database.sqlite import keys_unenforced, real_transactions
-from websauna_migrate.exceptions import RunError, listed
+from websauna_migrate.exceptions import MigrateError, RunError, listed
 from websauna_migrate.run.environment import open_all
-from websauna_migrate.run.errors import HeadsDiffer, TransactionEndedInside, UnusableConnection, transaction_left_open
+from websauna_migrate.run.errors import (
+    HeadsDiffer,
+    ObserverFailed,
+    PlanOutdated,
+    TransactionEndedInside,
+    UnusableConnection,
+    transaction_left_open,
+)
 from websauna_migrate.run.failures import UNDOES_DDL, Account, commits_heard, explained, refuse_own_transactions
 from websauna_migrate.run.grouping import grouped
 from websauna_migrate.run.half_done import read_standing, refuse_half_done
@@ -26,7 +35,7 @@ from websauna_migrate.run.under_way import UnderWay, running
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
@@ -63,6 +72,7 @@ def execute(
     AUTOCOMMIT. On SQLite its transactions cover DDL while the steps run, whatever its driver does by itself.
 
     :raises UnusableConnection: a transaction is open on ``connection``, or it is in AUTOCOMMIT; nothing was run
+    :raises PlanOutdated: the history tables hold something else than when the plan was made; nothing was run
     :raises HalfDone: a revision of these histories was stopped in its batches, and is to go on the other way; nothing
         was run
     :raises RevisionScriptFailed: a script cannot be loaded; nothing was run
@@ -76,7 +86,9 @@ def execute(
     :raises HeadsDiffer: the history tables do not hold what the plan says
     """
     _refuse_unusable(connection)
-    refuse_half_done(app, plan, (), *read_standing(connection, app.histories))
+    found, stopped = read_standing(connection, app.histories)
+    _refuse_outdated(plan, found)
+    refuse_half_done(app, plan, (), found, stopped)
     real = real_transactions(connection) if connection.dialect.name == "sqlite" else nullcontext()
     with real:
         told = observer_of(callbacks, observer)
@@ -131,6 +143,13 @@ def _new_ids(app: Application, plan: Plan) -> dict[str, list[str]]:
     return ids
 
 
+def _refuse_outdated(plan: Plan, found: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise where the history tables hold something else than when ``plan`` was made."""
+    for package, rows in plan.heads_before.items():
+        if set(found.get(package, ())) != set(rows):
+            raise PlanOutdated(package, rows, found.get(package, ()))
+
+
 def _refuse_unusable(connection: Connection) -> None:
     """Raise where steps on a connection of the caller's own would not commit, or could not be rolled back."""
     if connection.in_transaction():
@@ -153,15 +172,28 @@ def _run_steps(
     commits = grouped(connection, account)
     with heard, unenforced as check_keys, waiting as tries, together(connection), commits as group:
         for number, step in enumerate(steps, 1):
-            observer.on_progress(Progress(step, number, len(steps), "begins"))
-            started = time.monotonic()
-            observer.before_step()
+            with _told():
+                observer.on_progress(Progress(step, number, len(steps), "begins"))
+                started = time.monotonic()
+                observer.before_step()
             environment, checks = environments[step.package], (check_keys, observer.before_step)
             under_way = UnderWay(step, environment.table.name, account, observer, tries, checks)
             attempt = partial(_run_step, environment, connection, under_way, group)
             tries.run(step, attempt)
-            account.done.append(step)
-            observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
+            account.finish(step)
+            with _told():
+                observer.on_progress(Progress(step, number, len(steps), "done", time.monotonic() - started))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Return a context in which the observer is called: an error there is not one of the script."""
+    try:
+        yield
+    except (MigrateError, DBAPIError):
+        raise
+    except Exception as error:
+        raise ObserverFailed(error) from error
 
 
 def _run_step(environment: Environment, connection: Connection, under_way: UnderWay, group: Group) -> None:

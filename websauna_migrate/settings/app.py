@@ -67,9 +67,10 @@ class AppSettings:
     config_uri: str
     path: Path
     name: str
-    global_config: Mapping[str, str]
-    settings: Mapping[str, str]
-    sections: Mapping[str, Mapping[str, str]]
+    # A trace with the values of variables, as error reporters send it, shows no password.
+    global_config: Mapping[str, str] = field(repr=False)
+    settings: Mapping[str, str] = field(repr=False)
+    sections: Mapping[str, Mapping[str, str]] = field(repr=False)
 
 
 def parse_config_uri(config_uri: str) -> ConfigUri:

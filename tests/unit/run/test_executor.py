@@ -68,9 +68,20 @@ def test_only_a_database_that_cannot_undo_ddl_keeps_what_a_revision_did(dialect,
 
 
 def test_a_revision_that_changed_nothing_before_it_failed_leaves_nothing():
-    account = failures.Account(plan("s1"), "mariadb", together=False)
+    account = failures.Account(plan("s1", "s2"), "mariadb", together=False)
 
-    assert failures.find_out(NO_APP, account, ValueError()).stays is None
+    def stays():
+        return [failures._what_stays(account, error) is not None for error in (ValueError(), KeyboardInterrupt())]
+
+    with account.of_script():
+        account.note_begin("SELECT 1")
+        assert stays() == [False, False]
+        account.note_begin("CREATE TABLE a (id INTEGER)")
+        assert stays() == [False, True]  # it failed; or the server goes on with it
+        account.note_statement("CREATE TABLE a (id INTEGER)")
+        assert stays() == [True, True]
+    account.finish(account.plan.steps[0])
+    assert stays() == [False, False]
 
 
 def test_a_run_came_as_far_as_its_last_commit():

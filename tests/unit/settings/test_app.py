@@ -551,3 +551,10 @@ def test_proutes_and_pshell_read_a_merged_file(ini, environment, tmp_path):
     assert seen["greeting"] == "hello 50% ${HOME}"
     assert seen["base_here"] == str(PACKAGES / "acme_conf" / "conf")
     assert seen["shared_file"] == str(PACKAGES / "acme_conf" / "shared.ini")
+
+
+def test_what_a_trace_shows_of_the_settings_has_no_value_in_it(tmp_path):
+    ini = tmp_path / "app.ini"
+    ini.write_text("[DEFAULT]\nkey = secret\n[app:main]\nuse = egg:x\nsqlalchemy.url = postgresql://u:secret@h/d\n")
+    assert "secret" in read_app(str(ini)).settings["sqlalchemy.url"]
+    assert "secret" not in repr(read_app(str(ini)))
