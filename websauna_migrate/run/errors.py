@@ -227,11 +227,11 @@ class NotAdopted(RunError):
             f"{package}: nothing was run, because the table {table} says that {listed(rows)} is applied already and "
             f"the history table is empty"
         )
+        remedy: Remedy = ("take the database over with: ", command(package, "adopt", *source))
         if is_left_over:
-            drop = ("drop the old table with: ", command(package, "adopt", *source, "--drop-old"))
-            super().__init__(f"{what}; but {NO_TABLE}", drop)
-        else:
-            super().__init__(what, ("take the database over with: ", command(package, "adopt", *source)))
+            what += f"; but {NO_TABLE}"
+            remedy = ("drop the old table with: ", command(package, "adopt", *source, "--drop-old"))
+        super().__init__(what, remedy)
 
 
 class HalfDone(RunError):
