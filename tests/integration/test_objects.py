@@ -452,6 +452,7 @@ def test_each_part_goes_down_alone_where_both_have_to_take_a_view_away(tmp_path,
     declare(work, NAMED)
     work.autogenerate()
     work.execute("CREATE UNIQUE INDEX ON counted (name)", "COMMENT ON VIEW known IS 'What is known'")
+    work.execute("CREATE VIEW by_hand AS SELECT * FROM known", "GRANT SELECT ON known, by_hand TO pg_monitor")
     first = stored(work)
     after = TONES.format(size=20, moods="'ok', 'glad', 'sad'", tones="'high', 'low'")
     work.models(work.app / "shop", after)
@@ -471,6 +472,8 @@ def test_each_part_goes_down_alone_where_both_have_to_take_a_view_away(tmp_path,
     work.ok("downgrade", "-1")
     work.ok("downgrade", "-1")
     assert stored(work) == first
+    granted = "SELECT has_table_privilege('pg_monitor', v, 'SELECT') FROM unnest(ARRAY['known', 'by_hand']) AS v"
+    assert work.execute(granted) == [(True,), (True,)]
     work.models(work.app / "shop", before)
     for path in (expand, contract):
         path.unlink()
