@@ -180,3 +180,23 @@ def test_each_package_gets_both_and_what_contracts_waits_for_what_another_packag
     workspace.ok(*every, "downgrade", "base", "--yes")
     workspace.ok(*every, "upgrade")
     workspace.ok(*every, "check")
+
+
+def test_an_index_that_expands_takes_the_place_of_one_that_a_foreign_key_has(tmp_path, mariadb):
+    work = Workspace(tmp_path, mariadb.new_database())
+    models = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    thing_id = Column(ForeignKey("thing.id", name="fk_thing"))
+    __table_args__ = (Index("ix_old", "thing_id"),)
+    {}
+"""
+    work.add_app("shop", models.format("gone = Column(Integer)"), settings=SPLIT, history=True)
+    work.autogenerate()
+    work.models(work.app / "shop", models.format("").replace("ix_old", "ix_new"))
+    work.autogenerate()
+    indexes = "SELECT index_name FROM information_schema.statistics WHERE table_name = 'thing' AND non_unique"
+    assert work.execute(indexes) == [("ix_new",)]
+    work.ok("downgrade", "-2")
+    assert work.execute(indexes) == [("ix_old",)]

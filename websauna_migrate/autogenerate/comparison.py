@@ -55,7 +55,8 @@ class Given:
     """A revision with ``operations`` in place of what a comparison finds.
 
     With ``undo`` these are complete; without, the way back is made of them. ``head`` is the revision before it. A
-    ``contract`` is for after the new code runs everywhere. ``message`` follows after that of the command.
+    ``contract`` is for after the new code runs everywhere. ``message`` follows after that of the command. The database
+    does not have yet what the operations ``before`` it do.
     """
 
     operations: tuple[MigrateOperation, ...]
@@ -65,6 +66,7 @@ class Given:
     head: str = "head"
     contract: bool = False
     on_loss: Callable[[str], None] = lambda line: None
+    before: tuple[MigrateOperation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from alembic.operations import ops
 from sqlalchemy.schema import CreateSchema, CreateSequence, DropSequence
 
 from websauna_migrate.autogenerate.columns.sequences import used_sequences
+from websauna_migrate.autogenerate.comparison import Given
 from websauna_migrate.autogenerate.constraints.key_order import with_keys_in_order
 from websauna_migrate.autogenerate.constraints.mysql_indexes import keep_keys
 from websauna_migrate.autogenerate.constraints.primary_keys import change_keys_at_once
@@ -65,7 +66,8 @@ def complete(script: ops.MigrationScript, migration: MigrationContext, compariso
                 container.ops[:] = in_order_of_inheritance(container.ops, _tables(comparison), migration.dialect)
                 container.ops[:] = with_keys_in_order(container.ops, migration.dialect.default_schema_name)
         if connection.dialect.name in ("mysql", "mariadb") and comparison.writing is not None:
-            keep_keys(upgrade, downgrade, migration, comparison.tables)
+            before = comparison.writing.before if isinstance(comparison.writing, Given) else ()
+            keep_keys(upgrade, downgrade, migration, comparison.tables, before)
             for container in (upgrade, downgrade):
                 change_keys_at_once(container, migration.dialect)
         upgrade.ops[:] = [*first, *upgrade.ops, *last]

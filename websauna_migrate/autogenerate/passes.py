@@ -218,6 +218,7 @@ def _split_contract(draft: Draft) -> None:
             str(script.rev_id),
             contract=True,
             on_loss=draft.writing.on_loss,
+            before=tuple(script.upgrade_ops_list[0].ops),
         )
         draft.writing.on_contract(given)
 

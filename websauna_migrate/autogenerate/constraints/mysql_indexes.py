@@ -42,9 +42,16 @@ if TYPE_CHECKING:
 
 
 def keep_keys(
-    upgrade: ops.OpContainer, downgrade: ops.OpContainer, migration: MigrationContext, tables: Collection[TableName]
+    upgrade: ops.OpContainer,
+    downgrade: ops.OpContainer,
+    migration: MigrationContext,
+    tables: Collection[TableName],
+    before: Collection[MigrateOperation] = (),
 ) -> None:
-    """Let both directions change what foreign keys use. ``tables`` are those that the script may change."""
+    """Let both directions change what foreign keys use. ``tables`` are those that the script may change.
+
+    The operations ``before`` are done when the script runs, and not yet in the database.
+    """
     connection = migration.bind
     assert connection is not None
     default = connection.dialect.default_schema_name
@@ -52,6 +59,10 @@ def keep_keys(
     kept = _kept_keys(upgrade, connection, renames, tables) if _may_need_keys(upgrade) else []
     kept, others = _of_tables(kept, upgrade, {table.shown(default) for table in tables}, default)
     indexes = _read_indexes(upgrade, connection, renames) if kept else {}
+    for modify in before:
+        if isinstance(modify, ops.ModifyTableOps):
+            for op in modify.ops:
+                _apply(op, indexes.setdefault(table_of(modify).shown(default), {}))
     notes = [_note(key) for key in others]
     stand_ins: list[ForeignKey] = []
     for container in (upgrade, downgrade):
