@@ -13,6 +13,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
 from websauna_migrate.autogenerate.columns.fills import column_of_op
+from websauna_migrate.autogenerate.columns.retyped import is_computed_drop
 from websauna_migrate.autogenerate.objects.undeclared import DropUndeclared
 from websauna_migrate.autogenerate.script_ops import (
     Comment,
@@ -84,9 +85,10 @@ def _item(op: MigrateOperation, place: ops.ModifyTableOps | None, migration: Mig
 
 
 def _made_again(op: MigrateOperation) -> list[MigrateOperation]:
-    """Return what undoes the drop of an index or of a constraint."""
+    """Return what undoes the drop of an index, of a constraint, or of another thing over columns."""
+    drops = isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp, DropUndeclared)) or is_computed_drop(op)
     with suppress(ValueError):  # it knows no way back
-        return [op.reverse()] if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp, DropUndeclared)) else []
+        return [op.reverse()] if drops else []
     return []
 
 

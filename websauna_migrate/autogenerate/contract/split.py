@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alembic.operations import ops
 
 from websauna_migrate.autogenerate.columns.fills import comment_on_filling, made_nullable, restricted
+from websauna_migrate.autogenerate.columns.retyped import is_computed_drop
 from websauna_migrate.autogenerate.contract.breaks import what_breaks
 from websauna_migrate.autogenerate.contract.items import (
     converted_columns,
@@ -120,13 +121,18 @@ def _goes_along(place: int, items: Sequence[Item]) -> bool:
 
 
 def _is_under_recreated(place: int, items: Sequence[Item]) -> bool:
-    """Tell whether an item changes a type that an object reads which is dropped for the contract, and made after it."""
+    """Tell whether an item changes a type that something reads which only the contract drops.
+
+    That is an object which is made again after it, or a computed column.
+    """
     converted = converted_columns(items[place].op)
     if not converted:
         return False
     made = {other.key for other in items[place:] if other.contracts and is_object(other)}
     before = [other for other in items[:place] if other.contracts and is_object(other)]
-    return any(other.key in made and mentions(other.texts, converted) for other in before)
+    gone = [other for other in items if other.contracts and is_computed_drop(other.op)]
+    readers = [*gone, *(other for other in before if other.key in made)]
+    return any(mentions(other.texts, converted) for other in readers)
 
 
 def _away_on_way_back(back: Sequence[Item]) -> list[Item]:
