@@ -44,6 +44,11 @@ def expect_standard_strings(dialect: Dialect) -> None:
         postgresql._backslash_escapes = False
 
 
+def has_variants(type_: TypeEngine[Any]) -> bool:
+    """Tell whether ``type_`` is another one in some dialects. SQLAlchemy has no public way to ask."""
+    return bool(type_._variant_mapping)
+
+
 def split_variants(type_: TypeEngine[Any]) -> tuple[TypeEngine[Any], Mapping[str, TypeEngine[Any]]]:
     """Return ``type_`` without its variants, and those by dialect. SQLAlchemy has no public list of them."""
     variants = type_._variant_mapping

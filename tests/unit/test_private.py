@@ -82,6 +82,8 @@ def test_a_type_is_split_from_its_variants():
     base, variants = private.split_variants(whole)
     assert {name: type(variant) for name, variant in variants.items()} == {"sqlite": sa.Text, "mysql": mysql.LONGTEXT}
     assert private.split_variants(base) == (base, {})
+    assert private.has_variants(whole)
+    assert not private.has_variants(base)
     assert private.split_variants(whole)[1], "the original was changed"
 
 

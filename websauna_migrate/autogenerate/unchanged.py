@@ -20,12 +20,12 @@ import sqlalchemy as sa
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.autogenerate.constraints.facts import constraint_changes, stored_constraints
+from websauna_migrate.autogenerate.constraints.facts import constraint_changes, has_constraints, stored_constraints
 from websauna_migrate.autogenerate.constraints.invalid_indexes import tables_with_invalid_indexes
 from websauna_migrate.autogenerate.constraints.keys import Rules, rules_of
 from websauna_migrate.autogenerate.constraints.stored_indexes import special_indexes
 from websauna_migrate.database.connection import connection_of
-from websauna_migrate.dialects.spelling import default_text, foreign_key_spec, key_rules, type_text
+from websauna_migrate.dialects.spelling import Texts, foreign_key_spec, key_rules
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import has_loose_comparators
@@ -76,7 +76,7 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
     """
     unchanged: set[TableName] | None = context.opts.get(OPTION)
     if unchanged is not None:
-        dialect = connection_of(context).dialect
+        texts = Texts(dialect := connection_of(context).dialect)
         default = dialect.default_schema_name
         wanted: defaultdict[str | None, dict[str, Table]] = defaultdict(dict)
         for table in context.sorted_tables:
@@ -85,7 +85,7 @@ def find_unchanged(context: AutogenContext, _upgrade: UpgradeOps, schemas: set[s
                 wanted[schema][name] = table
         for schema, tables in wanted.items():
             shown = read_tables(context.inspector, schema, tables)
-            same = (TableName(schema, name) for name in shown if is_same(tables[name], shown[name], dialect))
+            same = (TableName(schema, name) for name in shown if is_same(tables[name], shown[name], texts))
             found = {name for name in same if has_same_constraints(context, name, tables[name.name])}
             unchanged.update(found - tables_with_invalid_indexes(context).keys() - special_indexes(context).keys())
             there = context.inspector.get_table_names(schema)
@@ -116,35 +116,35 @@ def read_tables(inspector: Inspector, schema: str | None, names: Collection[str]
     }
 
 
-def is_same(table: Table, shown: Shown, dialect: Dialect) -> bool:
+def is_same(table: Table, shown: Shown, texts: Texts) -> bool:
     """Tell whether ``shown`` certainly is ``table``. False means that it is not known."""
     return (
         (table.comment or None) == (shown.comment or None)
-        and _same_columns(table, shown.columns, dialect)
+        and _same_columns(table, shown.columns, texts)
         and [column.name for column in table.primary_key] == [*shown.primary_key]
         and _same_indexes(table.indexes, shown.indexes)
         and _same_unique_constraints(table, shown.unique_constraints)
-        and _same_foreign_keys(table, shown.foreign_keys, dialect)
+        and _same_foreign_keys(table, shown.foreign_keys, texts.dialect)
     )
 
 
-def _same_columns(table: Table, shown: Sequence[ReflectedColumn], dialect: Dialect) -> bool:
+def _same_columns(table: Table, shown: Sequence[ReflectedColumn], texts: Texts) -> bool:
     wanted = {column.name: column for column in table.columns}
     found = {column["name"]: column for column in shown}
-    return wanted.keys() == found.keys() and all(_same_column(c, found[name], dialect) for name, c in wanted.items())
+    return wanted.keys() == found.keys() and all(_same_column(c, found[name], texts) for name, c in wanted.items())
 
 
-def _same_column(wanted: Column[Any], found: ReflectedColumn, dialect: Dialect) -> bool:
+def _same_column(wanted: Column[Any], found: ReflectedColumn, texts: Texts) -> bool:
     return (
         wanted.nullable is found["nullable"]
         and (wanted.comment or None) == (found.get("comment") or None)
-        and _same_default(wanted, found, dialect)
-        and (text := type_text(wanted.type, dialect)) is not None
-        and text == type_text(found["type"], dialect)
+        and _same_default(wanted, found, texts)
+        and (text := texts.of_type(wanted.type)) is not None
+        and text == texts.of_type(found["type"])
     )
 
 
-def _same_default(wanted: Column[Any], found: ReflectedColumn, dialect: Dialect) -> bool:
+def _same_default(wanted: Column[Any], found: ReflectedColumn, texts: Texts) -> bool:
     if found.get("computed") or found.get("identity") or wanted.system:
         return False
     default = found.get("default")
@@ -152,8 +152,7 @@ def _same_default(wanted: Column[Any], found: ReflectedColumn, dialect: Dialect)
         return default is None or wanted.table.autoincrement_column is wanted  # it is of a SERIAL
     if default is None or not isinstance(wanted.server_default, sa.DefaultClause):
         return False
-    shown: Column[Any] = sa.Column(server_default=sa.text(default))
-    return default_text(shown, dialect) == default_text(wanted, dialect)
+    return texts.of_sql(default) == texts.of_default(wanted.server_default)
 
 
 def _same_indexes(indexes: Collection[Index], shown: Sequence[ReflectedIndex]) -> bool:
@@ -210,8 +209,11 @@ def _of_database(key: ReflectedForeignKeyConstraint, default: str | None) -> tup
 
 def has_same_constraints(context: AutogenContext, name: TableName, table: Table) -> bool:
     """Tell whether no CHECK or EXCLUDE constraint of ``table`` came, went or changed, and no key has rules."""
-    if any(one.kind in ("u", "f") for one in stored_constraints(context, name)):
+    stored = stored_constraints(context, name)
+    if any(one.kind in ("u", "f") for one in stored):
         return False
+    if not stored and not has_constraints(table):
+        return True
     changes = (constraint_changes(context, name, table, kind) for kind in ("c", "x"))
     return not any(one.gone or one.new for one in changes)
 

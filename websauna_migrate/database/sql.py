@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.functions import AnsiFunction, Function, FunctionElement, now
-from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
+from sqlalchemy.types import ARRAY, SchemaType, TypeDecorator, TypeEngine
 
 from websauna_migrate.packages.package import TableName
+from websauna_migrate.private import has_variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ def without_escapes(text: str) -> str:
 
 def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
     """Return ``clause`` as SQL for people to read, with its values in it."""
-    constant = _constant(clause)
+    constant = constant_key(clause)
     if constant is None:
         return _compiled(clause, dialect)
     key = (type(dialect), constant)
@@ -116,8 +117,11 @@ def literal_sql(clause: ClauseElement, dialect: Dialect) -> str:
     return _CONSTANTS[key]
 
 
-def _constant(clause: ClauseElement) -> tuple[object, ...] | None:
-    """Return what ``clause`` is where it always is the same SQL, as the defaults of most tables: no need to compile."""
+def constant_key(clause: ClauseElement) -> tuple[object, ...] | None:
+    """Return what ``clause`` is where it always is the same SQL, as the defaults of most tables; None where it is not.
+
+    Such a clause holds no other, so there is no need to compile it, or to look into it.
+    """
     if isinstance(clause, (sa.True_, sa.False_, sa.Null)):
         return (type(clause),)
     if type(clause) in (Function, now) or isinstance(clause, AnsiFunction):
@@ -142,7 +146,7 @@ def plain_dialect(dialect: Dialect) -> Any:
 
 def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
     """Yield the types in ``type_`` that PostgreSQL stores by name, as its ``ENUM`` and ``DOMAIN``."""
-    if dialect.name != "postgresql":
+    if dialect.name != "postgresql" or not may_be_named(type_):
         return
     from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 
@@ -151,6 +155,16 @@ def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[Any]:
         yield from named_types(inner.item_type, dialect)
     elif isinstance(inner, (ENUM, DOMAIN)):
         yield inner
+
+
+def may_be_named(type_: TypeEngine[Any]) -> bool:
+    """Tell whether ``type_`` may be, or hold, an enum or a domain in some dialect.
+
+    Most types of many tables cannot, and to adapt each of them to a dialect takes long.
+    """
+    return (
+        isinstance(type_, (SchemaType, ARRAY, TypeDecorator)) and not isinstance(type_, sa.Boolean)
+    ) or has_variants(type_)
 
 
 def adapted(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any] | None:

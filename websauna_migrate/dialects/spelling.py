@@ -92,18 +92,18 @@ def type_text(type_: TypeEngine[Any], dialect: Dialect) -> str | None:
 def default_text(column: Column[Any], dialect: Dialect) -> str | None:
     """Return the default of ``column`` as SQL, as far as it can be normalized without the database."""
     default = column.server_default
-    if not isinstance(default, sa.DefaultClause):
-        return None
-    if isinstance(default.arg, sa.TextClause):
-        text = default.arg.text
-    else:
-        # A member of an enum of texts is one, as DDL has it.
-        text = (
-            quoted_text(str.__str__(default.arg), dialect)
-            if isinstance(default.arg, str)
-            else literal_sql(default.arg, dialect)
-        )
-    text = without_cast(text.strip())
+    return _plain_default(_sql_of(default.arg, dialect), dialect) if isinstance(default, sa.DefaultClause) else None
+
+
+def _sql_of(default: Any, dialect: Dialect) -> str:
+    if isinstance(default, sa.TextClause):
+        return default.text
+    # A member of an enum of texts is one, as DDL has it.
+    return quoted_text(str.__str__(default), dialect) if isinstance(default, str) else literal_sql(default, dialect)
+
+
+def _plain_default(sql: str, dialect: Dialect) -> str | None:
+    text = without_cast(sql.strip())
     while text.startswith("(") and _closes_at_end(text, dialect.name):
         text = text[1:-1].strip()
     return None if text.upper() == "NULL" else text
@@ -114,3 +114,43 @@ def _closes_at_end(text: str, dialect: str) -> bool:
     parts = tokens(text, dialect)
     depths = list(accumulate((part == "(") - (part == ")") for part in parts))
     return 0 in depths and depths.index(0) == len(parts) - 1
+
+
+class Texts:
+    """The texts of types and defaults of many columns. Most are the same again and again, and are made once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._types: dict[tuple[object, ...], str | None] = {}
+        self._values: dict[str, str] = {}
+        self._defaults: dict[str, str | None] = {}
+
+    def of_type(self, type_: TypeEngine[Any]) -> str | None:
+        """Return what :func:`type_text` returns."""
+        if not type(type_).__module__.startswith("sqlalchemy."):
+            return type_text(type_, self.dialect)  # what its text is made of is not known
+        key = (type(type_), *(part for part in vars(type_).items() if part[0] not in _CACHES))
+        try:
+            return self._types[key]
+        except KeyError:
+            return self._types.setdefault(key, type_text(type_, self.dialect))
+        except TypeError:  # the values of an enum cannot be hashed
+            return type_text(type_, self.dialect)
+
+    def of_default(self, default: sa.DefaultClause) -> str | None:
+        """Return what :func:`default_text` returns for a column with ``default``."""
+        if type(default.arg) is str:
+            sql = self._values.get(default.arg)
+            if sql is None:
+                sql = self._values[default.arg] = _sql_of(default.arg, self.dialect)
+            return self.of_sql(sql)
+        return self.of_sql(_sql_of(default.arg, self.dialect))
+
+    def of_sql(self, default: str) -> str | None:
+        """Return what :func:`default_text` returns for a column with the ``default`` that a database shows."""
+        if default not in self._defaults:
+            self._defaults[default] = _plain_default(default, self.dialect)
+        return self._defaults[default]
+
+
+_CACHES = frozenset({"_static_cache_key", "_create_events", "dispatch"})  # of a type, which do not change its text

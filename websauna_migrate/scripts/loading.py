@@ -59,7 +59,6 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
 
     with redirect_stdout(sys.stderr):  # what an application prints while it starts is not a result
         app = load_application(settings_file(options), options.name, complete=complete)
-    _collect_garbage_again()
     for name, meant in misspelled(options.x or ()):
         warn(options, UsageError(f"-x {name}= is none of our options, so it has no effect here", f"write -x {meant}="))
     selected = select(
@@ -70,6 +69,7 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     told_owners = app.models.are_imported
     if told_owners:
         _warn_of_owners(options, app)
+    _collect_garbage_again()  # only now: the histories of models come with their mappers
     return Loaded(app, x, selected, told_owners)
 
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from websauna_migrate.autogenerate.unchanged import Shown, is_same, may_leave_out
+from websauna_migrate.dialects.spelling import Texts
 
-DIALECT = postgresql.dialect()
+TEXTS = Texts(postgresql.dialect())
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def shown():
 
 
 def test_a_table_with_equal_parts_is_the_same(table, shown):
-    assert is_same(table, shown, DIALECT)
+    assert is_same(table, shown, TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_table_with_equal_parts_is_the_same(table, shown):
     ],
 )
 def test_what_differs_in_one_part_is_left_to_the_comparison(table, shown, change):
-    assert not is_same(table, replace(shown, **change), DIALECT)
+    assert not is_same(table, replace(shown, **change), TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_what_differs_in_one_part_is_left_to_the_comparison(table, shown, change
 )
 def test_a_column_that_differs_is_left_to_the_comparison(table, shown, part):
     shown.columns[1].update(part)
-    assert not is_same(table, shown, DIALECT)
+    assert not is_same(table, shown, TEXTS)
 
 
 def test_nothing_is_left_out_where_the_user_compares():

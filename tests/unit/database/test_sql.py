@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from websauna_migrate.database.sql import literal_sql, texts_in, tokens, unquoted, without_cast, without_escapes
+from websauna_migrate.database.sql import (
+    constant_key,
+    literal_sql,
+    may_be_named,
+    named_types,
+    texts_in,
+    tokens,
+    unquoted,
+    without_cast,
+    without_escapes,
+)
 
 DIALECT_OF_POSTGRESQL, DIALECT_OF_SQLITE = postgresql.dialect(), sqlite.dialect()
 CONSTANTS = (
@@ -72,3 +82,39 @@ def test_sql_of_the_same_kind_is_told_apart(again):
     for clause, on_postgresql, on_sqlite in CONSTANTS:
         assert literal_sql(clause, DIALECT_OF_POSTGRESQL) == on_postgresql
         assert on_sqlite is None or literal_sql(clause, DIALECT_OF_SQLITE) == on_sqlite
+
+
+class Colour(sa.types.TypeDecorator):
+    """An enum in the clothes of an application."""
+
+    impl = sa.Enum("red", name="colour")
+    cache_ok = True
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [
+        (sa.Integer(), None),
+        (sa.Boolean(name="flag", create_constraint=True), None),
+        (sa.Interval(), None),
+        (sa.ARRAY(sa.Text), None),
+        (sa.Enum("a", name="letter"), sa.Enum),
+        (postgresql.ENUM("a", name="letter"), sa.Enum),
+        (sa.ARRAY(sa.Enum("a", name="letter")), sa.Enum),
+        (Colour(), sa.Enum),
+        (sa.Text().with_variant(postgresql.ENUM("a", name="letter"), "postgresql"), sa.Enum),
+        (postgresql.DOMAIN("posint", sa.Integer), postgresql.DOMAIN),
+    ],
+)
+def test_the_types_that_postgresql_stores_by_name_are_found(type_, kind):
+    found = list(named_types(type_, DIALECT_OF_POSTGRESQL))
+    assert [isinstance(one, kind) for one in found] == [True] if kind else found == []
+
+
+def test_a_type_that_has_no_name_in_any_database_is_not_looked_into():
+    assert not any(map(may_be_named, (sa.Integer(), sa.String(9), sa.Boolean(), sa.Numeric(9, 2), postgresql.JSONB())))
+
+
+def test_only_what_always_is_the_same_sql_is_a_constant():
+    assert all(map(constant_key, (sa.true(), sa.null(), sa.func.now(), sa.func.current_timestamp())))
+    assert not any(map(constant_key, (sa.Sequence("s").next_value(), sa.func.abs(1), sa.literal(1), sa.text("1"))))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.types import ARRAY, TypeDecorator
-
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, by_hand
 from websauna_migrate.database.sql import named_types, quoted_table
 from websauna_migrate.dialects.domains import Domain, made_domain, read_domains
 from websauna_migrate.packages.package import TypeName
-from websauna_migrate.private import split_variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,11 +39,9 @@ def change_domains(
 def _domains(tables: Iterable[Table], dialect: Dialect) -> Iterator[tuple[TypeName, Any]]:
     from sqlalchemy.dialects.postgresql import DOMAIN
 
-    kinds = (DOMAIN, ARRAY, TypeDecorator)  # to look into each type of many tables takes long
     for table in tables:
         for column in table.columns:
-            may_be_one = isinstance(column.type, kinds) or split_variants(column.type)[1]
-            for type_ in named_types(column.type, dialect) if may_be_one else ():
+            for type_ in named_types(column.type, dialect):
                 if isinstance(type_, DOMAIN):
                     yield TypeName(type_.schema, str(type_.name)).shown(dialect.default_schema_name), type_
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import next_value
 
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, alterations, made_columns
-from websauna_migrate.database.sql import plain_dialect, quoted_table, quoted_text
+from websauna_migrate.database.sql import constant_key, plain_dialect, quoted_table, quoted_text
 from websauna_migrate.dialects.numbering import Numbering, altered, numbering, statements, width_of
 from websauna_migrate.packages.package import TableName
 
@@ -66,7 +66,9 @@ def _of_column(column: sa.Column[Any]) -> Iterator[sa.Sequence]:
 
 
 def _in_default(default: object) -> Iterator[sa.Sequence]:
-    if isinstance(default, sa.DefaultClause) and isinstance(default.arg, sa.ClauseElement):
+    if not isinstance(default, sa.DefaultClause) or not isinstance(default.arg, sa.ClauseElement):
+        return
+    if not isinstance(default.arg, sa.TextClause) and constant_key(default.arg) is None:
         parts = visitors.iterate(default.arg)
         yield from (part.sequence for part in parts if isinstance(part, next_value))
 

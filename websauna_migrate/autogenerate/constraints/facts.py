@@ -78,6 +78,11 @@ def stored_constraints(context: AutogenContext, table: TableName) -> list[Shown]
     return _read(context).shown.get(table, [])
 
 
+def has_constraints(table: sa.Table) -> bool:
+    """Tell whether the models give ``table`` a CHECK or EXCLUDE constraint."""
+    return bool(_of_models(table))
+
+
 def _wanted(constraint: Any, made: Made, dialect: Dialect) -> Wanted:
     of_type, name = is_of_type(constraint), _name(constraint, dialect)
     return Wanted(constraint, name, None if of_type and name else made.get(id(constraint), ""), of_type)

@@ -11,7 +11,15 @@ from alembic.operations import ops
 from websauna_migrate.autogenerate.enums.facts import User
 from websauna_migrate.autogenerate.script_ops import Refuse, StatementsOp, alterations, column_of
 from websauna_migrate.autogenerate.tables.renamed import inspect_renamed
-from websauna_migrate.database.sql import adapted, escape_colons, quoted_table, quoted_text, texts_in, without_escapes
+from websauna_migrate.database.sql import (
+    adapted,
+    escape_colons,
+    may_be_named,
+    quoted_table,
+    quoted_text,
+    texts_in,
+    without_escapes,
+)
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
 from websauna_migrate.packages.package import ColumnName, TableName
 from websauna_migrate.private import is_of_type
@@ -87,7 +95,7 @@ def change_checks(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connecti
 
 def _check_of(column: sa.Column[Any], dialect: Dialect) -> tuple[str | None, tuple[str, ...]]:
     """Return the name of the ``CHECK`` of a column's enum and its values, None where it has none with a name."""
-    type_ = adapted(column.type, dialect)
+    type_ = adapted(column.type, dialect) if may_be_named(column.type) else None
     if not isinstance(type_, sa.Enum) or not type_.create_constraint or _native_values(column.type, dialect):
         return None, ()
     for check in check_constraints(column.table):
