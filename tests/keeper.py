@@ -26,6 +26,10 @@ ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 START_SECONDS = 120.0
 KEEPER_SECONDS = 3.0
 
+#: A folder in memory, on Linux: a database is created for nearly each test. It needs a tenth of that room in bytes.
+_MEMORY = "/dev/shm"
+_ROOM = 8_000_000_000
+
 #: The named pipe in the folder.
 PIPE = "processes"
 
@@ -57,7 +61,7 @@ class Keeper:
 
     def _new_home(self) -> Path:
         # Not $TMPDIR: paths of sockets are limited to some 100 bytes, and another account must reach the folder.
-        folder = Path(tempfile.mkdtemp(prefix="websauna-migrate-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix="websauna-migrate-", dir=_MEMORY if _is_roomy(_MEMORY) else "/tmp"))
         folder.chmod(0o711)
         os.mkfifo(folder / PIPE, 0o600)
         self._watcher = subprocess.Popen(
@@ -118,6 +122,15 @@ class Keeper:
         self._pipe.close()
         if self._watcher:
             self._watcher.wait()
+
+
+def _is_roomy(folder: str) -> bool:
+    """Tell whether a folder has room for all servers, and programs can be started from it."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize >= _ROOM and not found.f_flag & os.ST_NOEXEC
 
 
 def _keep(folder: Path, lines: Iterable[str]) -> None:
