@@ -258,6 +258,7 @@ def test_a_search_path_whose_first_schema_does_not_exist_is_refused(tmp_path, po
         said = shop.fails(*command)
         assert "nowhere" in said
         assert ("public" in said) == ("public" in path)
+    assert '"problem": "missing-schema"' in shop.run("doctor", "--format", "json").out
     assert shop.tables("public") == set()
     shop.execute(re.search(r"run the SQL: (CREATE SCHEMA [^;]+);", said)[1])
     shop.ok("upgrade")

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from websauna_migrate.database.drivers import how_to_install, is_asynchronous, other_name, synchronous
 from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.database.refusals import refusal_of
+from websauna_migrate.database.remedies import remedy_for
 from websauna_migrate.database.sqlite import begin_for_real, sqlite_path
 from websauna_migrate.exceptions import SettingsError, reason_of
 from websauna_migrate.settings.errors import InvalidDatabaseUrl, MissingDatabaseUrl, MissingDriver
@@ -182,7 +183,8 @@ def unreachable(database: Database, error: DBAPIError) -> DatabaseUnreachable:
         return DatabaseUnreachable(*where, _missing_folder(path))
     refusal = refusal_of(error)
     if refusal is None:
-        return DatabaseUnreachable(*where)
+        remedy = remedy_for(error)
+        return DatabaseUnreachable(*where, remedy) if remedy else DatabaseUnreachable(*where)
     return DatabaseUnreachable(*where, refusal.remedy, is_refused=refusal.final)
 
 

@@ -23,6 +23,11 @@ class Refusal:
 
 _REFUSALS = (
     Refusal(
+        frozenset({3159}),
+        re.compile(r"does not support SSL|insecure transport|no encryption|certificate verify failed|root certificate"),
+        "check what sqlalchemy.url says about TLS (sslmode, ssl_ca), and which connections the server accepts",
+    ),
+    Refusal(
         frozenset({"28000", "28P01", 1045, 1698}),
         re.compile(r"authentication failed|no pg_hba\.conf entry|no password supplied|role \".*\" does not exist"),
         "check the user and the password in sqlalchemy.url",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from websauna_migrate.database.connection import reading
 from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import invalid_indexes, row_count, search_path, table_names
+from websauna_migrate.database.search_path import first_schema_missing
 from websauna_migrate.database.version_tables import find_version_tables, read_version_table
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, foreign_histories, package_folders
@@ -25,6 +26,7 @@ from websauna_migrate.repair.case import Case, is_history
 from websauna_migrate.repair.findings import (
     BrokenIndex,
     ManyHeads,
+    MissingSchema,
     NoRevisionFiles,
     Overlapping,
     Ownerless,
@@ -46,6 +48,8 @@ from websauna_migrate.run.half_done import read_standing, unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy.engine import Connection
 
     from websauna_migrate.bootstrap import Application
     from websauna_migrate.database.version_tables import VersionTable
@@ -77,7 +81,13 @@ def examine(app: Application, selected: Sequence[Selected], places: ScratchPlace
         rows, stopped = read_standing(connection, app.histories)
         half_done = tuple(unfinished(app.graph(), app.histories, rows, stopped))
         case = Case(app, connection, app.graph(), tables, rows, versions, half_done, Replayer(app, places))
-        return tuple(_findings(case, [one.history for one in selected]))
+        return (*_missing_schema(connection), *_findings(case, [one.history for one in selected]))
+
+
+def _missing_schema(connection: Connection) -> Iterator[Finding]:
+    error = first_schema_missing(connection)
+    if error is not None:
+        yield MissingSchema(None, error)
 
 
 def _findings(case: Case, selected: Sequence[History]) -> Iterator[Finding]:
@@ -140,10 +150,9 @@ def _no_revision_files(case: Case, history: History) -> Iterator[Finding]:
     nothing = not case.graph.histories[history.package].revisions and not case.rows[history.package]
     tables = case.app.ownership.of(history.packages)
     if nothing and tables and not case.own_tables(history):
-        installed = is_installed(history.version_locations[0])
-        yield NoRevisionFiles(
-            history.package, tuple(sorted(tables, key=str)), tuple(map(str, history.version_locations)), installed
-        )
+        folders = tuple(map(str, history.version_locations))
+        installed, there = is_installed(history.version_locations[0]), history.script_location.is_dir()
+        yield NoRevisionFiles(history.package, tuple(sorted(tables, key=str)), folders, installed, there)
 
 
 def _half_done(case: Case, history: History) -> Iterator[Finding]:

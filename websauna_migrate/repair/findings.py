@@ -24,6 +24,7 @@ Problem = Literal[
     "inserted-revision",
     "no-revision-files",
     "invalid-index",
+    "missing-schema",
     "several-heads",
     "overlapping-revisions",
     "plain-alembic-version",
@@ -171,6 +172,7 @@ class NoRevisionFiles(Finding):
     tables: tuple[TableName, ...]
     folders: tuple[str, ...]
     is_installed: bool
+    has_folder: bool
 
     @property
     def detail(self) -> str:
@@ -184,7 +186,8 @@ class NoRevisionFiles(Finding):
         if self.is_installed:
             return f"Install a build of {self.package} that contains its revision scripts."
         first = command(self.package, "revision", "--autogenerate", "-m", "Create the first tables")
-        return ("If the revisions were left out of a build, add them. If there are none yet, run ", first)
+        made = () if self.has_folder else (command(self.package, "init"), ", then ")
+        return ("If the revisions were left out of a build, add them. If there are none yet, run ", *made, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,26 @@ class BrokenIndex(Finding):
     def remedy(self) -> Remedy:
         """What to do."""
         return f"If the index is unique, remove duplicate rows first. Then {by_sql([self.statement])}"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSchema(Finding):
+    """The first schema of the ``search_path`` of PostgreSQL cannot be used."""
+
+    problem = "missing-schema"
+    reason = "no revision can be run, because its tables would be created in another schema, or in none"
+
+    error: MigrateError
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        return self.error.what
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return sentence(self.error.remedy)
 
 
 @dataclass(frozen=True, slots=True)

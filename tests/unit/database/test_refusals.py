@@ -26,6 +26,10 @@ class DriverError(Exception):
         (DriverError('database "shop" does not exist'), "create the database", True),
         (DriverError(number=1040), "close connections", False),
         (DriverError("the database system is starting up"), "wait", False),
+        (DriverError("server does not support SSL, but SSL was required"), "TLS", True),
+        (DriverError('no pg_hba.conf entry for host "::1", user "me", database "shop", no encryption'), "TLS", True),
+        (DriverError('no pg_hba.conf entry for host "::1", user "me", database "shop", SSL encryption'), "user", True),
+        (DriverError(number=3159), "TLS", True),
     ],
 )
 def test_a_code_or_the_words_tell_what_to_do(error, told, final):
