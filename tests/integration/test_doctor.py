@@ -437,6 +437,24 @@ def test_a_requirement_in_a_history_that_nobody_can_read_is_mended_there_first(l
     assert findings(lite, *ALL) == []
 
 
+def test_a_requirement_that_stops_each_upgrade_is_found_as_upgrade_tells_it(lite):
+    alembic = with_notes(lite).folder / "acme.notes" / "acme" / "notes" / "alembic"
+    for header, words in (
+        ("requires = {'acme.notes': 'mmm9'}", "does not have this revision"),
+        ("requires = {'acme.nothing': 'mmm1'}", "not registered"),
+        ("run_before = {'acme.notes': 'mmm9'}", "does not have this revision"),
+        ("requires = {'acme.notes': 'nnn2'}", "form a cycle"),
+    ):
+        revise(alembic, "nnn2", "mmm1", header="requires = {'shop': 'ccc3'}")
+        revise(lite.app / "alembic", "ccc3", "bbb2", header=header)
+        (found,) = findings(lite)
+        assert (found["problem"], found["package"]) == ("broken-requirement", "shop")
+        assert words in found["detail"]
+        assert lite.fails("upgrade").startswith(found["detail"])
+    revise(lite.app / "alembic", "ccc3", "bbb2")
+    assert findings(lite, *ALL) == []
+
+
 def test_doctor_follows_the_selected_packages(lite):
     with_notes(lite)
     lite.execute("DELETE FROM alembic_history_acme_notes", "DELETE FROM alembic_history_shop")

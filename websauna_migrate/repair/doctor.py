@@ -16,7 +16,7 @@ from websauna_migrate.database.history_table import read_heads
 from websauna_migrate.database.reflection import invalid_indexes, row_count, search_path, table_names
 from websauna_migrate.database.search_path import first_schema_missing
 from websauna_migrate.database.version_tables import find_version_tables, read_version_table
-from websauna_migrate.exceptions import MigrateError
+from websauna_migrate.exceptions import MigrateError, RevisionError
 from websauna_migrate.packages.histories import DEFAULT_FOLDER, foreign_histories, package_folders
 from websauna_migrate.packages.package import TABLE_PREFIX, History, TableName, history_table_name
 from websauna_migrate.packages.selection import is_installed
@@ -25,6 +25,7 @@ from websauna_migrate.repair.ahead import find_misrecorded
 from websauna_migrate.repair.case import Case, is_history
 from websauna_migrate.repair.findings import (
     BrokenIndex,
+    BrokenRequirement,
     ManyHeads,
     MissingSchema,
     NoRevisionFiles,
@@ -39,9 +40,9 @@ from websauna_migrate.repair.misrecorded import HalfDoneBatches
 from websauna_migrate.repair.models import models_match
 from websauna_migrate.repair.replay import Replayer
 from websauna_migrate.revisions.contents import created_tables
-from websauna_migrate.revisions.errors import OverlappingRevisions
+from websauna_migrate.revisions.errors import OverlappingRevisions, RequirementCycle, RequirementError
 from websauna_migrate.revisions.history import applied
-from websauna_migrate.revisions.plan import wrong_rows
+from websauna_migrate.revisions.plan import make_plan, wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
 from websauna_migrate.run.errors import PLAIN, RunInterrupted
 from websauna_migrate.run.half_done import read_standing, unfinished
@@ -107,6 +108,7 @@ def _findings(case: Case, selected: Sequence[History]) -> Iterator[Finding]:
         yield from _orphan_histories(case)
     yield from _ownerless_tables(case)
     yield from _unmet_requirements(case, {history.package for history in selected}, unrecorded)
+    yield from _broken_requirements(case, [history.package for history in selected])
 
 
 # --- one history -----------------------------------------------------------------------------------------------
@@ -310,3 +312,16 @@ def _unmet_requirements(
                 history = case.app.history(report.missing.package)
                 first = (*_overlapping(case, history), *unrecorded(history))
             yield Unmet(report.package, report, first[0] if first else None)
+
+
+def _broken_requirements(case: Case, packages: Sequence[str]) -> Iterator[Finding]:
+    """Find requirements that stop each upgrade. Where the rows stop it, another finding tells that."""
+    try:
+        make_plan(case.graph, case.rows, packages)
+    except RequirementError as error:
+        yield BrokenRequirement(error.asking[0], error)
+    except RequirementCycle as error:
+        in_cycle = [node.partition(" ")[0] for node in error.path]
+        yield BrokenRequirement(next((name for name in in_cycle if name in packages), in_cycle[0]), error)
+    except RevisionError:
+        return

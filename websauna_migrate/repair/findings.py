@@ -13,6 +13,7 @@ from websauna_migrate.packages.package import TableName
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.repair.replay import Match, Replay
+    from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
     from websauna_migrate.revisions.reports import Report
     from websauna_migrate.revisions.scripts import Revision
 
@@ -31,6 +32,7 @@ Problem = Literal[
     "orphan-history",
     "ownerless-table",
     "unmet-requirement",
+    "broken-requirement",
 ]
 _SHOWN = 8
 
@@ -305,6 +307,27 @@ class Unmet(Finding):
     def remedy(self) -> Remedy:
         """What to do."""
         return self.first.remedy if self.first else sentence(self.report.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRequirement(Finding):
+    """What a pending revision requires does not exist, or waits for it: ``error`` is what an upgrade would say."""
+
+    problem = "broken-requirement"
+    reason = "no order of the pending revisions is possible, so nothing can be upgraded"
+
+    package: str
+    error: RequirementError | RequirementCycle
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+        return self.error.what
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do."""
+        return sentence(self.error.remedy)
 
 
 def outcome(replay: Replay) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import reading
-from websauna_migrate.exceptions import MigrateError, reason_of
+from websauna_migrate.exceptions import MigrateError, PlanError, RevisionError, reason_of
 from websauna_migrate.ordering import closure
 from websauna_migrate.packages.ownership import package_dependencies
 from websauna_migrate.packages.package import TableName
@@ -140,7 +140,10 @@ class Replayer:
 
     def _record(self, history: History, connection: Connection) -> _Recorded:
         app = self._app
-        plan = app.plan({}, _related(app, history))
+        try:
+            plan = app.plan({}, _related(app, history))
+        except (PlanError, RevisionError) as error:  # no order is possible
+            return _Recorded((), error.what)
         if self._places is None and plan.steps:
             return _Recorded((), _NOT_WANTED)
         recorder = _recorder(app, history, plan)

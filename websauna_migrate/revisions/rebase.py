@@ -1,11 +1,13 @@
 """Moving a revision that is not applied after another one, by rewriting one value of its script.
 
-The text outside that value stays as it is, byte by byte, and the file is replaced in one go.
+The line ``Revises:`` of its docstring, which Alembic writes, follows. All other text stays as it is, byte by byte, and
+the file is replaced in one go.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from websauna_migrate.exceptions import Remedy, RevisionError, command
@@ -41,13 +43,14 @@ def decide(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str])
         raise _refused(history, script.id, "it is a merge", ("write a new one with: ", anew))
     if target in closure([script.id], history.after.__getitem__):
         reason = f"{target} is a descendant of it" if target != script.id else "it cannot follow itself"
-        raise _refused(history, script.id, reason, "name a revision that does not")
+        raise _refused(history, script.id, reason, "name another revision")
     return script, target
 
 
 def with_down_revision(source: bytes, value: str | None) -> bytes | None:
     """Return the text of a script with ``value`` as its ``down_revision``; None where it is not one plain value."""
-    values = [found for statement in ast.parse(source).body if (found := _value(statement)) is not None]
+    module = ast.parse(source)
+    values = [found for statement in module.body if (found := _value(statement)) is not None]
     node = values[0] if len(values) == 1 else None
     if not isinstance(node, ast.Constant) or node.end_lineno != node.lineno:
         return None
@@ -59,7 +62,18 @@ def with_down_revision(source: bytes, value: str | None) -> bytes | None:
     quote = "'" if old.startswith("'") else '"'
     new = "None" if value is None else f"{quote}{value}{quote}"
     lines[node.lineno - 1] = line[: node.col_offset] + new.encode() + line[node.end_col_offset :]
+    old_line = re.compile(rf"Revises: *{re.escape(str(node.value or ''))}(?=\s*$)".encode())
+    for number in _lines_of_docstring(module):
+        if old_line.match(lines[number]):
+            lines[number] = old_line.sub(f"Revises: {value or ''}".encode(), lines[number])
     return b"".join(lines)
+
+
+def _lines_of_docstring(module: ast.Module) -> range:
+    match module.body:
+        case [ast.Expr(value=ast.Constant(value=str())) as text, *_]:
+            return range(text.lineno - 1, text.end_lineno or text.lineno)
+    return range(0)
 
 
 def rebase(history: HistoryGraph, revision: str, onto: str, rows: Sequence[str]) -> tuple[Revision, str | None]:

@@ -1,4 +1,4 @@
-"""Rewriting the ``down_revision`` of a script: one value, and no byte besides."""
+"""Rewriting the ``down_revision`` of a script: one value, and the line of the docstring that tells it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,29 @@ from websauna_migrate.revisions.rebase import with_down_revision
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_only_the_value_changes(line, value, written, end):
     text = end.join(
-        ['"""Größe', "", "Revises: old", '"""', "revision = 'me'", "{}", "", "def upgrade():", "    pass", ""]
+        ['"""Größe', "", "Revises: other", '"""', "revision = 'me'", "{}", "", "def upgrade():", "    pass", ""]
     )
     source = text.replace("{}", line).encode()
     assert with_down_revision(source, value) == text.replace("{}", written).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "written"),
+    [
+        ('"""Me.\n\nRevises: old\nRevises: older\n"""\n', "new", '"""Me.\n\nRevises: new\nRevises: older\n"""\n'),
+        ('"""Me.\r\n\r\nRevises: old\r\n"""\r\n', None, '"""Me.\r\n\r\nRevises: \r\n"""\r\n'),
+        ('"""Me: Revises: old\n"""\n', "new", '"""Me: Revises: old\n"""\n'),
+        ('x = """\nRevises: old\n"""\n', "new", 'x = """\nRevises: old\n"""\n'),
+    ],
+)
+def test_the_docstring_tells_the_new_one_where_it_told_the_old(text, value, written):
+    changed = with_down_revision(f"{text}down_revision = 'old'\n".encode(), value)
+    assert changed == f"{written}down_revision = {value!r}\n".encode()
+
+
+def test_the_docstring_of_a_first_revision_gets_what_it_follows():
+    text = '"""Me.\n\nRevises: {}\n"""\ndown_revision = {}\n'
+    assert with_down_revision(text.format("", None).encode(), "new") == text.format("new", '"new"').encode()
 
 
 @pytest.mark.parametrize(
