@@ -19,6 +19,7 @@ from websauna_migrate.later import pkg_resources_later
 from websauna_migrate.ordering import dependency_groups
 from websauna_migrate.packages.directives import get_migration_packages, register_package
 from websauna_migrate.packages.histories import (
+    for_blanks,
     import_paths,
     make_histories,
     package_folders,
@@ -29,7 +30,7 @@ from websauna_migrate.packages.metadata import steps_metadata
 from websauna_migrate.packages.models import Models
 from websauna_migrate.packages.ownership import owning_package
 from websauna_migrate.packages.package import History, MigrationPackage
-from websauna_migrate.packages.selection import Selected, histories_of, select
+from websauna_migrate.packages.selection import Selected, closest, histories_of, select
 from websauna_migrate.revisions.graph import Graph, Scripts, required_packages
 from websauna_migrate.revisions.plan import Plan, make_plan
 from websauna_migrate.settings import ALEMBIC_SECTION
@@ -197,8 +198,17 @@ def load_application(config_uri: str, section: str = ALEMBIC_SECTION, *, complet
     ini = read_app(config_uri)
     if section != ALEMBIC_SECTION and section not in ini.sections:
         raise SectionMissing(str(ini.path), "section", section, tuple(ini.sections))
-    sys.path[:0] = map(str, import_paths(ini.sections.get(section, {}), ini.path.parent))
-    registry, module = _start(ini)
+    options = ini.sections.get(section, {})
+    folders = import_paths(options, ini.path.parent)
+    sys.path[:0] = map(str, folders)
+    try:
+        registry, module = _start(ini)
+    except SettingsError as error:
+        missing = tuple(str(folder) for folder in folders if not folder.is_dir())
+        if not missing or error.remedy != TO_IMPORT:
+            raise
+        what = f"{error.what}; prepend_sys_path names {listed(missing)}, which does not exist"
+        raise SettingsError(what, f"correct prepend_sys_path{for_blanks(options)}") from error
     return _application(ini, section, registry, module, complete=complete)
 
 
@@ -318,7 +328,11 @@ def _app_package(ini: AppSettings, registered: Mapping[str, MigrationPackage], m
     named = ini.settings.get(APP)
     if named:
         if named not in registered and not package_folders(named):
-            raise _unknown_application(ini, registered)
+            similar = closest(named, registered)
+            raise SettingsError(
+                f"{ini.path}: {APP} = {named}: there is no such package; registered are: {listed(tuple(registered))}",
+                f"did you mean {similar}?" if similar else "name one of these, or a package that is installed",
+            )
         return str(named)
     found = owning_package(registered, module) if module else None
     if found is None and module is None:

@@ -133,6 +133,20 @@ def test_a_websauna_init_that_is_no_initializer_is_told(here, named, reason):
     assert said.endswith(f"; {remedy}")
 
 
+def test_a_folder_of_prepend_sys_path_that_does_not_exist_is_told_where_an_import_fails(here):
+    here.add_app("shop", THING)
+    section = "[alembic]\nprepend_sys_path = %(here)s/my src\n"
+    here.write_ini(section)
+    here.ok("status")
+    for start in ("use = call:nowhere:main\n", "use = call:shop:main\nwebsauna.init = nowhere.Initializer\n"):
+        here.write_ini(section, start=start)
+        said = here.fails("status")
+        assert f"nowhere'; prepend_sys_path names {here.app}/my, {here.app}/src, which does not exist; " in said
+        assert said.endswith("; correct prepend_sys_path, and set path_separator = os if a path has a blank")
+        here.write_ini(f"{section}path_separator = os\n", start=start)
+        assert here.fails("status").endswith(f"names {here.app}/my src, which does not exist; correct prepend_sys_path")
+
+
 # --- the application ------------------------------------------------------------------------------------------
 
 
@@ -165,8 +179,12 @@ def test_the_setting_may_name_a_package_that_registers_nothing_by_itself(here):
 def test_a_setting_that_names_no_package_is_told(here):
     here.add_app("shop", THING, settings="websauna_migrate.app = nowhere\n")
     said = here.fails("current")
-    assert said.startswith(f"{here.ini}: cannot tell which package is the application (registered: shop); ")
-    assert said.endswith("; set websauna_migrate.app to its dotted name")
+    assert said == (
+        f"{here.ini}: websauna_migrate.app = nowhere: there is no such package; registered are: shop; "
+        f"name one of these, or a package that is installed"
+    )
+    here.write_ini("websauna_migrate.app = shopp\n")
+    assert here.fails("current").endswith("; did you mean shop?")
 
 
 def test_the_package_with_the_factory_is_the_application(here):

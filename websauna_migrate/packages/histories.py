@@ -198,7 +198,7 @@ def _version_locations(location: Path, options: Mapping[str, str], ini: AppSetti
         if folder != usual and not os.path.lexists(folder):
             raise SettingsError(
                 f"{ini.path}: version_locations names {folder}, which does not exist",
-                "create the folder, or correct version_locations",
+                f"create the folder, or correct version_locations{for_blanks(options)}",
             )
     return folders or (usual,)
 
@@ -218,6 +218,12 @@ def _refuse_unknown_packages(packages: Mapping[str, MigrationPackage], ini: AppS
                 f"{ini.path}: {setting}: no package {name!r} is registered; registered are: {listed(tuple(packages))}",
                 f"did you mean {SETTING}{similar}?" if similar else "remove the setting, or register the package",
             )
+
+
+def for_blanks(options: Mapping[str, str]) -> str:
+    """Return what to do about a path with a blank, as the end of a remedy, where ``options`` split at blanks."""
+    separator = options.get("path_separator") or options.get("version_path_separator")
+    return "" if separator in _SEPARATORS.keys() - {"space"} else ", and set path_separator = os if a path has a blank"
 
 
 def _parts(options: Mapping[str, str], name: str) -> list[str]:

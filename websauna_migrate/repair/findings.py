@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from websauna_migrate.exceptions import Command, Remedy, command, parts_of
+from websauna_migrate.exceptions import Command, Remedy, command, parts_of, summed
 from websauna_migrate.packages.errors import BrokenModels
 from websauna_migrate.packages.package import TableName
 
@@ -134,7 +134,7 @@ class Unstamped(Finding):
     @property
     def detail(self) -> str:
         """What was found."""
-        tables = ", ".join(map(str, self.found))
+        tables = summed(tuple(map(str, self.found)))
         why = f"{self.package} has no revisions yet" if self.replay is None else outcome(self.replay)
         if self.replay is not None and self.heads:
             why = f"the tables match the models, but {beside_scripts(self.replay, self.heads)}"
@@ -179,7 +179,7 @@ class NoRevisionFiles(Finding):
     @property
     def detail(self) -> str:
         """What was found."""
-        tables = ", ".join(map(str, self.tables))
+        tables = summed(tuple(map(str, self.tables)))
         return f"{self.package} has models of the tables {tables}, but no revisions in {', '.join(self.folders)}"
 
     @property
@@ -336,7 +336,7 @@ def outcome(replay: Replay) -> str:
         return f"it was not determined which revision the tables match: {replay.stopped}"
     if replay.exact:
         same = [str(match) for match in replay.exact]
-        also = f" (as those of {', '.join(same[1:])}, which differ in no table)" if same[1:] else ""
+        also = f" (as those of {summed(tuple(same[1:]))}, which differ in no table)" if same[1:] else ""
         return f"the tables match revision {same[0]}{also}{replay.limits if replay.stopped else ''}"
     near = "; then ".join(_difference(match) for match in replay.matches[:2])
     return f"the tables match no revision; the closest is {near}{replay.limits}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import Remedy, command
+from websauna_migrate.exceptions import Remedy, command, summed
 from websauna_migrate.packages.histories import FOREIGN
 from websauna_migrate.packages.package import TABLE_PREFIX, TableName
 from websauna_migrate.repair.findings import Finding, by_sql, sentence
@@ -110,11 +110,11 @@ class Orphan(Finding):
     @property
     def detail(self) -> str:
         """What was found."""
-        counted = ", ".join(f"{table} ({count} rows)" for table, count in self.left)
+        counted = summed(tuple(f"{table} ({count} rows)" for table, count in self.left))
         kind = "its tables" if self.is_certain else "tables of no registered package"
         where = "registered without revisions of its own" if self.is_registered else "not registered"
         here = ", ".join(self.rows) or "nothing"
-        return f"{self.table} is at {here}, the history of {self._whose}, which is {where}; {kind}: {counted or 'none'}"
+        return f"{self.table} is at {here}, the history of {self._whose}, which is {where}; {kind}: {counted}"
 
     @property
     def remedy(self) -> Remedy:

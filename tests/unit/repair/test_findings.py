@@ -11,7 +11,7 @@ import pytest
 
 from websauna_migrate.exceptions import OwnershipError, remedy_text
 from websauna_migrate.packages.package import TableName
-from websauna_migrate.repair.findings import Finding, Overlapping, Ownerless, Problem, Unstamped
+from websauna_migrate.repair.findings import Finding, NoRevisionFiles, Overlapping, Ownerless, Problem, Unstamped
 from websauna_migrate.repair.left_tables import Orphan
 from websauna_migrate.repair.misrecorded import Inserted
 from websauna_migrate.repair.replay import Match, Replay
@@ -35,6 +35,18 @@ def test_findings_are_told_as_text_and_as_json():
     assert text.startswith("ownerless-table\n  what: table 'x' has no owner\n  why:  no package")
     assert f"overlapping-revisions in shop\n  what: {overlapping.detail}\n  why:  {overlapping.reason}\n" in text
     assert text.endswith("  fix:  ws-alembic -x packages=shop stamp --purge b2\n")
+
+
+def test_many_tables_are_told_by_the_first_the_last_and_their_number():
+    tables = tuple(TableName(None, f"t{number:03}") for number in range(200))
+    assert "are the tables t000, t001, t002, ..., t199 (200 in all); " in Unstamped("shop", "h", tables, None).detail
+    missing = NoRevisionFiles("shop", tables, ("versions",), is_installed=False)
+    assert "models of the tables t000, t001, t002, ..., t199 (200 in all), but" in missing.detail
+    left = tuple((table, 1) for table in tables)
+    orphan = Orphan("shop", TableName(None, "h"), (), False, left, True, (), ())
+    assert orphan.detail.endswith(
+        "its tables: t000 (1 rows), t001 (1 rows), t002 (1 rows), ..., t199 (1 rows) (200 in all)"
+    )
 
 
 def replay(*revisions, distance=0):
