@@ -57,7 +57,7 @@ def test_the_dump_is_made_before_the_first_revision_runs(shop, tmp_path):
 def test_where_there_is_nothing_to_do_nothing_is_dumped(small, tmp_path):
     small.ok("upgrade")
     ran = small.run("upgrade", "--backup", "before.sql")
-    assert (ran.code, ran.err) == (0, "Nothing to do.\n")
+    assert (ran.code, ran.err) == (0, "nothing to do\n")
     assert not (small.app / "before.sql").exists()
 
 

@@ -196,7 +196,7 @@ def test_a_revision_that_is_half_done_is_finished_or_given_up_before_the_other_w
     assert "the downgrade of red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
     assert commands(refused) == [["downgrade", "zero"], ["stamp", "one"]]
     said("stamp", "one", code=0)
-    assert "Nothing to do" in said("upgrade", code=0)
+    assert "nothing to do" in said("upgrade", code=0)
     assert "alembic_batches" not in project.tables()
 
 

@@ -38,7 +38,7 @@ def test_expand_leaves_what_contracts_and_what_requires_it(sqlite, tmp_path, run
     assert states() == {"red": "pending (contract)", "blue": "pending (contract)"}
     ws("status", "--check", "--expand")
     ws("status", "--check", code=1)
-    assert "Nothing to do." in ws("upgrade", "--expand").stderr
+    assert "nothing to do" in ws("upgrade", "--expand").stderr
 
     ws("upgrade")
     assert project.heads() == {"red": ["r2"], "blue": ["b2"]}

@@ -50,7 +50,7 @@ def test_only_commands_that_use_tables_import_the_models(here):
     assert (done.code, done.out, imported(here)) == (0, "", {"blog", "user"})
     assert done.err.count(ownerless) == done.err.count("WARNING") == 1, done.err
 
-    assert here.run(*ALL, "upgrade").err == "Nothing to do.\n"
+    assert here.run(*ALL, "upgrade").err == "nothing to do\n"
     assert imported(here) == set()
     for argv, code in ((["graph", "--tables"], 0), (["downgrade", "base"], 0), (["doctor"], 1), (["check"], 1)):
         done = here.run(*ALL, *argv)
@@ -105,4 +105,4 @@ def test_a_wrong_name_fails_where_the_models_are_needed(here):
     for argv in (["check"], ["doctor"], ["revision", "--autogenerate"], ["upgrade", "--sql"]):
         assert "blog.modles:Base" in here.fails(*ALL, *argv), argv
     here.ok(*ALL, "stamp", "heads")
-    assert here.run(*ALL, "upgrade").err == "Nothing to do.\n"
+    assert here.run(*ALL, "upgrade").err == "nothing to do\n"

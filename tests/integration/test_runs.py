@@ -184,7 +184,7 @@ def test_a_revision_that_commits_by_itself_runs_to_its_end_and_is_recorded(backe
     assert done.stderr.count("red ends commits by itself, so it is not atomic") == 1
     assert project.heads() == {"red": ["late1"]}
     assert project.tables() == {"one", "late1_a", "three" if "block" in ends else "two"}
-    assert "Nothing to do." in run(*project.argv("upgrade"), **project.options).stderr
+    assert "nothing to do" in run(*project.argv("upgrade"), **project.options).stderr
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", " end; "])
@@ -513,7 +513,7 @@ def test_the_offline_sql_makes_the_same_database(atomic_backend, tmp_path, run):
         connection.cursor().execute(script)
     connection.close()
 
-    assert "Nothing to do." in said(run(*project.argv("upgrade"), **project.options))
+    assert "nothing to do" in said(run(*project.argv("upgrade"), **project.options))
     assert len(project.tables()) == 7
 
 

@@ -173,11 +173,11 @@ def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> P
     with redirect_stdout(sys.stderr), shown_progress(quiet=options.quiet) as show_progress:
         shown = _Shown(options, loaded, show_progress)
         done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
-    from websauna_migrate.scripts.report import NOTHING_TO_DO, summary_text
-
     if not done.steps:
-        say(options, NOTHING_TO_DO)
+        say(options, "nothing to do")
     elif not options.quiet:
+        from websauna_migrate.scripts.report import summary_text
+
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
     return done
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from websauna_migrate.revisions.scripts import Revision
     from websauna_migrate.run.dry_run import DryRun, Measured
 
-NOTHING_TO_DO = "Nothing to do."
+_NOTHING_TO_DO = "Nothing to do."
 
 _WIDTH = 1_000_000  # wider than any table: rich never wraps a line
 _JSON_CONTROLS = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -54,7 +54,7 @@ def plan_json(plan: Plan) -> list[dict[str, object]]:
 def plan_text(plan: Plan, *, colour: bool) -> str:
     """Return the steps of ``plan`` as a table."""
     if not plan.steps:
-        return f"{NOTHING_TO_DO}\n"
+        return f"{_NOTHING_TO_DO}\n"
     rows = (
         (str(number), step.direction, step.package, _shown_id(step.revision), step.revision.message)
         for number, step in enumerate(plan.steps, 1)
@@ -100,7 +100,7 @@ def summary_text(plan: Plan, seconds: Mapping[str, float], *, colour: bool) -> s
 def dry_run_text(done: DryRun, *, colour: bool) -> str:
     """Return one row per revision of a dry run, and one per lock of a table where the database has such locks."""
     if not done.steps:
-        return f"{NOTHING_TO_DO}\n"
+        return f"{_NOTHING_TO_DO}\n"
     headings = ("package", "revision", "seconds", *(("table", "lock", "held", "blocks") if done.has_locks else ()))
     rows = [row for one in done.steps for row in _measured_rows(one, has_locks=done.has_locks)]
     return table(headings, rows, colour=colour)
