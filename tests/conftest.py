@@ -26,7 +26,18 @@ from beside import Beside
 from distribution import built
 from forked import Process, Program
 from keeper import Keeper
-from servers import Backend, MariaDB, MySQL, PgBouncer, PostgreSQL, ServerMissing, SQLite, shared_server
+from servers import (
+    Backend,
+    MariaDB,
+    MySQL,
+    PgBouncer,
+    PostgreSQL,
+    Primary,
+    Replica,
+    ServerMissing,
+    SQLite,
+    shared_server,
+)
 from terminals import ask_on_terminal
 from worker import Worker
 
@@ -150,6 +161,16 @@ def own_postgresql(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[P
     server = _start(request, "PostgreSQL", lambda: PostgreSQL(keeper))
     yield server
     server.stop(crash=True)
+
+
+@pytest.fixture
+def replicated(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
+    """A PostgreSQL server of this test alone, and a streaming replica of it."""
+    primary = _start(request, "PostgreSQL", lambda: Primary(keeper))
+    replica = Replica(keeper, primary)
+    yield primary, replica
+    for server in (replica, primary):
+        server.stop(crash=True)
 
 
 @pytest.fixture

@@ -240,6 +240,7 @@ class PostgreSQL(Server):
     client, dumper = "psql", "pg_dump"
     stop_signal = signal.SIGINT
     crash_signal = signal.SIGQUIT
+    ways = (("local", "all", ""), ("host", "all", "127.0.0.1/32"))
 
     def url(self, database: str, *, password: bool = False) -> URL:
         """Return the URL of a database: as superuser, or with ``password`` as :data:`SECRETIVE`."""
@@ -276,19 +277,44 @@ class PostgreSQL(Server):
         data = str(self.folder / "data")
         argv = [str(self.programs / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         _call([*argv, "--no-locale", "--no-sync"])
-        rules = [f"{kind} all {SECRETIVE} {where} scram-sha-256" for kind, where in _POSTGRESQL_WAYS]
-        rules += [f"{kind} all all {where} trust" for kind, where in _POSTGRESQL_WAYS]
+        rules = [f"{kind} {of} {SECRETIVE} {where} scram-sha-256" for kind, of, where in self.ways]
+        rules += [f"{kind} {of} all {where} trust" for kind, of, where in self.ways]
         (self.folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
-        settings = {**_POSTGRESQL_SETTINGS, "port": self.port, "unix_socket_directories": f"'{self.folder}'"}
-        with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        self._configure(_POSTGRESQL_SETTINGS)
         # The server of one process is enough to make the role; statements are read from standard input, one a line.
         quoted = PASSWORD.replace("'", "''")
         single = [str(self.programs / "postgres"), "--single", "-D", data, "postgres"]
         _call(single, f"CREATE ROLE {SECRETIVE} LOGIN PASSWORD '{quoted}'\n")
 
+    def _configure(self, settings: dict[str, object]) -> None:
+        own = {**settings, "port": self.port, "unix_socket_directories": f"'{self.folder}'"}
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in own.items())
 
-_POSTGRESQL_WAYS = [("local", ""), ("host", "127.0.0.1/32")]
+
+class Primary(PostgreSQL):
+    """A PostgreSQL server that :class:`Replica` follows."""
+
+    ways = (*PostgreSQL.ways, ("local", "replication", ""))
+
+    def _configure(self, settings: dict[str, object]) -> None:
+        super()._configure({**settings, "wal_level": "replica", "max_wal_senders": 3})
+
+
+class Replica(PostgreSQL):
+    """A streaming replica of a :class:`Primary`, which tells each second how far it is."""
+
+    def __init__(self, keeper: Keeper, primary: Primary) -> None:
+        self._primary = primary
+        super().__init__(keeper)
+
+    def _make_data(self) -> None:
+        source = ["-h", str(self._primary.folder), "-p", str(self._primary.port), "-U", "postgres"]
+        copied = [str(self.programs / "pg_basebackup"), "-D", str(self.folder / "data"), *source]
+        _call([*copied, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        self._configure({"wal_receiver_status_interval": 1})
+
+
 _POSTGRESQL_SETTINGS: dict[str, object] = {
     "listen_addresses": "'127.0.0.1'",
     "fsync": "off",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import signal
+import time
 
 import pytest
 import sqlalchemy as sa
 
 from scenarios import Revision, run_killed_at, write_project
+from servers import Backend
 
 START = "from websauna_migrate.data import in_batches\n"
 TABLES = [
@@ -237,6 +239,42 @@ def test_it_pauses_while_an_old_transaction_reads_and_keeps_the_lock_of_the_run(
         assert "another run holds it" in run(*project.argv("upgrade"), **project.options).stderr
         connection.execute(sa.text("SELECT pg_sleep(1.2)"))  # it looks each second
     assert upgrade.wait(30) == 0
+    assert [line for line in upgrade.stderr if "pauses" in line] == []
+    assert project.rows("SELECT DISTINCT n FROM numbers") == [(1,)]
+
+
+def test_it_pauses_while_a_replica_is_behind(replicated, tmp_path, start):
+    primary, replica = map(Backend, replicated)
+    up = f"{START}in_batches('numbers', {SQL!r}, size=4, max_lag=0.2)"
+    project = project_with_rows(tmp_path, primary, Revision("one", up=up))
+    asked = sa.create_engine(replica.server.url("postgres"), isolation_level="AUTOCOMMIT")
+    with asked.connect() as follower, project.engine().connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+
+        def write_until(reached):
+            """Write, because with each flush the replica tells where it is."""
+            deadline = time.monotonic() + 60
+            while not reached():
+                assert time.monotonic() < deadline
+                connection.execute(sa.text("INSERT INTO more VALUES (1)"))
+                time.sleep(0.02)
+
+        def is_so(condition):
+            return lambda: connection.scalar(sa.text(f"SELECT {condition} FROM pg_stat_replication"))
+
+        connection.execute(sa.text("CREATE TABLE more (id INTEGER)"))
+        write_until(is_so("replay_lag IS NOT NULL"))
+        follower.execute(sa.text("SELECT pg_wal_replay_pause()"))
+        write_until(is_so("replay_lag > interval '0.3 seconds'"))
+        upgrade = start(*project.argv("upgrade"), **project.options)
+        line = line_with(upgrade, "pauses")
+        assert re.fullmatch(
+            r"red one: 0 rows of numbers are done; pauses, because the replica walreceiver is \d+ s behind\n", line
+        )
+        follower.execute(sa.text("SELECT pg_wal_replay_resume()"))
+        write_until(lambda: upgrade.poll() is not None)
+    asked.dispose()
+    assert upgrade.returncode == 0
     assert [line for line in upgrade.stderr if "pauses" in line] == []
     assert project.rows("SELECT DISTINCT n FROM numbers") == [(1,)]
 
