@@ -15,23 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = ROOT / "docs"
-HIDDEN = re.compile(r"^\.\. run: (.*\n)", re.MULTILINE)
 BLOCK = re.compile(
     r"^(?P<indent> *)"
     r"(?:\.\. code-block:: *(?P<language>\S*)\n(?P<options>(?:(?P=indent)   +:.*\n)*)|(?!\.\. )(?:\S.*)?::\n\s*\n)"
-    r"(?P<text>(?:(?P=indent)  +.*\n|[ ]*\n)+)",
+    r"(?P<text>(?:(?P=indent)  +.*\n|[ ]*\n)+)"
+    r"|^\.\. run: (?P<hidden>.*)\n",
     re.MULTILINE,
 )
 
 
 @dataclass(frozen=True)
 class Block:
-    """A code block of a page. ``name`` is what its caption or its name says; it has no language after ``::``."""
+    """A code block of a page, or a command in a comment ``.. run:``, which is hidden.
+
+    ``name`` is what its caption or its name says. After ``::`` it has no language.
+    """
 
     language: str
     text: str
     name: str | None
     line: int
+    is_hidden: bool = False
+
+    @property
+    def is_labelled(self) -> bool:
+        """Tell whether the name is no file, but a label by which the test that needs the block finds it."""
+        return self.name is not None and "." not in self.name
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ def blocks(text: str) -> list[Block]:
 
 
 def _blocks(text: str) -> Iterator[Block]:
-    text = HIDDEN.sub(r".. code-block:: console\n\n   $ \1", text)
     for match in BLOCK.finditer(text + "\n"):
         name = re.search(r":(?:caption|name): *(\S+)", match["options"] or "")
-        content = dedent(match["text"]).strip("\n") + "\n"
-        yield Block(match["language"] or "", content, name and name[1], text.count("\n", 0, match.start()) + 1)
+        line = text.count("\n", 0, match.start()) + 1
+        if match["hidden"]:
+            yield Block("console", f"$ {match['hidden']}\n", None, line, is_hidden=True)
+        else:
+            yield Block(match["language"] or "", dedent(match["text"]).strip("\n") + "\n", name and name[1], line)
 
 
 def page(name: str) -> str:
@@ -75,8 +86,8 @@ def commands(block: Block) -> list[Command]:
 
 
 def commands_of(page_name: str) -> list[str]:
-    """Return all lines for the shell that a page shows."""
-    found = [block for block in blocks(page(page_name)) if block.language == "console"]
+    """Return the lines for the shell in the blocks of a page that have no label."""
+    found = [block for block in blocks(page(page_name)) if block.language == "console" and not block.is_labelled]
     return [command.line for block in found for command in commands(block)]
 
 

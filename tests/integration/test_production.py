@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sysconfig
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect
 
+from page_blocks import blocks, commands, page
 from projects import Workspace, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "production.rst"
 GIT = "git -c user.name=Ann -c user.email=ann@example.org -c commit.gpgsign=false"
 V1 = """
 class Product(Base):
@@ -118,8 +116,8 @@ class Server:
 
 def parts():
     """Return the blocks of commands of the page: to fetch the scripts, to expand, to bring the code, to contract."""
-    blocks = re.findall(r"::\n\n((?:    .+\n)+)", PAGE.read_text(encoding="utf-8"))
-    return [[line.strip() for line in block.splitlines()] for block in blocks]
+    found = [block for block in blocks(page("how-to/production.rst")) if block.language == "console"]
+    return [[command.line for command in commands(block)] for block in found]
 
 
 def test_scripts_come_first_and_the_old_code_goes_on_working(server):

@@ -6,6 +6,7 @@ import ast
 import compileall
 import configparser
 import re
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -19,7 +20,6 @@ import zipfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 from urllib.error import HTTPError, URLError
 
 import docutils.core
@@ -27,6 +27,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from page_blocks import named
 from websauna_migrate.packages.template import script_location_files, template_path
 
 ROOT = Path(__file__).parents[2]
@@ -280,13 +281,19 @@ def fresh(tmp_path_factory, distributions):
             *pip,
             "--no-build-isolation",
             f"websauna_migrate[scaffold] @ {distributions.wheel.as_uri()}",
-            "pytest-alembic",
-            "pytest<9.2",  # pytest-alembic 0.13 sets what a later one does not have
+            *of_pytest_alembic(),
             *editables,
         ],
         check=True,
     )
     return Fresh(folder / "env" / "bin", projects)
+
+
+def of_pytest_alembic():
+    """Return what the guide installs to test a history with it."""
+    _, pip, install, *requirements = shlex.split(named("how-to/call-alembic.rst", "install-pytest-alembic"))
+    assert (pip, install) == ("pip", "install")
+    return requirements
 
 
 def alembic(fresh, run, project, *arguments, ini="development.ini", env=None):
@@ -394,19 +401,16 @@ def test_plain_alembic_works_too(fresh, run, migrated):
     assert "(head)" in done.stdout, done.stderr
 
 
-CAPTIONED = re.compile(r"   :caption: (\S+)\n((?:   .*\n|\n)+)")
-
-
 @pytest.mark.parametrize("migrated", ["app"], indirect=True)
 def test_pytest_alembic_tests_the_database_that_it_is_given(fresh, run, migrated, tmp_path):
-    page = (ROOT / "docs" / "how-to" / "call-alembic.rst").read_text()
-    files = {name: dedent(text) for name, text in CAPTIONED.findall(page) if name.startswith("tests/alembic/")}
-    for name, text in files.items():
-        (tmp_path / Path(name).name).write_text(text)
+    guide = "how-to/call-alembic.rst"
+    [_, program, folder] = shlex.split(named(guide, "run-pytest-alembic"))
+    for name in ("conftest.py", "test_alembic.py"):
+        (tmp_path / name).write_text(named(guide, f"{folder}/{name}"))
     database, scripts = migrated / "red.sqlite", revisions(migrated)
     before = database.read_bytes()
     options = ["-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
-    done = run(fresh.script("pytest"), *options, tmp_path, cwd=migrated)
+    done = run(fresh.script(program), *options, tmp_path, cwd=migrated)
     assert "4 passed" in done.stdout, done.stdout + done.stderr
     assert (database.read_bytes(), revisions(migrated)) == (before, scripts)
 

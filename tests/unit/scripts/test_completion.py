@@ -10,6 +10,7 @@ from argparse import Namespace
 import pytest
 from sqlalchemy import make_url
 
+from page_blocks import named
 from projects import Workspace, revise
 from websauna_migrate.scripts.completion import completions, x_values
 from websauna_migrate.scripts.parser import build_parser
@@ -49,12 +50,16 @@ def test_what_is_wrong_is_shown_and_completes_nothing(capsys, monkeypatch):
 
 # --- as a shell does it ----------------------------------------------------------------------------------------
 
-BASH = """
-eval "$(register-python-argcomplete ws-alembic)"
+GUIDE = "how-to/shell-completion.rst"
+BASH = (
+    f"""
+{named(GUIDE, "completion-in-bash")}"""
+    + """
 COMP_LINE="$1" COMP_POINT=${#1} COMP_TYPE=9 COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
 _python_argcomplete ws-alembic
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +88,23 @@ def workspace(tmp_path_factory):
     ],
 )
 def test_bash_completes_commands_options_packages_and_revisions(workspace, line, expected):
+    done = in_bash(workspace, BASH, line)
+    assert {word.strip() for word in done.stdout.splitlines()} == expected, done.stderr
+
+
+def in_bash(workspace, script, *arguments):
     path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
     env = {"PATH": path, "PYTHONPATH": ":".join(map(str, workspace.path)), "HOME": str(workspace.folder)}
-    done = subprocess.run(
-        ["bash", "-c", BASH, "bash", line], cwd=workspace.app, env=env, capture_output=True, text=True, check=False
-    )
-    assert {word.strip() for word in done.stdout.splitlines()} == expected, done.stderr
+    argv = ["bash", "-c", script, "bash", *arguments]
+    return subprocess.run(argv, cwd=workspace.app, env=env, capture_output=True, text=True, check=False)
+
+
+def test_what_the_guide_shows_is_completed_and_fish_gets_a_script_of_its_own(workspace):
+    lines = named(GUIDE, "what-is-completed").splitlines()
+    assert [line.partition("<TAB>")[1:] for line in lines] == [("<TAB>", "")] * 2
+    packages, revisions = (in_bash(workspace, BASH, line.removesuffix("<TAB>")).stdout.split() for line in lines)
+    assert {"all", "notes", "shop"} <= set(packages)
+    assert {"a1b2", "b2c3"} <= set(revisions)
+    in_fish, _, reader = named(GUIDE, "completion-in-fish").strip().partition(" | ")
+    assert reader == "source"
+    assert "complete --command ws-alembic" in in_bash(workspace, in_fish).stdout
