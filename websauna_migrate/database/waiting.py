@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import DatabaseUnreachable
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from websauna_migrate.database.connection import Database
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
+_ONE_TRY = 15  # seconds; a packet that nobody answers is waited for some minutes otherwise
+_OPTION = "connect_timeout"
+_DRIVERS_WITH_IT = frozenset({"psycopg2", "psycopg", "pymysql", "mysqldb"})
 
 
 def pauses(timeout: float) -> Iterator[float]:
@@ -35,16 +39,25 @@ def wait_for_server(
 
     :raises DatabaseUnreachable: it does not answer in that time, or it refuses the user, the password or the database
     """
+    one_try, end = with_time_limit(database), time.monotonic() + timeout
     for waited in pauses(0 if database.url.get_backend_name() == "sqlite" else timeout):
         try:
-            _connect(database)
+            _connect(one_try)
         except DatabaseUnreachable as error:
-            if error.is_refused:
+            if error.is_refused or time.monotonic() > end:
                 raise
             on_wait(error, waited)
         else:
             return
-    _connect(database)
+    _connect(one_try)
+
+
+def with_time_limit(database: Database) -> Database:
+    """Return ``database`` with a limit for one try to connect, unless its URL sets one."""
+    url = database.url
+    if url.get_driver_name() not in _DRIVERS_WITH_IT or _OPTION in url.query:
+        return database
+    return replace(database, url=url.update_query_dict({_OPTION: str(_ONE_TRY)}))
 
 
 def _connect(database: Database) -> None:
