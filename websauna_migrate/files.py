@@ -19,9 +19,16 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of ``path`` when the block ends; on an error ``path`` stays as is.
 
     An existing file keeps its permissions. The name that the file has meanwhile is hidden and ends with ``.partial``.
+    Of a link, the file that it leads to is replaced. What is no regular file, such as a named pipe or ``/dev/stdout``,
+    is written to directly.
 
     :raises OSError: the folder cannot be written to, or the disk is full
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    path = path.resolve()
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("xb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from functools import partial
 
 import pytest
@@ -39,6 +40,29 @@ def test_an_error_leaves_everything_as_it_was(tmp_path, existing):
         raise ZeroDivisionError
 
     assert contents(tmp_path) == existing
+
+
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "script.py")
+
+    for text in ("one", "two"):
+        with replaced(tmp_path / "link") as file:
+            file.write(text.encode())
+        assert contents(tmp_path) == {"script.py": text, "link": text}
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_what_is_no_regular_file_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    with replaced(pipe) as file:
+        file.write(b"new")
+
+    assert os.read(reader, 9) == b"new"
+    assert pipe.is_fifo()
+    os.close(reader)
 
 
 def test_a_file_that_is_not_complete_is_no_revision_script(tmp_path):

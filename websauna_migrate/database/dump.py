@@ -61,12 +61,8 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     :raises ClientError: no room, no permission, and the like
     """
     try:
-        if path.exists() and not path.is_file():
-            with path.open("wb", buffering=0) as file:
-                write_all(file.fileno(), pieces, str(path))
-        else:
-            with replaced(path.resolve()) as file:
-                write_all(file.fileno(), pieces, str(path))
+        with replaced(path) as file:
+            write_all(file.fileno(), pieces, str(path))
     except (ClientError, BrokenPipeError):  # the dump failed, and not the writing
         raise
     except OSError as error:

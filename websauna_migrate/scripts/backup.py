@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import ClientError, MigrateError, UsageError
+from websauna_migrate.exceptions import ClientError, MigrateError
 from websauna_migrate.run.errors import RunInterrupted
+from websauna_migrate.scripts.outputs import refuse_database
 from websauna_migrate.scripts.printing import say, tell
 from websauna_migrate.scripts.signals import ended_by_signals
 
@@ -41,10 +42,8 @@ def back_up(options: Namespace, app: Application, plan: Plan) -> None:
 
 
 def _write(url: URL, path: Path) -> None:
-    from websauna_migrate.database.client import sqlite_file
     from websauna_migrate.database.dump import dump, write_whole
 
-    if url.get_backend_name() == "sqlite" and path.exists() and path.samefile(sqlite_file(url)):
-        raise UsageError(f"{path} is the database itself", "name another file with --backup")
+    refuse_database(path, url, "--backup")
     with closing(dump(url, folder=path.absolute().parent, on_message=tell)) as pieces:
         write_whole(path, pieces)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.errors import ClientFailed
 from websauna_migrate.drawing.diagrams import dot, is_too_large, mermaid, revisions_diagram, tables_diagram, tables_text
 from websauna_migrate.drawing.graph_text import graph_text
 from websauna_migrate.drawing.state import graph_state
-from websauna_migrate.exceptions import ClientError, MigrateError, one_line
+from websauna_migrate.exceptions import ClientError, MigrateError, SettingsError, one_line
 from websauna_migrate.files import remedy_for_file, replaced
 from websauna_migrate.scripts.loading import import_models
+from websauna_migrate.scripts.outputs import refuse_database
 from websauna_migrate.scripts.printing import show, warn
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 def graph(options: Namespace, loaded: Loaded) -> int:
     """Draw the revisions of the selected packages, or their tables."""
+    if options.output is not None:
+        with suppress(SettingsError):  # a graph can be drawn without a database
+            refuse_database(options.output, loaded.app.url, "--output")
     in_colour = options.output is None and sys.stdout.isatty()
     if options.tables:
         import_models(options, loaded)

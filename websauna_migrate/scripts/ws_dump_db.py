@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from websauna_migrate.database.errors import ClientFailed
 from websauna_migrate.exceptions import UsageError
 from websauna_migrate.scripts.border import run_script
+from websauna_migrate.scripts.outputs import refuse_database
 from websauna_migrate.scripts.printing import tell
 from websauna_migrate.scripts.streams import standard_streams
 
@@ -59,7 +60,6 @@ def split_arguments(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     """Write the dump to the target of ``options``. The exit code is that of the dump program."""
-    from websauna_migrate.database.client import sqlite_file
     from websauna_migrate.database.connection import read_database
     from websauna_migrate.database.dump import dump
     from websauna_migrate.settings.app import read_app
@@ -69,8 +69,8 @@ def dump_database(options: Namespace, arguments: Sequence[str]) -> int:
     if arguments and url.get_backend_name() == "sqlite":
         raise UsageError("SQLite is dumped without a program", "leave out -- and the arguments after it")
     target = options.output
-    if target and target.exists() and url.get_backend_name() == "sqlite" and target.samefile(sqlite_file(url)):
-        raise UsageError(f"{target} is the database itself", "name another file with --output")
+    if target:
+        refuse_database(target, url, "--output")
     folder = target.absolute().parent if target else None
     _end_by_signals()
     try:
