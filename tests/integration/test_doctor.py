@@ -21,18 +21,6 @@ def sql(finding: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, backend: Backend) -> Workspace:
-    """An application of two tables and two revisions, with an empty database of each kind."""
-    return shop(tmp_path, backend.new_database())
-
-
-@pytest.fixture
-def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
-    """The same on SQLite, for what does not depend on the database."""
-    return shop(tmp_path, sqlite.new_database())
-
-
-@pytest.fixture
 def postgres(tmp_path: Path, postgresql: Backend) -> Workspace:
     """The same on PostgreSQL."""
     return shop(tmp_path, postgresql.new_database())

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from projects import WS_ALEMBIC, Workspace, revise
-from servers import Backend
 from troubles import CREATE_NOTE, NOTE, THING, findings, follow, shop
 
 ADD = (
@@ -19,18 +17,6 @@ ADD = (
     " op.create_index(op.f('ix_thing_price'), 'thing', ['price'])"
 )
 PRICE = THING + "    price = Column(Integer, index=True)\n"
-
-
-@pytest.fixture
-def here(tmp_path: Path, backend: Backend) -> Workspace:
-    """An application of two tables and two revisions, with an empty database of each kind."""
-    return shop(tmp_path, backend.new_database())
-
-
-@pytest.fixture
-def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
-    """The same on SQLite, for what does not depend on the database."""
-    return shop(tmp_path, sqlite.new_database())
 
 
 def statements(workspace: Workspace, found: dict[str, Any]) -> list[str]:

@@ -6,28 +6,13 @@ import json
 import re
 import shlex
 import shutil
-from pathlib import Path
 
-import pytest
 from sqlalchemy import create_engine, text
 
-from projects import Workspace, revise
-from servers import Backend
+from projects import revise
 from troubles import NOTE, THING, findings, follow, shop
 
 INVALIDATE = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_note_thing_id'::regclass"
-
-
-@pytest.fixture
-def here(tmp_path: Path, backend: Backend) -> Workspace:
-    """An application of two tables and two revisions, with an empty database of each kind."""
-    return shop(tmp_path, backend.new_database())
-
-
-@pytest.fixture
-def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
-    """The same on SQLite, for what does not depend on the database."""
-    return shop(tmp_path, sqlite.new_database())
 
 
 def test_the_histories_of_another_application_are_reported_until_the_settings_name_them(lite):

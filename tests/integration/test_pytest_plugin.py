@@ -10,23 +10,8 @@ import sys
 import pytest
 
 from projects import Workspace, write
-from troubles import look
+from tested_project import THING, project_with_tests, run_pytest
 
-NOTE = """
-class Note(Base):
-    __tablename__ = "note"
-    id = Column(Integer, primary_key=True)
-    kind = Column(Enum("short", "long", name="note_kind"))
-"""
-THING = """
-import notes.models
-
-class Thing(Base):
-    __tablename__ = "thing"
-    id = Column(Integer, primary_key=True)
-    twice = Column(Integer, Computed("id * 2"))
-    note_id = Column(ForeignKey(notes.models.Note.id))
-"""
 TESTS = """
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -63,12 +48,9 @@ def test_a_session_of_the_tests_own_database(migrated_engine, migrated_dbsession
 
 
 def make_project(folder, backend, *, throw_away=True) -> Workspace:
-    work = Workspace(folder, backend.new_database(), throw_away=throw_away)
+    work = project_with_tests(folder, backend, throw_away=throw_away)
     if backend.name == "mariadb":
         work.environment["PATH"] = f"{backend.server.program.parent}{os.pathsep}{os.environ['PATH']}"
-    work.add("notes", NOTE, history=True)
-    work.add_app("shop", THING, ["notes"], history=True)
-    work.autogenerate("-x", "packages=all")
     (script,) = (work.app / "shop" / "alembic" / "versions").glob("*.py")
     rows = (
         "op.execute(\"CREATE TABLE word (word VARCHAR(9))\")\n    op.execute(\"INSERT INTO word VALUES ('it''s')\")\n"
@@ -92,12 +74,9 @@ def lite(tmp_path, sqlite) -> Workspace:
     return make_project(tmp_path, sqlite)
 
 
-def run_pytest(work: Workspace, *argv: str, cache=None, looks=True) -> tuple[dict[str, int], str]:
+def numbers_of(work: Workspace, *argv: str, cache=None, looks=True) -> tuple[dict[str, int], str]:
     """Run pytest in the project, and return the numbers of its summary and what it says."""
-    before = look(work.url)
-    env = {"XDG_CACHE_HOME": str(cache)} if cache else {}
-    ran = work.call("pytest", ["-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", *argv], env=env)
-    assert not looks or look(work.url) == before, "it left something behind"
+    ran = run_pytest(work, *argv, env={"XDG_CACHE_HOME": str(cache)} if cache else {}, looks=looks)
     summary = (ran.out.strip().splitlines() or [""])[-1]
     return {
         word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?)", summary)
@@ -108,11 +87,11 @@ def test_each_test_gets_a_migrated_database(project, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
     for _ in range(2):  # the second time from what is kept
-        numbers, said = run_pytest(project, cache=cache)
+        numbers, said = numbers_of(project, cache=cache)
         assert numbers == {"passed": 12}, said
     kept = [path.name for path in cache.rglob("websauna_migrate_filled_*") if path.suffix != ".lock"]
     assert len(kept) == 1
-    assert "migrations::up_and_down" in run_pytest(project, "-v", "-k", "up_and_down", cache=cache)[1]
+    assert "migrations::up_and_down" in numbers_of(project, "-v", "-k", "up_and_down", cache=cache)[1]
 
 
 def test_on_a_named_server_the_filled_database_is_kept_until_the_scripts_change(postgresql, tmp_path):
@@ -121,7 +100,7 @@ def test_on_a_named_server_the_filled_database_is_kept_until_the_scripts_change(
     names = []
     for word in ("it''s", "it''s", "else"):
         script.write_text(script.read_text().replace("it''s", word))
-        assert run_pytest(work, "-k", "rolled_back", looks=False)[0] == {"passed": 3}
+        assert numbers_of(work, "-k", "rolled_back", looks=False)[0] == {"passed": 3}
         (found,) = work.execute("SELECT datname FROM pg_database WHERE starts_with(datname, 'websauna_migrate_')")
         names += found
     assert names[0] == names[1] != names[2]
@@ -129,25 +108,25 @@ def test_on_a_named_server_the_filled_database_is_kept_until_the_scripts_change(
 
 
 def test_it_works_in_several_processes(lite):
-    numbers, said = run_pytest(lite, "-n", "2")
+    numbers, said = numbers_of(lite, "-n", "2")
     assert numbers == {"passed": 12}, said
 
 
 def test_what_is_kept_changes_with_the_scripts(lite, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
-    run_pytest(lite, cache=cache)
+    numbers_of(lite, cache=cache)
     (script,) = (lite.app / "shop" / "alembic" / "versions").glob("*.py")
     script.write_text(script.read_text().replace("it''s", "else"))
-    numbers, said = run_pytest(lite, cache=cache)
+    numbers, said = numbers_of(lite, cache=cache)
     assert numbers == {"passed": 9, "failed": 3}, said
 
 
 def test_its_own_tests_run_where_they_are_asked_for(lite):
-    assert run_pytest(lite, "tests")[0] == {"passed": 8}
-    assert run_pytest(lite, "tests", "--migrations", "development.ini")[0] == {"passed": 12}
+    assert numbers_of(lite, "tests")[0] == {"passed": 8}
+    assert numbers_of(lite, "tests", "--migrations", "development.ini")[0] == {"passed": 12}
     (lite.app / "pytest.ini").unlink()
-    numbers, said = run_pytest(lite)
+    numbers, said = numbers_of(lite)
     assert numbers == {"errors": 8}
     assert "no application is named: run pytest --migrations development.ini" in said
 
@@ -156,7 +135,7 @@ def test_what_is_wrong_is_told_in_a_line(lite):
     lite.models(lite.app / "shop", THING + "    more = Column(Integer)\n")
     (script,) = (lite.app / "shop" / "alembic" / "versions").glob("*.py")
     script.write_text(script.read_text().replace("    op.drop_table('word')\n", ""))
-    numbers, said = run_pytest(lite, "-k", "migrations")
+    numbers, said = numbers_of(lite, "-k", "migrations")
     assert numbers == {"passed": 2, "failed": 2}, said
     assert "add column thing: more INTEGER" in said
     assert "extra table word" in said

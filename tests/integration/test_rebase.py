@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from projects import Workspace, revise
-from servers import Backend
-from troubles import findings, shop
+from troubles import findings
 
 
 @pytest.fixture
-def here(tmp_path: Path, backend: Backend) -> Workspace:
+def here(here: Workspace) -> Workspace:
     """A history with two heads of which one is applied, on each database."""
-    return forked(shop(tmp_path, backend.new_database()))
+    return forked(here)
 
 
 @pytest.fixture
-def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
+def lite(lite: Workspace) -> Workspace:
     """The same on SQLite, for what does not depend on the database."""
-    return forked(shop(tmp_path, sqlite.new_database()))
+    return forked(lite)
 
 
 def forked(workspace: Workspace) -> Workspace:

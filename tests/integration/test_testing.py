@@ -5,22 +5,8 @@ from __future__ import annotations
 import pytest
 
 from projects import Workspace, revise, write
-from troubles import look
+from tested_project import THING, project_with_tests, run_pytest
 
-NOTE = """
-class Note(Base):
-    __tablename__ = "note"
-    id = Column(Integer, primary_key=True)
-    kind = Column(Enum("short", "long", name="note_kind"))
-"""
-THING = """
-import notes.models
-
-class Thing(Base):
-    __tablename__ = "thing"
-    id = Column(Integer, primary_key=True)
-    note_id = Column(ForeignKey(notes.models.Note.id))
-"""
 TEST = """
 from websauna_migrate.testing import assert_migrations
 
@@ -31,28 +17,18 @@ def test_migrations():
 
 @pytest.fixture
 def project(tmp_path, backend) -> Workspace:
-    return make_project(tmp_path, backend)
+    return project_with_tests(tmp_path, backend)
 
 
 @pytest.fixture
 def lite(tmp_path, sqlite) -> Workspace:
-    return make_project(tmp_path, sqlite)
-
-
-def make_project(folder, backend) -> Workspace:
-    work = Workspace(folder, backend.new_database())
-    work.add("notes", NOTE, history=True)
-    work.add_app("shop", THING, ["notes"], history=True)
-    work.autogenerate("-x", "packages=all")
-    return work
+    return project_with_tests(tmp_path, sqlite)
 
 
 def said_by_pytest(work: Workspace, arguments: str = "") -> str:
     """Run the test of the project, and return what pytest says; it fails unless all is well."""
     write(work.app / "test_migrations.py", TEST.format(arguments=arguments))
-    before = look(work.url)
-    ran = work.call("pytest", ["-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "test_migrations.py"])
-    assert look(work.url) == before, "it left something behind"
+    ran = run_pytest(work, "test_migrations.py")
     assert ran.code in (0, 1), ran
     assert ("1 passed" in ran.out) == (ran.code == 0)
     return ran.out

@@ -159,7 +159,11 @@ def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
             raise
         from websauna_migrate.scripts.ahead import without_ahead
 
-        done = run(options, without_ahead(options, loaded, error), run_options)
+        rest = without_ahead(options, loaded, error)
+        if not rest.selected:
+            _say_nothing_to_do(options)
+            return
+        done = run(options, rest, run_options)
     if done.held_back:
         say(options, f"left for an upgrade after the deployment: {summed(tuple(map(str, done.held_back)))}")
     if done.direction == "up":
@@ -174,12 +178,16 @@ def _migrated(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> P
         shown = _Shown(options, loaded, show_progress)
         done = migrate_selected(loaded.app, loaded.selected, options.revision, shown, **run_options)
     if not done.steps:
-        say(options, "nothing to do")
+        _say_nothing_to_do(options)
     elif not options.quiet:
         from websauna_migrate.scripts.report import summary_text
 
         tell(summary_text(done, shown.seconds, colour=sys.stderr.isatty()).rstrip(), coloured=True)
     return done
+
+
+def _say_nothing_to_do(options: Namespace) -> None:
+    say(options, "nothing to do")
 
 
 def _tried(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> Plan:
