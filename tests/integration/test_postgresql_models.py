@@ -123,6 +123,33 @@ def test_identities_and_sequences_change_and_go_on_where_they_are(work):
     assert width(work) == "integer"
 
 
+RENAMED_BEFORE = """
+class Thing(Base):
+    __tablename__ = "thing"
+    id = Column(Integer, primary_key=True)
+    name = Column(String)
+"""
+RENAMED = RENAMED_BEFORE.replace('"thing"', '"article"').replace("id =", "number =")
+
+
+@pytest.mark.parametrize("identity", ["Integer, ", "Integer, Identity(always=True), "], ids=["serial", "identity"])
+def test_a_key_that_counts_goes_on_where_it_is_when_its_table_and_column_are_renamed(work, on_terminal, identity):
+    changed(work, RENAMED_BEFORE)
+    work.execute("INSERT INTO thing (name) VALUES ('a'), ('b')")
+    after = RENAMED.replace("Integer, ", identity)
+    work.models(work.app / "shop", after)
+    first = work.scripts()
+    ran = on_terminal(work, "revision", "--autogenerate", typed=lambda _: "y\n")
+    assert ran.seen.count("renamed to") == 2
+    (script,) = work.scripts() - first
+    work.goes_both_ways(script, RENAMED_BEFORE)
+    work.execute("INSERT INTO article (name) VALUES ('c')")
+    work.ok("downgrade", "-1")
+    work.execute("INSERT INTO thing (name) VALUES ('d')")
+    assert work.execute("SELECT id FROM thing ORDER BY 1") == [(1,), (2,), (3,), (4,)]
+    assert work.execute("SELECT pg_get_serial_sequence('thing', 'id')") == [("public.thing_id_seq",)]
+
+
 # --- enums -----------------------------------------------------------------------------------------------------
 
 COLOURED = """
