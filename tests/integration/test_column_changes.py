@@ -32,6 +32,8 @@ class Box(Base):
     a = Column(Integer)
     b = Column(Integer, Computed({b}, persisted=True), unique=True, index=True)
     kept = Column(Integer, Computed({kept}, persisted={persisted}))
+    # SQLAlchemy takes what follows the colon for a parameter without a value.
+    is_text = Column(Integer, Computed("a + length('a :b')", persisted=True))
     was = Column(Integer{was})
     becomes = Column(Integer{becomes})
     {more}

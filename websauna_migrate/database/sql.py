@@ -68,11 +68,12 @@ def escape_colons(sql: str) -> str:
 
 
 def without_parameters(expression: Any) -> Any:
-    """Return ``expression``, which was read from the database, so that no colon in it begins a parameter.
+    """Return ``expression``, of the database or the models, so that no colon in it begins a parameter.
 
     SQLAlchemy makes a ``text()`` of what it reads as it is, and writes a parameter without a value as NULL.
     """
-    if isinstance(expression, sa.TextClause) and None in expression.compile().params.values():
+    has_colon = isinstance(expression, sa.TextClause) and ":" in expression.text
+    if has_colon and None in expression.compile().params.values():
         return sa.text(escape_colons(expression.text))
     return expression
 
@@ -133,7 +134,8 @@ def constant_key(clause: ClauseElement) -> tuple[object, ...] | None:
 
 
 def _compiled(clause: ClauseElement, dialect: Dialect) -> str:
-    return str(clause.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
+    plain = without_parameters(clause)
+    return str(plain.compile(dialect=plain_dialect(dialect), compile_kwargs={"literal_binds": True}))
 
 
 def plain_dialect(dialect: Dialect) -> Any:

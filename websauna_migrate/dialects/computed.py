@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect
+from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect, without_parameters
 from websauna_migrate.dialects.indexes import spelled
 from websauna_migrate.dialects.sqlite_sql import computed_expressions, renamed_columns
 from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
@@ -71,6 +71,7 @@ def _shown(found: Column[Any], wanted: Column[Any], connection: Connection, stor
     copy_table(connection, sa.Table(stored.table.name, sa.MetaData(), schema=stored.table.schema))
     beside = copy.copy(wanted)  # a constraint may be over the column that is there
     beside.name = TEMPORARY
+    beside.computed = sa.Computed(without_parameters(_computed(wanted).sqltext), _computed(wanted).persisted)
     more = [column for column in wanted.table.c if column.name not in found.table.c and column.computed is None]
     changes = [
         *(f"RENAME COLUMN {quote(old)} TO {quote(new)}" for old, new in stored.columns.items()),

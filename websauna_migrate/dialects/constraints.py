@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.sql import escape_colons, plain_dialect, quoted_table, quoted_text, tokens, unquoted
+from websauna_migrate.database.sql import (
+    escape_colons,
+    plain_dialect,
+    quoted_table,
+    quoted_text,
+    tokens,
+    unquoted,
+    without_parameters,
+)
 from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.package import TableName, constraint_name
 
@@ -139,7 +147,7 @@ def _name(number: int, place: int) -> str:
 def condition_sql(condition: sa.ClauseElement, dialect: Dialect) -> str:
     """Return ``condition`` on the rows of a table as SQL, with its values in it."""
     kwargs = {"literal_binds": True, "include_table": False}
-    return str(condition.compile(dialect=plain_dialect(dialect), compile_kwargs=kwargs))
+    return str(without_parameters(condition).compile(dialect=plain_dialect(dialect), compile_kwargs=kwargs))
 
 
 def check_name(table: str, condition: str, dialect: str) -> str:

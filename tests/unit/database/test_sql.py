@@ -118,3 +118,10 @@ def test_a_type_that_has_no_name_in_any_database_is_not_looked_into():
 def test_only_what_always_is_the_same_sql_is_a_constant():
     assert all(map(constant_key, (sa.true(), sa.null(), sa.func.now(), sa.func.current_timestamp())))
     assert not any(map(constant_key, (sa.Sequence("s").next_value(), sa.func.abs(1), sa.literal(1), sa.text("1"))))
+
+
+def test_a_colon_in_the_text_of_the_models_begins_no_parameter():
+    for text in ("a || ' :b'", r"a || ' \:b'"):
+        assert literal_sql(sa.text(text), DIALECT_OF_SQLITE) == "a || ' :b'"
+    given = sa.text("a > :b").bindparams(b=5)
+    assert literal_sql(given, DIALECT_OF_SQLITE) == "a > 5"
