@@ -235,6 +235,12 @@ OWN = {
         (77, 78, 79.0),
         (76, 5, 60.0),
     ),
+    "mysql": (
+        ["SET lock_wait_timeout = 77", "SET SESSION innodb_lock_wait_timeout = 78, max_execution_time = 79000"],
+        "SET lock_wait_timeout = 76",
+        (77, 78, 79_000),
+        (76, 5, 60_000),
+    ),
 }
 
 
@@ -244,7 +250,7 @@ def test_a_limit_that_a_script_sets_lasts_to_its_end_and_no_longer(server, tmp_p
     sql, usual, _ = SEEN[server.server.name]
     if together and server.name == "mariadb":
         pytest.skip("it has no transaction for all")
-    statements, local, kept, once = OWN[server.name]
+    statements, local, kept, once = OWN[server.server.name]
     url = server.new_database()
     settings = {"websauna_migrate.statement_timeout": limit}
     if not limit:

@@ -41,7 +41,10 @@ class TimeLimits:
 _NONE = TimeLimits()
 
 # How a script sets a variable: for the session, or for the transaction only.
-_SETS = r"\b(?:RE)?SET\b.*\b(?:{0})\b|\bset_config\s*\(.*\b(?:{0})\b|\bRESET\s+ALL\b|\bPRAGMA\s+(?:{0})\s*[=(]"
+_SETS = (
+    r"\b(?:RE)?SET\b[^;]{{0,200}}?\b(?:{0})\b|\bset_config\s*\([^;]{{0,200}}?\b(?:{0})\b|\bRESET\s+ALL\b"
+    r"|\bPRAGMA\s+(?:{0})\s*[=(]"
+)
 _LOCAL = re.compile(r"\bSET\s+LOCAL\b|\bset_config\s*\([^)]*,\s*'?(?:true|on|t)\b", re.IGNORECASE)
 
 
@@ -49,29 +52,34 @@ class LimitedConnection(ABC):
     """A connection whose transactions get limits when they begin; a shorter one that is set already stays.
 
     A script may set a limit itself: then it keeps that until it ends. ``session`` is the number of the session on the
-    server, as far as that is known. ``names`` are those of the variables, as a pattern.
+    server, as far as that is known. ``names`` are those of the variables.
     """
 
-    names: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
     waits_for_tables: ClassVar[bool] = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.limits = _NONE
         self.session: int | None = None
-        self._sets = re.compile(_SETS.format(self.names), re.IGNORECASE | re.DOTALL)
+        self._sets = re.compile(_SETS.format("|".join(self.names)), re.IGNORECASE | re.DOTALL)
         self._is_ours = False
         self._was_set = False
         self._is_kept = False
 
     def hear(self, statement: str) -> None:
         """Notice whether ``statement``, which is about to run, sets a limit in place of ours."""
-        if self._is_ours or not self._sets.search(statement):
+        if self._is_ours or not self._sets_one(statement):
             return
         with self._ours():
             self.remember()
         self._was_set = True
         self._is_kept = self._is_kept or not _LOCAL.search(statement)
+
+    def _sets_one(self, statement: str) -> bool:
+        text = statement.lower()  # a long one is not searched for a pattern in vain
+        is_likely = any(name in text for name in self.names) or "reset" in text
+        return is_likely and self._sets.search(statement) is not None
 
     def begin_step(self) -> None:
         """Forget what a script has set whose transaction was rolled back: it begins anew, or another one does."""
@@ -172,7 +180,7 @@ def lost_against_another(error: BaseException) -> bool:
 class _Postgresql(LimitedConnection):
     """``SET LOCAL``, so that nothing is left behind on a connection of a pooler."""
 
-    names = "lock_timeout|statement_timeout"
+    names = ("lock_timeout", "statement_timeout")
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -241,7 +249,7 @@ _PG_LIMITS = text(
 class _Mysql(LimitedConnection):
     """Variables of the session, because a transaction has none."""
 
-    names = "lock_wait_timeout|innodb_lock_wait_timeout|max_statement_time|max_execution_time"
+    names = ("lock_wait_timeout", "innodb_lock_wait_timeout", "max_statement_time", "max_execution_time")
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -296,7 +304,7 @@ class _Mysql(LimitedConnection):
 class _Sqlite(LimitedConnection):
     """No limits: a transaction locks the whole file. What a script sets is how long it waits for that."""
 
-    names = "busy_timeout"
+    names = ("busy_timeout",)
     waits_for_tables = False
 
     def __init__(self, connection: Connection) -> None:
