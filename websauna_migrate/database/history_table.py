@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, bindparam, inspect
 from sqlalchemy.exc import DBAPIError
 
 from websauna_migrate.database.connection import reading
@@ -15,7 +15,7 @@ from websauna_migrate.exceptions import RunError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Delete, Insert, Update
+    from sqlalchemy import BindParameter, ColumnElement, Delete, Insert, Update
     from sqlalchemy.engine import Connection, Dialect
 
     from websauna_migrate.packages.package import History
@@ -218,7 +218,27 @@ def row_changes(
             yield table.update().where(_holds(table, before, dialect)).values(version_num=after)
 
 
-def _holds(table: Table, revision: str, dialect: Dialect) -> ColumnElement[bool]:
+class RowStatements:
+    """The statements that change the rows of ``table``, made once for all revisions of a history."""
+
+    def __init__(self, table: Table, dialect: Dialect) -> None:
+        before, after = (bindparam(name, type_=table.c.version_num.type) for name in ("before", "after"))
+        holds = _holds(table, before, dialect)
+        self.insert = table.insert().values(version_num=after)
+        self.delete = table.delete().where(holds)
+        self.update = table.update().where(holds).values(version_num=after)
+
+    def execute(self, old: Sequence[str], new: Sequence[str], connection: Connection) -> bool:
+        """Put the rows ``new`` in the place of the rows ``old``; False if one of these is not there."""
+        for before, after in zip_longest(old, new):
+            statement = self.insert if before is None else self.delete if after is None else self.update
+            values = {name: value for name, value in (("before", before), ("after", after)) if value is not None}
+            if connection.execute(statement, values).rowcount == 0:
+                return False
+        return True
+
+
+def _holds(table: Table, revision: str | BindParameter[str], dialect: Dialect) -> ColumnElement[bool]:
     """Return the condition for the row of ``revision``.
 
     PostgreSQL has no operator of its own for two ``varchar``. It would take one that somebody created in the search

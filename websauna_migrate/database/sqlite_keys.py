@@ -6,7 +6,7 @@ break: the ones that they name, those that refer to them, and what triggers on t
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     # The rows of a table that refer to missing rows: the table, the number of the row, and the table that it refers to.
     Dangling: TypeAlias = Counter[tuple[str, int | None, str]]
 
-_KEYS = (
-    'SELECT lower(m.name), lower(f."table") FROM sqlite_master AS m LEFT JOIN pragma_foreign_key_list(m.name) AS f'
-    " WHERE m.type = 'table'"
-)
+_TABLES = "SELECT lower(name), sql FROM sqlite_master WHERE type = 'table'"
+_KEYS = 'SELECT DISTINCT lower("table") FROM pragma_foreign_key_list(?)'
 _TRIGGERS = "SELECT lower(tbl_name), sql FROM sqlite_master WHERE type = 'trigger'"
 # What begins so changes no row of a table that was there.
 _HARMLESS = {"SELECT", "CREATE", "PRAGMA", "EXPLAIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "ANALYZE"}
@@ -42,19 +40,20 @@ class KeyCheck:
         self._named: set[str] = set()
         self._changes = self._total_changes
         self._all = False
-        self._references = self._read_references()
-        self._dangling = self._read(self._references)
+        self._references = References()
+        self._references.update(dict(self._rows(_TABLES)), self._keys)
+        self._dangling = self._read(self._references.definitions)
 
     def __call__(self) -> None:
         """Raise where the statements since the last call left rows that refer to missing rows.
 
         :raises RunError: there are more of them than before
         """
-        before, self._references = self._references, self._read_references()
+        before = self._references.definitions.keys()
+        new, gone = self._references.update(dict(self._rows(_TABLES)), self._keys)
         self._expect_changes()
-        named = {*before, *self._references} if self._all else self._with_triggers()
-        new, gone = self._references.keys() - before.keys(), before.keys() - self._references.keys()
-        found = self._read(at_risk(self._references, named | new | gone))
+        named = {*before, *new} if self._all else self._with_triggers()
+        found = self._read(self._references.at_risk(named | new | gone))
         broken = newly_dangling(self._dangling, found, gone)
         if broken:
             raise RunError(violation(broken), "change or delete those rows in the script first")
@@ -103,17 +102,13 @@ class KeyCheck:
             waiting = [trigger for trigger in waiting if trigger not in fired]
         return named
 
-    def _read_references(self) -> dict[str, set[str]]:
-        """Return the tables that each table refers to."""
-        references: dict[str, set[str]] = {}
-        for table, target in self._rows(_KEYS):
-            references.setdefault(table, set()).update({target} - {None})
-        return references
+    def _keys(self, table: str) -> frozenset[str]:
+        return frozenset(target for (target,) in self._rows(_KEYS, table))
 
     def _read(self, tables: Iterable[str]) -> dict[str, Dangling]:
         found: dict[str, Dangling] = {}
         for table in tables:
-            if self._references[table]:
+            if self._references.targets[table]:
                 quoted = '"' + table.replace('"', '""') + '"'
                 try:
                     rows = self._rows(f"PRAGMA foreign_key_check({quoted})")
@@ -122,18 +117,46 @@ class KeyCheck:
                     found.pop(table, None)
         return found
 
-    def _rows(self, statement: str) -> Iterator[Any]:
+    def _rows(self, statement: str, *parameters: str) -> list[Any]:
         """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
-        yield from self._connection.connection.cursor().execute(statement)
+        cursor = self._connection.connection.cursor()
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
 
 
-def at_risk(references: Mapping[str, Collection[str]], changed: Collection[str]) -> list[str]:
-    """Return the tables whose rows may refer to missing rows after a change of the tables ``changed``."""
-    return sorted(table for table, targets in references.items() if table in changed or not _apart(targets, changed))
+class References:
+    """The tables of a database with the SQL that defines each, and the tables that each refers to.
 
+    There may be many, and a revision changes few: what follows from a definition stays while this is the same.
+    """
 
-def _apart(some: Collection[str], others: Collection[str]) -> bool:
-    return set(some).isdisjoint(others)
+    def __init__(self) -> None:
+        self.definitions: Mapping[str, str | None] = {}
+        self.targets: dict[str, frozenset[str]] = {}
+        self._referring: defaultdict[str, set[str]] = defaultdict(set)
+
+    def update(
+        self, definitions: Mapping[str, str | None], targets_of: Callable[[str], frozenset[str]]
+    ) -> tuple[set[str], set[str]]:
+        """Take over the ``definitions`` of all tables, and return the names of those that are new and that are gone.
+
+        ``targets_of`` is asked for the tables that a new or changed table refers to.
+        """
+        before, self.definitions = self.definitions, definitions
+        gone = before.keys() - definitions.keys()
+        changed = dict(definitions.items() - before.items())
+        for table in (*gone, *changed):
+            for target in self.targets.pop(table, ()):
+                self._referring[target].discard(table)
+        for table in changed:
+            self.targets[table] = targets_of(table)
+            for target in self.targets[table]:
+                self._referring[target].add(table)
+        return definitions.keys() - before.keys(), gone
+
+    def at_risk(self, changed: Collection[str]) -> list[str]:
+        """Return the tables whose rows may refer to missing rows after a change of the tables ``changed``."""
+        return sorted({one for name in changed for one in (name, *self._referring.get(name, ()))} & self.targets.keys())
 
 
 def newly_dangling(

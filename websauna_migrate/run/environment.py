@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.database.history_table import history_table
+from websauna_migrate.database.history_table import RowStatements, history_table
 from websauna_migrate.exceptions import MigrateError
 from websauna_migrate.revisions.errors import RevisionScriptFailed
 from websauna_migrate.revisions.scripts import load_script
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 class Environment:
     """One history, set up by its ``env.py``.
 
-    ``rows`` are those of its ``table`` before the first of its ``steps``. ``modules`` are the loaded scripts of these,
-    by revision.
+    ``rows`` are those of its ``table`` before the first of its ``steps``, and ``statements`` change them. ``modules``
+    are the loaded scripts of the steps, by revision.
     """
 
     table: Table
+    statements: RowStatements
     rows: Sequence[str]
     steps: Sequence[PlanStep]
     scripts: ScriptDirectory
@@ -108,7 +109,9 @@ def _open(
     if connection is not None and connection.in_transaction():
         raise transaction_left_open(history.package)
     rows = plan.heads_before[history.package]
-    return Environment(history_table(history.history_table), rows, steps, scripts, context, configured[0], modules)
+    table, migration = history_table(history.history_table), configured[0]
+    statements = RowStatements(table, migration.dialect)
+    return Environment(table, statements, rows, steps, scripts, context, migration, modules)
 
 
 def failed_env(path: Path, package: str, error: BaseException) -> EnvFailed:

@@ -245,14 +245,14 @@ def run_script(environment: Environment, step: PlanStep) -> None:
         run()
         connection = connection_of(migration)  # offline it is one that writes SQL
         end_revision(connection)
-        for change in row_changes(environment.table, step.old_rows, step.new_rows, migration.dialect):
-            if migration.as_sql:
+        if migration.as_sql:
+            for change in row_changes(environment.table, step.old_rows, step.new_rows, migration.dialect):
                 migration.execute(change)
-            elif connection.execute(change).rowcount == 0:
-                raise RunError(
-                    f"the table {environment.table.name} no longer holds {listed(step.old_rows)}",
-                    "check whether another program writes to it",
-                )
+        elif not environment.statements.execute(step.old_rows, step.new_rows, connection):
+            raise RunError(
+                f"the table {environment.table.name} no longer holds {listed(step.old_rows)}",
+                "check whether another program writes to it",
+            )
         if migration.on_version_apply_callbacks:
             _tell_callbacks(environment, step)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.dialects import postgresql
 
+from costs import calls
 from websauna_migrate.database.errors import IdTooLong
 from websauna_migrate.database.history_table import (
     ID_WIDTH,
+    RowStatements,
     create_missing,
     history_table,
     read_heads,
@@ -76,6 +78,26 @@ def test_an_id_that_does_not_fit_is_refused_before_it_is_written(connection):
     require_room(connection, {"alembic_history_blog": [LONG]})
 
 
+def test_revisions_change_rows_by_statements_that_are_made_once(connection):
+    create_missing(TABLE, connection)
+    statements = RowStatements(TABLE, connection.dialect)
+    changes = [((), ("a1",)), (("a1",), ("b1",)), (("b1",), ("c1", "d1")), (("c1", "d1"), ("e1",)), (("e1",), ("f1",))]
+    costs = [calls(lambda old=old, new=new: statements.execute(old, new, connection)) for old, new in changes]
+    connection.commit()
+    assert read_heads(connection, [SHOP])["shop"] == ("f1",)
+    anew = row_changes(TABLE, ["f1"], ["g1"], connection.dialect)
+    assert costs[-1] < calls(lambda: [connection.execute(change) for change in anew]) / 2
+
+
+@pytest.mark.parametrize(("old", "new"), [(("b1",), ("c1",)), (("b1",), ()), (("a1", "b1"), ("c1",))])
+def test_a_row_that_is_no_longer_there_is_noticed(connection, old, new):
+    replace_rows(TABLE, (), ("a1",), connection)
+    assert not RowStatements(TABLE, connection.dialect).execute(old, new, connection)
+
+
 def test_postgresql_compares_with_its_own_operator():
     (change,) = row_changes(TABLE, ["a1"], [], postgresql.dialect())
     assert "OPERATOR(pg_catalog.=)" in str(change.compile(dialect=postgresql.dialect()))
+    made_once = RowStatements(TABLE, postgresql.dialect())
+    for change in (made_once.update, made_once.delete):
+        assert "OPERATOR(pg_catalog.=)" in str(change.compile(dialect=postgresql.dialect()))

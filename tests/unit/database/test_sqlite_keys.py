@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import create_engine, event
 
-from websauna_migrate.database.sqlite_keys import KeyCheck, at_risk, changed_names, newly_dangling, violation
+from costs import calls
+from websauna_migrate.database.sqlite_keys import KeyCheck, References, changed_names, newly_dangling, violation
 from websauna_migrate.exceptions import RunError
 
 FAMILY = (
@@ -133,7 +134,42 @@ def test_rows_count_by_their_number_where_a_table_is_made_anew_or_renamed():
 
 
 def test_a_change_puts_the_table_itself_and_those_that_refer_to_it_at_risk():
-    assert at_risk({"a": {"b"}, "b": set(), "c": {"a"}}, {"b"}) == ["a", "b"]
+    targets = {"a": frozenset("b"), "b": frozenset(), "c": frozenset("ad"), "d": frozenset("d")}
+    references = References()
+    assert references.update(dict.fromkeys(targets, "CREATE"), targets.__getitem__) == (set(targets), set())
+    assert references.at_risk({"b"}) == ["a", "b"]
+    assert references.at_risk({"d", "update"}) == ["c", "d"]
+    assert references.at_risk(()) == []
+
+
+def test_only_tables_whose_definition_changed_are_asked_what_they_refer_to():
+    references, asked = References(), []
+
+    def targets_of(table):
+        asked.append(table)
+        return frozenset("b") if len(asked) < 4 else frozenset("c")
+
+    references.update({"a": "CREATE 1", "b": "CREATE", "old": "CREATE"}, targets_of)
+    del asked[:]
+    asked += ["-", "-", "-"]
+    assert references.update({"a": "CREATE 2", "b": "CREATE", "c": "CREATE"}, targets_of) == ({"c"}, {"old"})
+    assert sorted(asked[3:]) == ["a", "c"]
+    assert references.at_risk({"b"}) == ["b"]
+    assert references.at_risk({"c"}) == ["a", "c"]
+    assert references.at_risk({"old"}) == []
+
+
+def test_a_check_after_a_revision_costs_the_same_with_many_tables(connection, check):
+    def of_a_revision(number):
+        connection.exec_driver_sql(f"ALTER TABLE other ADD COLUMN more{number} TEXT")
+        connection.exec_driver_sql("UPDATE grandchild SET up = 5")
+        return calls(check)
+
+    few = of_a_revision(1)
+    for number in range(100):
+        connection.exec_driver_sql(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, up REFERENCES parent)")
+    check()
+    assert of_a_revision(2) == few
 
 
 def test_the_first_three_rows_are_named():
