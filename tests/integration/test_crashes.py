@@ -180,6 +180,22 @@ def test_a_signal_while_an_env_py_runs_tells_what_was_not_applied(sqlite, number
     assert "FAILED: interrupted; applied in this run: none; not applied: red red1; run the command again" in stderr
 
 
+def test_a_doctor_that_is_interrupted_does_not_tell_what_it_did_in_the_scratch_database(sqlite, tmp_path, start):
+    history = [*chain("red", 1), Revision("slow", up=f"{CREATE}{ASLEEP}time.sleep(60)")]
+    project = write_project(tmp_path, sqlite.new_database(), {"red": history})
+    with project.engine().begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_history_red (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_history_red VALUES ('gone')")
+    process = start(*project.argv("doctor"), **project.options)
+    wait_for(process, "asleep")
+
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert stderr.splitlines()[-1] == "FAILED: interrupted"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_further_signals_do_not_stop_the_end_of_a_run(backend, number, tmp_path, start):
     history = [*chain("red", 1), Revision("slow", up=f"{ASLEEP}op.execute({LONG[backend.name]!r})")]

@@ -44,7 +44,7 @@ from websauna_migrate.revisions.errors import OverlappingRevisions, RequirementC
 from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import make_plan, wrong_rows
 from websauna_migrate.revisions.scripts import read_revisions
-from websauna_migrate.run.errors import PLAIN, RunInterrupted
+from websauna_migrate.run.errors import PLAIN
 from websauna_migrate.run.half_done import read_standing, unfinished
 
 if TYPE_CHECKING:
@@ -204,8 +204,6 @@ def _proposed(case: Case, history: History, table: VersionTable) -> Adoption | M
     try:
         source = None if str(table.name) == PLAIN else str(table.name)
         return propose(case.app, history, case.replayer, source=source)
-    except RunInterrupted:
-        raise
     except MigrateError as error:
         return error
 

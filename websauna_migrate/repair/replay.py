@@ -156,8 +156,6 @@ class Replayer:
                 _run(tried, plan, recorder)
         except NoScratchPlace as error:
             return _Recorded((), str(error))
-        except RunInterrupted:
-            raise
         except StepFailed as error:
             return _Recorded(tuple(recorder.snapshots), _why(error), lacks)
         except MigrateError as error:
@@ -209,7 +207,10 @@ def _run(tried: Trial, plan: Plan, recorder: _Recorder) -> None:
             with reading(tried.connection):
                 recorder.take(tried.connection, progress.step)
 
-    execute(tried.app, plan, tried.connection, on_progress=take)
+    try:
+        execute(tried.app, plan, tried.connection, on_progress=take)
+    except RunInterrupted as error:  # what it says was applied is in the scratch database
+        raise KeyboardInterrupt from error
 
 
 def _why(error: StepFailed) -> str:
