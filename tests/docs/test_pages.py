@@ -98,20 +98,23 @@ def run_console(shell: Shell, lines: list[Command], session: str) -> None:
     for command in lines:
         if command.line.startswith("pserve "):
             serve(shell, command.line)
-            continue
-        if extra := EXTRA.fullmatch(command.line):
+        elif extra := EXTRA.fullmatch(command.line):
             assert_is_installed(extra[1])
-            continue
-        typed = "".join(re.findall(r"^>>> (.*\n)", session, re.MULTILINE)) if command is lines[-1] else ""
-        if command.line.startswith("cookiecutter ") and "--no-input" not in command.line:
-            typed = "\n" * 9  # the defaults
-        code, output = done(shell, command, typed)
-        assert (code == 0) != ("FAILED" in command.output), f"$ {command.line}\n{output}"
-        if command.output:
-            assert looks_like(command.output, output), f"$ {command.line}\n{output}\nis not\n{command.output}"
-        if session and typed:
-            expected = re.sub(r"^>>> .*\n", "", session, flags=re.MULTILINE)
-            assert [line for line in expected.splitlines() if line not in output] == [], output
+        else:
+            run_command(shell, command, session if command is lines[-1] else "")
+
+
+def run_command(shell: Shell, command: Command, session: str) -> None:
+    """Run a command, and compare what it prints with what the page shows."""
+    typed = "".join(re.findall(r"^>>> (.*\n)", session, re.MULTILINE))
+    if command.line.startswith("cookiecutter ") and "--no-input" not in command.line:
+        typed = "\n" * 9  # the defaults
+    code, output = done(shell, command, typed)
+    assert (code == 0) != ("FAILED" in command.output), f"$ {command.line}\n{output}"
+    if command.output:
+        assert looks_like(command.output, output), f"$ {command.line}\n{output}\nis not\n{command.output}"
+    expected = [line.strip() for line in session.splitlines() if not line.startswith((">>>", "..."))]
+    assert [line for line in expected if line not in output] == [], output
 
 
 def done(shell: Shell, command: Command, typed: str) -> tuple[int, str]:

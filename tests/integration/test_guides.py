@@ -192,6 +192,8 @@ def test_dumps_are_restored_and_clients_opened_as_the_pages_show(tmp_path, datab
     if database == "postgresql":
         lines += labelled("how-to/back-up.rst", "arguments-of-pg-dump")
         lines += labelled("how-to/look-into-the-database.rst", "client-of-postgresql")
+    # For MySQL, the page says, mysql instead of mariadb.
+    lines = [re.sub("^mariadb ", f"{backend.server.client} ", line) for line in lines]
     on_page(workspace, [line.replace("shop_restored", restored.database) for line in lines], **variables)
     assert Workspace(tmp_path, restored).execute("SELECT id FROM a") == [(7,)]
     backend.server.drop_database(restored)
