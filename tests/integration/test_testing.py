@@ -76,3 +76,11 @@ def test_several_heads_are_named(lite):
 def test_a_revision_that_breaks_is_named(lite):
     edit(lite, "notes", "op.create_table('note'", "op.execute('nonsense')\n    op.create_table('note'")
     assert "StepFailed: upgrade to notes " in said_by_pytest(lite)
+
+
+def test_ctrl_c_in_a_revision_ends_the_test_run(lite):
+    edit(lite, "shop", "op.drop_table('thing')", "raise KeyboardInterrupt")
+    write(lite.app / "test_migrations.py", TEST.format(arguments=""))
+    ran = run_pytest(lite, "test_migrations.py")
+    assert ran.code == 2, ran
+    assert "!! KeyboardInterrupt !!" in ran.out

@@ -18,7 +18,7 @@ from websauna_migrate.repair.facts import Facts, Watch, differences, read_facts
 from websauna_migrate.repair.trial import Trial, trial
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.revisions.history import HistoryGraph, heads_of
-from websauna_migrate.run.errors import RunInterrupted, StepFailed
+from websauna_migrate.run.errors import StepFailed
 from websauna_migrate.run.steps import execute
 from websauna_migrate.scratch.errors import NoScratchPlace
 
@@ -207,10 +207,7 @@ def _run(tried: Trial, plan: Plan, recorder: _Recorder) -> None:
             with reading(tried.connection):
                 recorder.take(tried.connection, progress.step)
 
-    try:
-        execute(tried.app, plan, tried.connection, on_progress=take)
-    except RunInterrupted as error:  # what it says was applied is in the scratch database
-        raise KeyboardInterrupt from error
+    execute(tried.app, plan, tried.connection, on_progress=take)
 
 
 def _why(error: StepFailed) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateSchema
 from websauna_migrate.database.connection import parse_url
 from websauna_migrate.revisions.contents import created_tables
 from websauna_migrate.run.data import on_trial
+from websauna_migrate.run.errors import RunInterrupted
 from websauna_migrate.scratch.errors import SETTING
 from websauna_migrate.scratch.wanted import Described, Wanted, describe, other_roles, wanted_like
 
@@ -65,12 +66,18 @@ def wanted_for(app: Application, plan: Plan, real: Connection | None) -> Wanted:
 def trial_in(
     app: Application, plan: Plan, wanted: Wanted, place: ScratchPlace, schemas: Iterable[str | None] = ()
 ) -> Iterator[Trial]:
-    """Yield ``app`` on the empty database ``place``, which was made like ``wanted``."""
+    """Yield ``app`` on the empty database ``place``, which was made like ``wanted``.
+
+    :raises KeyboardInterrupt: also where a run in the block was interrupted
+    """
     with place.connected(app.database) as connection, on_trial(connection):
         if wanted.scratch_url is None or wanted.dialect == "postgresql":  # elsewhere a schema is a database
             _create_schemas(connection, {*schemas, *_schemas_of(plan)}, plan)
         moved = replace(app, moved_to=place.like(app.database))
-        yield Trial(moved, connection, _lacks(place.missing, place.version, wanted.described))
+        try:
+            yield Trial(moved, connection, _lacks(place.missing, place.version, wanted.described))
+        except RunInterrupted as error:  # what it says was applied is in the scratch database
+            raise KeyboardInterrupt from error
 
 
 def left_to_scripts(
