@@ -45,8 +45,11 @@ def find_tables(ownership: Ownership, packages: Collection[str], names: Collecti
     owned = {str(key): ownership.tables[key] for key in ownership.tables if ownership.owners[key] in packages}
     for name in names:
         if name not in owned:
+            elsewhere = next((owner for key, owner in ownership.owners.items() if str(key) == name), None)
             near = closest(name, owned)
             remedy = f"did you mean {near}?" if near else "choose another package with -x packages="
+            if elsewhere:
+                remedy = f"{elsewhere} has it: pass -x packages={elsewhere}"
             raise UsageError(f"no table {name!r} in the models of {listed(tuple(packages))}", remedy)
     return [owned[name] for name in names or owned]
 

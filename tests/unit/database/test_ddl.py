@@ -47,6 +47,8 @@ def test_only_the_tables_that_are_asked_for_are_created(ownership):
 def test_a_table_of_nobody_is_an_error_with_the_closest_name(ownership):
     with pytest.raises(UsageError, match="did you mean note"):
         find_tables(ownership, ["shop"], ["notes"])
+    with pytest.raises(UsageError, match="in the models of blog; shop has it: pass -x packages=shop"):
+        find_tables(ownership, ["blog"], ["crm.client"])
 
 
 def test_a_type_that_the_dialect_lacks_is_an_error_that_names_the_dialect(ownership):
