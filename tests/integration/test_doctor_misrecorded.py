@@ -126,6 +126,15 @@ def test_without_a_replay_tables_of_pending_revisions_are_found(lite):
     (found,) = json.loads(lite.run("doctor", "--no-replay", "--format", "json").out)
     assert found["problem"] == "half-applied"
     assert "the database has table note; note has 0 row(s); it was not determined" in found["detail"]
+    assert "DROP TABLE note" in found["remedy"]
+    revise(lite.app / "alembic", "ccc3", "bbb2", "op.create_table('more', sa.Column('id', sa.Integer))")
+    lite.execute("CREATE TABLE more (id INTEGER)")
+    for found in json.loads(lite.run("doctor", "--no-replay", "--format", "json").out):
+        assert found["problem"] == "half-applied"
+        assert found["remedy"] == (
+            "Drop nothing before it is known which revision the tables match; let the scripts run in "
+            f"ws-alembic -c {lite.ini} -x packages=shop doctor"
+        )
 
 
 def test_an_empty_table_of_a_revision_that_failed_is_dropped_by_the_remedy(lite):

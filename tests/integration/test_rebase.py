@@ -120,6 +120,9 @@ def test_merge_works_package_by_package(lite):
     assert [found["package"] for found in findings(lite, "-x", "packages=all")] == ["shop"]
     lite.ok("-x", "packages=all", "merge", "heads", "-m", "one")
     assert findings(lite, "-x", "packages=all") == []
+    said = lite.run("-x", "packages=all", "merge", "heads", "-m", "one")
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "notes: there are no heads to merge\nshop: there are no heads to merge\n"
 
 
 def test_several_heads_and_a_late_branch_are_told_with_what_to_do(lite):
@@ -147,5 +150,8 @@ def test_a_revision_after_several_heads_is_refused_with_the_remedy(lite, how):
     said = lite.fails("revision", *how, "-m", "more")
     assert "shop has several heads: ccc3, ddd4" in said
     assert "merge -m 'Merge heads' heads; or name one with --head" in said
+    for option in ("--head", "--depends-on"):
+        told = lite.fails("revision", "-m", "more", "--head", "ccc3", option, "nnn9")
+        assert told.startswith("no revision 'nnn9' in shop; list the revisions with: ")
     assert lite.files() == before
     lite.ok("revision", "-m", "more", "--head", "ccc3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.reflection import row_count
@@ -12,7 +13,7 @@ from websauna_migrate.revisions.history import applied
 from websauna_migrate.revisions.plan import wrong_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from websauna_migrate.packages.package import History
     from websauna_migrate.repair.case import Case
@@ -47,12 +48,12 @@ def _traces(case: Case, history: History, replay: Replay) -> Sequence[Trace]:
     return tables_ahead(case.graph, case.rows, history.package, case.tables) if traces is None else traces
 
 
-def _ahead(case: Case, history: History, traces: Iterable[Trace], replay: Replay) -> Iterator[Finding]:
+def _ahead(case: Case, history: History, traces: Sequence[Trace], replay: Replay) -> Iterator[Finding]:
     graph, rows = case.graph.histories[history.package], case.rows[history.package]
     done = applied(graph, rows)
     for trace in traces:
         if not trace.is_complete:
-            yield _half_applied(case, history, trace, replay)
+            yield replace(_half_applied(case, history, trace, replay), is_alone=len(traces) == 1)
             continue
         before = tuple(id_ for id_ in graph.before[trace.revision] if id_ not in done)
         target, why = (trace.revision,), outcome(replay)

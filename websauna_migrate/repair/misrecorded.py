@@ -59,7 +59,7 @@ class HalfApplied(Finding):
     """The database has a part of what the pending ``revision`` creates.
 
     ``counted`` are the tables that it created, with their numbers of rows, where it has nothing else; ``drop`` are the
-    statements that drop them.
+    statements that drop them. Unless it ``is_alone``, the database has something of other pending revisions too.
     """
 
     problem = "half-applied"
@@ -71,6 +71,7 @@ class HalfApplied(Finding):
     counted: tuple[tuple[TableName, int], ...]
     drop: tuple[str, ...]
     replay: Replay
+    is_alone: bool = True
 
     @property
     def detail(self) -> str:
@@ -84,6 +85,9 @@ class HalfApplied(Finding):
     @property
     def remedy(self) -> Remedy:
         """What to do."""
+        if self.trace.missing is None and not self.is_alone:
+            first = "Drop nothing before it is known which revision the tables match; let the scripts run in "
+            return (first, command(self.package, "doctor"))
         if self.counted and not any(count for _, count in self.counted):
             return f"The tables are empty. Drop them, then upgrade; {by_sql(self.drop)}"
         return (

@@ -40,7 +40,7 @@ def test_findings_are_told_as_text_and_as_json():
 def test_many_tables_are_told_by_the_first_the_last_and_their_number():
     tables = tuple(TableName(None, f"t{number:03}") for number in range(200))
     assert "are the tables t000, t001, t002, ..., t199 (200 in all); " in Unstamped("shop", "h", tables, None).detail
-    missing = NoRevisionFiles("shop", tables, ("versions",), is_installed=False)
+    missing = NoRevisionFiles("shop", tables, ("versions",), is_installed=False, has_folder=True)
     assert "models of the tables t000, t001, t002, ..., t199 (200 in all), but" in missing.detail
     left = tuple((table, 1) for table in tables)
     orphan = Orphan("shop", TableName(None, "h"), (), False, left, True, (), ())
