@@ -295,7 +295,7 @@ def test_who_ends_the_process_ends_the_run_with_an_error(backend, tmp_path, run,
 def test_an_env_py_that_fails_is_named(sqlite, tmp_path, run):
     project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
     env = tmp_path / "red" / "alembic" / "env.py"
-    env.write_text("raise ValueError('boo')\n")
+    env.write_text(f"raise ValueError('boo')\n{env.read_text()}")
 
     said_last = run(*project.argv("upgrade"), **project.options).stderr.splitlines()[-1]
 
