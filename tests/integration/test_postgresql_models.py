@@ -299,6 +299,8 @@ def test_a_type_is_converted_with_a_cast_where_postgresql_needs_one(work):
 
 
 OVER = """
+from sqlalchemy.dialects import postgresql
+
 class Item(Base):
     __tablename__ = "item"
     id = Column(Integer, primary_key=True)
@@ -306,7 +308,11 @@ class Item(Base):
     gone = Column(Integer)
     made = Column(Integer, Computed("n * {}", persisted=True), index=True)
     {}
+    code = Column({key}, unique=True)
+    other = Column({key}, ForeignKey("item.code", name="fk_other", ondelete="CASCADE"))
     __table_args__ = (
+        postgresql.ExcludeConstraint(("n", "="), name="ex_where", using="btree", where=text("n > 5")),
+        postgresql.ExcludeConstraint((text("(n + 1)"), "="), ("gone", "="), name="ex_part", using="btree"),
         CheckConstraint("n > 3", name="ck_n"),
         CheckConstraint("n < 90"),
         Index("ix_where", "gone", postgresql_where=text("n > 4")),
@@ -316,18 +322,20 @@ class Item(Base):
 
 def test_what_is_over_a_column_is_made_anew_when_its_type_changes(work):
     last = 'last = Column(Integer, Computed("gone + 1", persisted=True))'
-    before = OVER.format("Integer", 2, last)
-    after = OVER.format("Numeric(10, 2)", 2, last)
+    before = OVER.format("Integer", 2, last, key="Integer")
+    after = OVER.format("Numeric(10, 2)", 2, last, key="String(20)")
     changed(work, before)
-    work.execute("INSERT INTO item (id, n, gone) VALUES (1, 5, 6)")
+    work.execute("INSERT INTO item (id, n, gone, code, other) VALUES (1, 5, 6, 7, 7)")
     work.models(work.app / "shop", after)
     told = [line.strip() for line in work.run("check").out.splitlines() if " item: " in line]
-    assert told == ["modify type item: n from INTEGER to NUMERIC(10, 2)"]
+    kinds = [f"modify type item: {name} from INTEGER to VARCHAR(20)" for name in ("code", "other")]
+    assert sorted(told) == [*kinds[:1], "modify type item: n from INTEGER to NUMERIC(10, 2)", *kinds[1:]]
     (script,) = work.autogenerate()
     work.goes_both_ways(script, before)
     assert work.execute("SELECT made, last FROM item") == [(10, 7)]
     gone = after.replace("* 2", "* 3").replace('Column(Integer, Computed("gone + 1", persisted=True))', "None")
     gone = gone.replace("    gone = Column(Integer)\n", "").replace('"gone", postgresql', '"id", postgresql')
+    gone = gone.replace('("gone", "="), ', "")
     work.models(work.app / "shop", gone)
     (script,) = work.autogenerate()
     work.goes_both_ways(script, after)

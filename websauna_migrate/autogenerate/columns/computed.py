@@ -13,6 +13,7 @@ from alembic.operations import ops
 from alembic.util import PriorityDispatchResult, warn
 
 from websauna_migrate.autogenerate.columns.retyped import (
+    DROPS,
     apart,
     drops_of_parts,
     is_computed_add,
@@ -179,7 +180,7 @@ def _around(operations: Iterable[MigrateOperation], parts: Mapping[str, MigrateO
     They go with a column that is dropped, or stand in its way.
     """
     inner = list(operations)
-    drops = [op for op in inner if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp))]
+    drops = [op for op in inner if isinstance(op, DROPS)]
     gone = {str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None)) for op in drops}
     over = [op for name, op in parts.items() if name not in gone]
     rest = [op for op in inner if op not in drops]

@@ -1,12 +1,13 @@
 """What PostgreSQL keeps over a column whose type changes, or refuses to change the type for.
 
-A generated column is dropped before the change and added again after it. A CHECK constraint, and an index over an
-expression or with a condition, would be kept with casts to the old type, and then differ from the models: they are
-dropped before and made again too. What is over an enum is in ``enums.dependents``.
+A generated column is dropped before the change and added again after it. A CHECK constraint, and an index or an EXCLUDE
+constraint over an expression or with a condition, would be kept with casts to the old type, and then differ from the
+models: they are dropped before and made again too. What is over an enum is in ``enums.dependents``.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.sql.elements import conv
 
 from websauna_migrate.autogenerate.constraints.facts import stored_constraints
+from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude, exclude_statements
 from websauna_migrate.autogenerate.enums.facts import stored_as_type
 from websauna_migrate.autogenerate.script_ops import RecreateColumn, StatementsOp
 from websauna_migrate.database.connection import connection_of
 from websauna_migrate.database.sql import escape_colons, tokens, unquoted
-from websauna_migrate.dialects.constraints import Shown, check_name, condition_sql
+from websauna_migrate.dialects.constraints import Shown, check_name, condition_sql, exclusion_sql
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
 from websauna_migrate.packages.package import TableName
 from websauna_migrate.private import is_of_type
@@ -33,20 +35,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
 
+# What drops an index or a constraint.
+DROPS = (ops.DropIndexOp, ops.DropConstraintOp, DropExclude)
+# An EXCLUDE constraint over columns alone, without a condition.
+_OVER_COLUMNS = re.compile(r"""EXCLUDE USING \w+ \(([^()]|"[^"]*")*\)[^()]*""")
 # Marks the change of a type, as Alembic reverses it.
 _OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A table in the database and in the models, and the CHECK constraints of the database that can be dropped.
+    """A table in the database and in the models, and the CHECK and EXCLUDE constraints that can be dropped.
 
     ``retyped`` are the columns whose type changes.
     """
 
     found: Table
     wanted: Table
-    checks: tuple[Shown, ...] = ()
+    stored: tuple[Shown, ...] = ()
     retyped: frozenset[str] = frozenset()
 
 
@@ -63,8 +69,8 @@ def note_what_is_over(
         for op in modify.ops:
             if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
                 stored = stored_constraints(context, TableName(schema, name).shown(_default_schema(context)))
-                checks = tuple(one for one in stored if one.own and one.kind == "c" and one.name is not None)
-                op.kw[_OVER] = Over(found, wanted, checks)
+                kept = tuple(one for one in stored if one.own and one.kind in ("c", "x") and one.name is not None)
+                op.kw[_OVER] = Over(found, wanted, kept)
     return PriorityDispatchResult.CONTINUE
 
 
@@ -124,8 +130,8 @@ def apart(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
     recreated = [op for op in inner if isinstance(op, RecreateColumn)]
     removed = [op for op in inner if is_computed_drop(op)]
     added = [op for op in inner if is_computed_add(op) and op not in recreated]
-    first = [op for op in inner if isinstance(op, (ops.DropIndexOp, ops.DropConstraintOp))]
-    last = [op for op in inner if isinstance(op, (ops.CreateIndexOp, ops.AddConstraintOp))]
+    first = [op for op in inner if isinstance(op, DROPS)]
+    last = [op for op in inner if isinstance(op, (ops.CreateIndexOp, ops.AddConstraintOp, CreateExclude))]
     moved = {*map(id, (*recreated, *removed, *added, *first, *last))}
     drops = [ops.DropColumnOp.from_column_and_tablename(op.schema, op.table_name, op.old) for op in recreated]
     adds = [ops.AddColumnOp(op.table_name, op.column, schema=op.schema) for op in recreated]
@@ -147,22 +153,33 @@ def is_computed_add(op: MigrateOperation) -> bool:
 
 
 def drops_of_parts(over: Over, dialect: Dialect) -> Iterator[tuple[str, MigrateOperation]]:
-    """Yield what drops the CHECK constraints and the indexes that say something of retyped columns, by name.
+    """Yield what drops the constraints and the indexes that say something of retyped columns, by name.
 
     They come back as in the models, which say the same of the old type. The CHECK of an enum changes with its values.
     """
     table, schema = over.found.name, over.found.schema
     models = {_name(check, table, dialect): check for check in check_constraints(over.wanted)}
-    for one in over.checks:
+    for one in (one for one in over.stored if one.kind == "c"):
         model = models.get(str(one.name))
         condition = sa.text(escape_colons(one.condition)) if model is None else model.sqltext
         if names(one.condition, over.retyped, dialect) and (model is None or not is_of_type(model)):
             check = ops.CreateCheckConstraintOp(conv(str(one.name)), table, condition, schema=schema)
             yield str(one.name), check.reverse()
+    yield from _drops_of_exclusions(over, dialect)
     found = {index.name for index in over.found.indexes}
     for index in sorted(over.wanted.indexes, key=lambda one: str(one.name)):
         if index.name in found and names(_said_by(index, dialect), over.retyped, dialect):
             yield str(index.name), ops.DropIndexOp.from_index(index)
+
+
+def _drops_of_exclusions(over: Over, dialect: Dialect) -> Iterator[tuple[str, MigrateOperation]]:
+    table = TableName(over.found.schema, over.found.name)
+    named = {str(one.name): one for one in over.wanted.constraints if one.__visit_name__ == "exclude_constraint"}
+    for one in over.stored:
+        name = str(one.name)
+        if one.kind == "x" and names(one.sql, over.retyped, dialect) and not _OVER_COLUMNS.fullmatch(one.sql):
+            sql = exclusion_sql(named[name], dialect) if name in named else one.sql  # type: ignore[arg-type]
+            yield name, DropExclude(("drop_exclude", name), *exclude_statements(table, name, sql, dialect), name, table)
 
 
 def _name(check: sa.CheckConstraint, table: str, dialect: Dialect) -> str:

@@ -1,13 +1,14 @@
 """Foreign keys that are away while what they refer to changes.
 
 PostgreSQL drops no primary key, unique constraint or index that a foreign key refers to: the foreign key is dropped
-before, and made again where the columns that it refers to are still unique.
+before, and made again where the columns that it refers to are still unique. So is one whose columns become of another
+kind, as text in place of numbers: between the changes of its two sides it would compare one with the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
@@ -22,7 +23,7 @@ from websauna_migrate.autogenerate.script_ops import (
     walk_ops,
 )
 from websauna_migrate.autogenerate.tables.renamed import Renames
-from websauna_migrate.database.sql import quoted_table
+from websauna_migrate.database.sql import named_types, quoted_table
 from websauna_migrate.dialects.indexes import RENAMES, is_plain_index
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.types import TypeEngine
 
 _REFERRING = sa.text(
     "SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid),"
@@ -88,6 +90,10 @@ def keep_referring_keys(
                 lost = [key for key in referring if key.columns not in unique or key.table not in ours]
                 kept += [] if lost else referring
                 _leave_to_the_user(modify, lost)
+            retyped = set(_other_kinds(modify, connection.dialect))
+            if retyped:
+                found = _staying(upgrade, table_of(modify), connection, migration)
+                kept += [key for key in found if key.columns & retyped and key.table in ours and key not in kept]
         if kept:
             drops, creates = ([getattr(key, what)(connection.dialect) for key in kept] for what in ("dropped", "made"))
             upgrade.ops[:] = [
@@ -96,6 +102,20 @@ def keep_referring_keys(
                 StatementsOp(("add_fk",), creates, drops),
             ]
         upgrade.reverse_into(downgrade)
+
+
+def _other_kinds(modify: ops.ModifyTableOps, dialect: Dialect) -> Iterator[str]:
+    """Yield the columns whose type becomes one of another kind; what is over enums is away for them anyway."""
+    for op in modify.ops:
+        if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None and op.existing_type is not None:
+            types = (op.existing_type, op.modify_type)
+            is_enum = any(isinstance(named, sa.Enum) for type_ in types for named in named_types(type_, dialect))
+            if not is_enum and len({_kind(type_) for type_ in types}) > 1:
+                yield op.column_name
+
+
+def _kind(type_: TypeEngine[Any]) -> type:
+    return next((kind for kind in (sa.Integer, sa.String, sa.Uuid) if isinstance(type_, kind)), type(type_))
 
 
 def _dropped_uniques(modify: ops.ModifyTableOps) -> Iterator[str]:
