@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ class Programs:
                 asking, _ = self._listening.accept()
             except OSError:
                 return
-            with asking:
+            with asking, suppress(OSError, EOFError):  # who asked may have been killed
                 asking.sendall(str(self._run(asking)).encode())
 
     def _run(self, asking: socket.socket) -> int:

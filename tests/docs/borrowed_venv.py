@@ -39,7 +39,12 @@ with socket.socket(socket.AF_UNIX) as asking:
 """
 
 #: What else is run by the other process than our scripts.
-ASKED = {"alembic": "alembic.config:main", "pytest": "pytest:main"}
+ASKED = {
+    "alembic": "alembic.config:main",
+    "cookiecutter": "cookiecutter.__main__:main",
+    "pshell": "pyramid.scripts.pshell",
+    "pytest": "pytest:main",
+}
 
 
 def create(folder: Path) -> None:

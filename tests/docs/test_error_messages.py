@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from page_blocks import follow
+from page_blocks import blocks, follow
 from projects import ALEMBIC, ROOT, Workspace, revise, write
 from troubles import NOTE, THING, shop
 
 TEXT = (ROOT / "docs" / "troubleshooting" / "error-messages.rst").read_text(encoding="utf-8")
 SECTION = re.compile(r"(?ms)^(\S[^\n]*)\n~+\n(.*?)(?=^\S[^\n]*\n(?:~+|-+)\n|\Z)")
 SECTIONS = dict(SECTION.findall(TEXT))
-QUOTED = re.compile(r"(?m)^\.\. code-block:: none\n\n   (.*)$")
+QUOTED = [block.text for block in blocks(TEXT) if block.language == "none"]
 
 
 def no_ini(workspace: Workspace) -> None:
@@ -198,9 +198,9 @@ def sources():
     return "\n".join(texts_of_the_sources())
 
 
-@pytest.mark.parametrize("quoted", QUOTED.findall(TEXT))
+@pytest.mark.parametrize("quoted", QUOTED)
 def test_a_message_that_is_not_printed_here_is_in_the_sources(quoted, sources):
     # What happened and what to do are joined when they are printed.
-    parts = [part.strip(" ;:") for part in re.split(r"\.\.\.|; ", quoted.removeprefix("FAILED: "))]
+    parts = [part.strip(" ;:") for part in re.split(r"\.\.\.|; ", quoted.strip().removeprefix("FAILED: "))]
     assert [part for part in parts if part not in sources] == []
     assert max(map(len, parts)) >= len("not applied:")
