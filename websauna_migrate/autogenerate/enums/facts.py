@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from websauna_migrate.autogenerate.enums.dependents import Dependent, dependents_of_types
 from websauna_migrate.autogenerate.tables.renamed import Renames
-from websauna_migrate.database.sql import adapted, named_types, without_cast
+from websauna_migrate.database.sql import adapted, may_be_named, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.package import ColumnName, TableName, TypeName
@@ -165,6 +165,8 @@ def _users(connection: Connection) -> Iterator[tuple[TypeName, User | None, str]
 
 def stored_as_type(type_: Any, dialect: Dialect) -> sa.Enum | None:
     """Return the enum in ``type_`` that PostgreSQL stores as a type of its own."""
+    if not may_be_named(type_):
+        return None
     enums = (named for named in named_types(type_, dialect) if isinstance(named, sa.Enum) and named.name)
     return next(enums, None)
 

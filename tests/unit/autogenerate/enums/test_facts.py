@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from costs import calls
 from websauna_migrate.autogenerate.enums.facts import Models
 from websauna_migrate.exceptions import OwnershipError
 from websauna_migrate.packages.ownership import Ownership
@@ -28,6 +29,13 @@ def test_the_package_of_the_first_column_owns_an_enum():
     mood = sa.Enum("a", "b", name="mood")
     enum = enums(mood, mood, selected="second")[MOOD]
     assert (enum.owner, enum.values, len(enum.users)) == ("first", ("a", "b"), 2)
+
+
+def test_columns_that_can_have_no_enum_are_passed_over_with_few_calls():
+    key, number = TableName(None, "one"), 100
+    table = sa.Table("one", sa.MetaData(), *(sa.Column(f"c{n}", sa.Numeric(9, 2)) for n in range(number)))
+    models = Models(Ownership({key: table}, {key: "first"}), ("first",), [key])
+    assert calls(lambda: models.enums(DIALECT)) < 10 * number  # to adapt each type to the dialect takes more than 50
 
 
 def test_two_enums_of_one_name_have_the_same_values():
