@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 _READS = re.compile(r"\s*(SELECT|SHOW|DESC|DESCRIBE|EXPLAIN|SET|BEGIN)\b", re.IGNORECASE)
+# Where it fails, a part of it may be done: also on a database that undoes one statement.
+_MANY_IN_ONE = re.compile(r"\s*(CALL|EXECUTE|BEGIN\s+NOT|DROP\s+TABLE\b[^,]*,|.*;\s*\S)", re.IGNORECASE | re.DOTALL)
 _COMMIT = re.compile(r"\s*(COMMIT|END)\b", re.IGNORECASE)
 
 _UNCOMMITTED_VALUE = frozenset({"55P04"})  # unsafe_new_enum_value_usage of PostgreSQL
@@ -85,6 +87,8 @@ class Account:
     def note_begin(self, statement: str) -> None:
         """Record that a statement begins: of the script, if one is running."""
         self.script_asked = self.script_asked or (self.in_script and _READS.match(statement) is None)
+        if self.in_script and self.dialect not in UNDOES_DDL and _MANY_IN_ONE.match(statement):
+            self.script_asked = self.script_wrote = True
 
     def note_statement(self, statement: str) -> None:
         """Record that a statement succeeded: of the script, if one is running."""

@@ -84,6 +84,25 @@ def test_a_revision_that_changed_nothing_before_it_failed_leaves_nothing():
     assert stays() == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("statement", "stays"),
+    [
+        ("DROP TABLE a", False),
+        ("DROP TABLE a, b", True),
+        ("CALL migrate()", True),
+        ("begin not atomic drop table a; end", True),
+        ("DELETE FROM a; DELETE FROM b", True),
+        ("DELETE FROM a;", False),
+    ],
+)
+def test_a_statement_of_several_parts_may_have_done_one_of_them(statement, stays):
+    account = failures.Account(plan("s1"), "mariadb", together=False)
+    with account.of_script():
+        account.note_begin(statement)
+
+    assert (failures.find_out(NO_APP, account, ValueError()).stays is not None) == stays
+
+
 def test_a_run_came_as_far_as_its_last_commit():
     account = failures.Account(plan("s1", "s2", "s3"), "postgresql", together=False)
     account.done.append(account.plan.steps[0])
