@@ -194,6 +194,7 @@ def test_a_revision_that_is_half_done_is_finished_or_given_up_before_the_other_w
     assert project.rows("SELECT n, count(*) FROM numbers GROUP BY n ORDER BY 1") == [(0, 8), (1, ROWS - 8)]
 
     said("downgrade", "base")
+    assert commands(said("status", "--check")) == [["downgrade", "zero"]]
     refused = said("upgrade")  # there is nothing to upgrade, but half of the rows lack the revision
     assert "the downgrade of red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
     assert commands(refused) == [["downgrade", "zero"], ["stamp", "one"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import RevisionError, UsageError, command
+from websauna_migrate.exceptions import MigrateError, RevisionError, UsageError, command
 from websauna_migrate.scripts.border import FAILED
 from websauna_migrate.scripts.loading import import_models
 from websauna_migrate.scripts.others import histories_to_read, say_elsewhere
@@ -57,16 +57,17 @@ def heads(options: Namespace, loaded: Loaded) -> int:
 
 def status(options: Namespace, loaded: Loaded) -> int:
     """Show the state of each history."""
-    from websauna_migrate.database.history_table import read_heads
     from websauna_migrate.database.search_path import first_schema_missing
     from websauna_migrate.revisions.plan import pending_elsewhere, wrong_rows
     from websauna_migrate.revisions.states import history_states, status_json
+    from websauna_migrate.run.errors import said_half_done
+    from websauna_migrate.run.half_done import read_standing, unfinished
     from websauna_migrate.scripts.report import status_text
 
     histories = [one.history for one in loaded.selected]
     graph = loaded.app.graph()
     with loaded.app.connected(writes=False) as connection:
-        rows = read_heads(connection, histories_to_read(loaded))
+        rows, stopped = read_standing(connection, histories_to_read(loaded))
         misplaced = first_schema_missing(connection)
         newer = _newer(options, loaded, rows, connection)
     if misplaced is not None:
@@ -74,13 +75,17 @@ def status(options: Namespace, loaded: Loaded) -> int:
     known = [h.package for h in histories if h.package not in newer]
     for error in (error for name in known for error in wrong_rows(graph.histories[name], rows[name])):
         warn(options, error)
+    half_done = tuple(unfinished(graph, histories, rows, stopped))
+    for one in half_done:
+        warn(options, MigrateError(said_half_done(one.package, one.stopped), one.finish))
     states = history_states(graph, histories, rows)
     if options.format == "json":
         show_json(status_json(histories, states))
     else:
         show(status_text(histories, states, colour=sys.stdout.isatty()), coloured=True)
     expected = {name: state for name, state in states.items() if name not in newer or newer[name].misfit}
-    is_good = not options.check or (_are_good(options, loaded, expected) and misplaced is None)
+    is_whole = not any(one.stopped.direction == "down" for one in half_done)
+    is_good = not options.check or (_are_good(options, loaded, expected) and misplaced is None and is_whole)
     say_elsewhere(options, loaded, pending_elsewhere(graph, rows, list(states)))
     return 0 if is_good else FAILED
 
