@@ -49,9 +49,9 @@ RUNNERS = [
     Runner("troubleshooting/error-messages.rst", {*FOLLOWED, "none"}, "test_error_messages.py"),
     Runner("troubleshooting/", FOLLOWED, "test_troubleshooting.py"),
     Runner("CONTRIBUTING.rst", {"console"}, "test_contributing.py"),
-    Runner("", {"console", "diff", "pycon", "python"}, "test_pages.py"),
+    Runner("", {"console", "diff", "ini", "py", "pycon", "python"}, "test_pages.py"),
 ]
-#: What this file runs or looks up.
+#: What this file runs or looks up, unless the block names the file that it is in.
 EXCERPTS = {"ini", "py"}
 #: The files of a deployment, by the language of their block.
 DEPLOYED = {"docker", "sh", "yaml"}
@@ -63,7 +63,7 @@ def looking_at(name: str, block: Block) -> list[str]:
         return [test for test, text in TESTS.items() if f'"{block.name}"' in text]
     if block.language in DEPLOYED:
         return ["test_deployment.py"] if f'"{block.name}"' in TESTS["test_deployment.py"] else []
-    if block.language in EXCERPTS:
+    if block.language in EXCERPTS and not block.name:
         return ["test_blocks.py"]
     runner = next(runner for runner in RUNNERS if name.startswith(runner.pages))
     return [runner.test] if block.language in runner.languages else []

@@ -281,6 +281,7 @@ def test_the_first_steps_work_as_they_are_written(
         'class Page(Base):\n    __tablename__ = "page"\n    id = Column(Integer, primary_key=True)\n',
     )
     text = page_text(page)
+    assert [block for block in blocks(text[: text.index(start)]) if not block.text.startswith("$ make ")] == []
     shells.append(Shell(tmp_path, tmp_path, activated))
     run_page(text[text.index(start) :], shells[0])
     code, output = shells[0].run("ws-alembic -c development.ini status --check")
