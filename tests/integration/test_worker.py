@@ -128,3 +128,39 @@ def test_a_program_that_does_not_end_is_killed(worker, program, tmp_path):
     with pytest.raises(TimeoutError):
         worker.run(program("ends:asleep"), timeout=0.3)
     assert worker.run(program("ends:well")).code == 0
+
+
+LOOKS = """
+import sys
+
+def main(argv):
+    found = [one for one in sys.meta_path if getattr(one, "__name__", "") == "Finder"]
+    print(len(found), "installed" in sys.modules, len(sys.path_hooks))
+"""
+FINDER = """
+import sys
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None
+
+sys.meta_path.append(Finder)
+sys.path_hooks.append(Finder)
+"""
+
+
+def test_an_environment_of_its_own_is_seen_by_the_program_that_has_it_and_by_no_other(worker, tmp_path):
+    """As that of a page of the documentation, where packages are installed by a file that begins with ``import``."""
+    write(tmp_path / "installed.py", FINDER)
+    write(tmp_path / "installed.pth", "import installed\n")
+    write(tmp_path / "program" / "looks.py", LOOKS)
+
+    def seen(**how):
+        program = Program("looks:main", ["looks"], {}, str(tmp_path), [str(tmp_path / "program")], **how)
+        return worker.run(program).out.split()
+
+    before = seen()
+    assert before[:2] == ["0", "False"]
+    assert seen(site_packages=str(tmp_path)) == ["1", "True", str(int(before[2]) + 1)]
+    assert seen() == before
