@@ -91,6 +91,17 @@ def contents(url: sa.URL) -> list[list[tuple]]:
         return [[tuple(map(plain, row)) for row in connection.exec_driver_sql(query)] for query in queries]
 
 
+def digest(url: sa.URL) -> list[object]:
+    """Return what differs where the rows do, made by the server if it can: many rows take a driver long."""
+    query = {
+        "postgresql": "SELECT md5(string_agg(note::text, '' ORDER BY id)) FROM note",
+        "mariadb": "CHECKSUM TABLE note EXTENDED",
+        "sqlite": "SELECT * FROM note ORDER BY id",
+    }[kind_of(url)]
+    with connected(url) as connection:
+        return [tuple(row) if kind_of(url) == "sqlite" else row[-1] for row in connection.exec_driver_sql(query)]
+
+
 def plain(value):
     return bytes(value) if isinstance(value, memoryview) else value
 
@@ -216,7 +227,7 @@ def test_200_000_rows_are_dumped_with_flat_memory_and_restore(backend, start, tm
     assert peaks[200_000] - peaks[1_000] < 8_000  # kilobytes
     restored = backend.new_database()
     restore(backend.server, restored, tmp_path / "dump.sql")
-    assert contents(restored) == contents(url)
+    assert digest(restored) == digest(url)
 
 
 def test_a_password_with_all_that_hurts_works_and_never_shows(server, run, tmp_path):
