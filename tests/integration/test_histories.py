@@ -275,6 +275,9 @@ def test_a_package_in_site_packages_gets_a_warning_and_no_file(here):
     assert (ran.code, ran.out) == (0, "")
     installed = here.folder / "site-packages" / "notes" / "alembic"
     assert f"WARNING: notes is installed in {installed}, where no revision is written; " in ran.err
+    assert (
+        "; work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.notes\n" in ran.err
+    )
     (script,) = here.scripts()
     assert script.parent == here.app / "alembic" / "versions"
 
@@ -284,7 +287,8 @@ def test_a_package_in_site_packages_that_is_behind_keeps_no_revision_of_others_b
     revise(package / "alembic", "aaa1", upgrade='op.create_table("note", sa.Column("id", sa.Integer))')
     here.add_app("shop", THING, ["notes"])
     (here.app / "alembic").mkdir()
-    here.ok(*ALL, "revision", "--autogenerate", "-m", "mine")
+    ran = here.run(*ALL, "revision", "--autogenerate", "-m", "mine")
+    assert "; work in a source checkout of it (pip install -e)\n" in ran.err  # another place would lose its revisions
     (script,) = here.app.rglob("*_mine.py")
     assert "note" not in script.read_text()
     assert here.fails(*ALL, "check").startswith("notes: the database is not up to date with its revisions, ")

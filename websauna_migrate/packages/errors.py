@@ -151,8 +151,13 @@ class UnwritableHistory(RevisionError, OSError):
 
 
 def installed_history(package: str, folder: Path) -> RevisionError:
-    """Return the error of a revision that would be written into an installed package."""
+    """Return the error of a revision that would be written into an installed package.
+
+    Another place for its revisions is of use only where ``folder`` holds none: it stands for those.
+    """
+    has_revisions = any(path.stem != "__init__" for path in (folder / "versions").rglob("*.py*"))
+    elsewhere = "" if has_revisions else f", or set websauna_migrate.script_location.{package}"
     return RevisionError(
         f"{package} is installed in {folder}, where no revision is written",
-        f"work in a source checkout of it (pip install -e), or set websauna_migrate.script_location.{package}",
+        f"work in a source checkout of it (pip install -e){elsewhere}",
     )
