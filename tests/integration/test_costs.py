@@ -53,7 +53,13 @@ print(gc.isenabled(), isinstance(Made.last, Made), sum(isinstance(one, Made) for
 """
 READING = (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"])
 NOT_TO_READ = ("alembic", "mako", "cookiecutter", "psycopg2", "pkg_resources", "sqlalchemy.orm", "pyramid.paster")
-NOT_TO_RUN = ("websauna_migrate.autogenerate", "websauna_migrate.repair", "websauna_migrate.scratch", "cookiecutter")
+NOT_TO_RUN = (
+    "pygments",
+    "websauna_migrate.autogenerate",
+    "websauna_migrate.repair",
+    "websauna_migrate.scratch",
+    "cookiecutter",
+)
 
 
 @pytest.fixture

@@ -1,13 +1,28 @@
-"""Pyramid without the import of ``pkg_resources``, and with it as soon as something is used."""
+"""Pyramid without ``pkg_resources``, and with it as soon as something is used; Alembic without Pygments."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-pytest.importorskip("pkg_resources")
+WITHOUT_COLOURS = """
+import sys
+from websauna_migrate.later import import_alembic
+import_alembic()
+assert "alembic.context" in sys.modules
+assert "pygments" not in sys.modules
+from mako.exceptions import html_error_template
+try:
+    1 / 0
+except ZeroDivisionError:
+    assert b"ZeroDivisionError" in html_error_template().render()
+import mako.ext.pygmentplugin
+import_alembic()
+assert mako.ext.pygmentplugin is sys.modules["mako.ext.pygmentplugin"]
+"""
 
 START = """
 import sys
@@ -55,6 +70,7 @@ assert pkg_resources is again
 """
 
 
+@pytest.mark.skipif(find_spec("pkg_resources") is None, reason="there is no pkg_resources")
 @pytest.mark.parametrize(
     "program",
     [START + OVERRIDE, START + STATIC, MORE, THERE],
@@ -62,4 +78,10 @@ assert pkg_resources is again
 )
 def test_what_uses_it_gets_the_real_one(program):
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_alembic_is_imported_without_pygments_which_stays_there_for_others():
+    pytest.importorskip("pygments")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", WITHOUT_COLOURS], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

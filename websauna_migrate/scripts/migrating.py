@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, TypedDict
 
 from websauna_migrate.exceptions import UsageError, summed
+from websauna_migrate.later import import_alembic
 from websauna_migrate.revisions.errors import UnknownAppliedRevision
 from websauna_migrate.scripts.backup import back_up
 from websauna_migrate.scripts.loading import import_models
@@ -132,6 +133,7 @@ class _Shown(Waiting):
 
     def on_plan(self, plan: Plan) -> None:
         if plan.steps:
+            import_alembic()
             import_models(self.options, self.loaded)
         warn_of_reports(self.options, plan, self.loaded.ahead)
         back_up(self.options, self.loaded.app, plan)

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from websauna_migrate.later import import_alembic
 from websauna_migrate.scripts.border import run_script
 from websauna_migrate.scripts.loading import load
 from websauna_migrate.scripts.parser import build_parser, build_parser_of, command_of, parse
@@ -48,6 +49,7 @@ def run(argv: Sequence[str]) -> int:
     elif name in TABLE or name is None:
         own = build_parser_of(TABLE[name]) if name else build_parser()
         own.parse_known_args(argv)  # answers --help and --version, and what is missing, without Alembic
+    import_alembic()
     from websauna_migrate.scripts.command_line import CommandLine
 
     line = CommandLine()
