@@ -247,6 +247,16 @@ def test_what_the_user_of_the_database_may_not_do_is_told_with_the_remedy(tmp_pa
     shop.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
+def test_a_connection_without_an_encoding_is_told_with_the_option_that_gives_it_one(tmp_path, postgresql):
+    shop = Workspace(tmp_path, postgresql.new_database())
+    shop.add_app("shop", THING)
+    url = shop.url.set(drivername="postgresql+psycopg").update_query_dict({"options": "-cclient_encoding=SQL_ASCII"})
+    shop.write_ini(url=url)
+    option = shop.fails("status").partition("; add ")[2].partition(" to the options")[0]
+    shop.write_ini(url=url.update_query_string(option))
+    shop.ok("status")
+
+
 @pytest.mark.parametrize("path", ["nowhere", '"$user",Nowhere,public'])
 def test_a_search_path_whose_first_schema_does_not_exist_is_refused(tmp_path, postgresql, path):
     shop = Workspace(tmp_path, postgresql.new_database())

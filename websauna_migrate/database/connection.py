@@ -168,6 +168,11 @@ def no_dialect(url: URL, origin: str) -> InvalidDatabaseUrl:
 
 def _unusable_options(database: Database, error: Exception) -> SettingsError:
     """Return the error of ``sqlalchemy.*`` settings or of unknown options in the URL."""
+    if database.url.get_backend_name() == "postgresql" and "bytes-like object" in str(error):
+        return SettingsError(
+            f"{database.origin}: the connection has the encoding SQL_ASCII, in which psycopg reads no text",
+            f"add client_encoding=utf8 to the options of {_URL}",
+        )
     names = [name for name in database.options if f"'{name.removeprefix(PREFIX)}'" in str(error)]
     named = ", ".join(names) or f"an option of {_URL}, or another {PREFIX}* setting,"
     # SQLAlchemy lists what its classes are called; the first sentence says which argument is wrong.
