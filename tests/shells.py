@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,9 +47,9 @@ def looks_like(expected: str, output: str) -> bool:
 
 @dataclass
 class Programs:
-    """Runs one program after another for those that connect to its ``address``."""
+    """Runs one program after another for those that connect to its ``address``, a socket in ``folder``."""
 
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))  # the path of a socket has to be short
+    folder: Path
     worker: Worker = field(default_factory=Worker)
 
     def __post_init__(self) -> None:
@@ -74,7 +72,6 @@ class Programs:
         self._thread.join(LONGEST)
         self._listening.close()
         self.worker.close()
-        shutil.rmtree(self.folder)
 
     def _serve(self) -> None:
         while True:

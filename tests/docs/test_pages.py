@@ -44,6 +44,8 @@ from terminals import QUESTION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from keeper import Keeper
+
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
 #: The page that is done with two releases of an application, by ``tests/integration/test_production.py``.
 RUN_ELSEWHERE = {"how-to/production.rst"}
@@ -176,9 +178,9 @@ def wait_for(log: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def programs() -> Iterator[Programs]:
+def programs(keeper: Keeper) -> Iterator[Programs]:
     """What runs our scripts."""
-    with Programs() as programs:
+    with Programs(keeper.new_folder("programs")) as programs:
         yield programs
 
 
