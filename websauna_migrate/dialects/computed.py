@@ -18,13 +18,14 @@ from sqlalchemy.schema import CreateColumn
 from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect, without_parameters
 from websauna_migrate.dialects.indexes import spelled
 from websauna_migrate.dialects.sqlite_sql import computed_expressions, renamed_columns
-from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
+from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, sqlstate, undone
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
     from sqlalchemy.engine import Connection
 
+_NO_VALUE = "22P02"  # invalid_text_representation
 _SQL = sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
 
 
@@ -50,8 +51,9 @@ def is_same_computed(
         with undone(connection):
             shown = _shown(found, wanted, connection, stored)
             return shown == (str(_computed(found).sqltext), bool(_computed(found).persisted))
-    except SQLAlchemyError:  # the user lacks a privilege
-        return None
+    except SQLAlchemyError as error:
+        # A value that its enum gets in this script; else the user lacks a privilege.
+        return False if sqlstate(error) == _NO_VALUE else None
 
 
 def _is_same_on_sqlite(found: Column[Any], wanted: Column[Any], connection: Connection, stored: Stored) -> bool | None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from websauna_migrate.autogenerate.script_ops import Comment, ConvertColumn, table_of
 from websauna_migrate.database.sql import escape_colons, quoted_table
 from websauna_migrate.dialects.spelling import default_text, type_text
-from websauna_migrate.dialects.temporary import TEMPORARY, makes_temporary_tables, undone
+from websauna_migrate.dialects.temporary import TEMPORARY, makes_temporary_tables, sqlstate, undone
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _conversion(op: AlterColumnOp, connection: Connection) -> Conversion:
                     return Conversion(way, aside)
             except SQLAlchemyError as error:
                 refused = error
-    if refused is not None and _code(refused) == _NO_CAST:
+    if refused is not None and sqlstate(refused) == _NO_CAST:
         raise refused
     return Conversion(None, None)  # a type that is still to be made, or one that needs a privilege
 
@@ -140,11 +140,6 @@ def _is_done(name: str, types: tuple[str, str], default: str | None, using: str 
                 return len(connection.execute(_DEFAULTS).all()) == 1
         except SQLAlchemyError:  # a default that is none of the new type: the models have another one
             return True
-
-
-def _code(error: SQLAlchemyError) -> str | None:
-    cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def _change(op: AlterColumnOp, dialect: Dialect) -> str:

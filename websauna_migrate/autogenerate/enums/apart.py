@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude
 from websauna_migrate.autogenerate.enums.changes import Add, Remake
-from websauna_migrate.autogenerate.enums.dependents import Dependent, Generated, dependents_of_columns, generated_of
+from websauna_migrate.autogenerate.enums.dependents import Dependent, column_key, dependents_of_columns, place_of
 from websauna_migrate.autogenerate.enums.facts import columns_of, stored_as_type, stored_type_name
 from websauna_migrate.autogenerate.enums.names import with_new_names
-from websauna_migrate.autogenerate.script_ops import Do, Note, StatementsOp, note_by_hand, table_of
+from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp, table_of
 from websauna_migrate.database.sql import plain_dialect
 from websauna_migrate.dialects.constraints import Question, condition_sql, exclusion_sql, made_of
 from websauna_migrate.dialects.spelling import check_constraints, stored_name
-from websauna_migrate.packages.package import ColumnName, TableName, TypeName
+from websauna_migrate.packages.package import TableName, TypeName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from alembic.operations.ops import MigrateOperation
     from sqlalchemy.engine import Connection, Dialect
@@ -38,23 +38,20 @@ if TYPE_CHECKING:
     Key: TypeAlias = tuple[TableName, str]
 
 _Conditions = (ops.CreateCheckConstraintOp, CreateExclude)
-_Made = (*_Conditions, ops.CreateForeignKeyOp, ops.CreateIndexOp, ops.CreateUniqueConstraintOp)
-_Dropped = (ops.DropConstraintOp, ops.DropIndexOp, DropExclude)
+_Made = (*_Conditions, ops.CreateForeignKeyOp, ops.CreateIndexOp, ops.CreateUniqueConstraintOp, ops.AddColumnOp)
+_Dropped = (ops.DropConstraintOp, ops.DropIndexOp, DropExclude, ops.DropColumnOp)
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
     """What is away while types change: ``up`` on the way there, ``down`` on the way back.
 
-    ``tables`` have a column that changes. ``notes`` name generated columns, for the user; ``notes_back`` what
-    does so on the way back alone.
+    ``tables`` have a column that changes.
     """
 
     up: tuple[Dependent, ...]
     down: tuple[Dependent, ...]
     tables: frozenset[TableName]
-    notes: tuple[Note, ...] = ()
-    notes_back: tuple[Note, ...] = ()
 
 
 def find_apart(
@@ -73,31 +70,17 @@ def find_apart(
     ]
     remade = [change for change in values if isinstance(change, Remake)]
     undone = [change for change in values if isinstance(change, Add) and not change.shared]
-    up = [*moved, *(_cast(one, renamed, connection.dialect) for change in remade for one in change.dependents)]
-    down = [*up, *(one for change in undone for one in change.dependents)]
+    cast = [_cast(one, renamed, models, connection) for change in remade for one in change.dependents]
+    down = [*moved, *cast, *(one for change in undone for one in change.dependents)]
     columns = {one.before.column for one in conversions}.union(*(columns_of(change.users) for change in remade))
-    found = generated_of(connection, columns, models.renames)
-    tables = frozenset(column.table for column in columns)
-    columns_back = frozenset[ColumnName]().union(*(columns_of(change.users) for change in undone)) - columns
-    found_back = generated_of(connection, columns_back, models.renames)
-    notes, notes_back = tuple(map(_note, found)), tuple(map(_note_back, found_back))
-    return Apart(_each_once(up), _each_once(down), tables, notes, notes_back)
-
-
-def _note(one: Generated) -> Note:
-    return note_by_hand(f"{one.what} uses {one.column}, drop it and create it again around the new type")
-
-
-def _note_back(one: Generated) -> Note:
-    fails = f"This fails while {one.what} uses {one.column}"
-    return Note(f"{fails}: drop it before, and create it again around the new type")
+    return Apart(_each_once([*moved, *cast]), _each_once(down), frozenset(column.table for column in columns))
 
 
 def _each_once(dependents: Iterable[Dependent]) -> tuple[Dependent, ...]:
     found: dict[Key, Dependent] = {}
     for one in dependents:
         found.setdefault(one.key, one)
-    return tuple(sorted(found.values(), key=lambda one: one.kind == "f"))
+    return tuple(sorted(found.values(), key=place_of))
 
 
 def _moved(
@@ -116,8 +99,12 @@ def _moved(
     return replace(dependent, becomes=becomes)
 
 
-def _cast(dependent: Dependent, renamed: Mapping[TypeName, TypeName], dialect: Dialect) -> Dependent:
-    return replace(dependent, becomes=with_new_names(dependent.definition, renamed, dialect))
+def _cast(
+    dependent: Dependent, renamed: Mapping[TypeName, TypeName], models: Models, connection: Connection
+) -> Dependent:
+    """Return ``dependent`` with the new names of types, a generated column as the models have it."""
+    becomes = _of_models(dependent, models, connection) if dependent.kind == "g" else None
+    return replace(dependent, becomes=becomes or with_new_names(dependent.definition, renamed, connection.dialect))
 
 
 def _type_name(type_: object, dialect: Dialect) -> TypeName | None:
@@ -159,6 +146,9 @@ def _definitions(table: sa.Table, kind: str, dialect: Dialect) -> Iterator[tuple
         for one in table.constraints:
             if one.__visit_name__ == "exclude_constraint" and isinstance(one.name, str):
                 yield stored_name(one, dialect), lambda of=one: exclusion_sql(of, dialect)  # type: ignore[misc]
+    elif kind == "g":
+        for column in table.columns:
+            yield column.name, lambda of=column: str(CreateColumn(of).compile(dialect=plain_dialect(dialect)))  # type: ignore[misc]
     elif kind == "i":
         for index in table.indexes:
             yield str(index.name), lambda of=index: str(CreateIndex(of).compile(dialect=plain_dialect(dialect)))  # type: ignore[misc]
@@ -186,6 +176,8 @@ def operations_apart(upgrade: ops.OpContainer, downgrade: ops.OpContainer, apart
     What the script itself says of these constraints is taken out of ``upgrade`` and ``downgrade``. Those of a table
     that goes are not made again; on the way back it comes with them before the types change.
     """
+    for container, away_there in ((upgrade, apart.up), (downgrade, apart.down)):
+        _leave_out_recreated(container, {one.key for one in away_there if one.kind == "g"})
     explicit = {key for op, key in _operations(upgrade, _Dropped)} & {one.key for one in apart.down}
     made = [
         (op, key)
@@ -203,19 +195,36 @@ def operations_apart(upgrade: ops.OpContainer, downgrade: ops.OpContainer, apart
     away = [one for one in apart.down if one in apart.up or one.key in explicit]
     up, down = ([one for one in of if one.key not in explicit] for of in (apart.up, apart.down))
     staying, gone = ([one for one in down if (one.table in dropped) is is_gone] for is_gone in (False, True))
-    makes = [Do(one.made_after(dialect)) for one in up if one.table not in dropped]
+    makes = [do for one in up if one.table not in dropped for do in one.made_after(dialect)]
     return Around(
-        _if_any("drop", [], [Do(one.made(dialect)) for one in apart.down]),
-        _if_any("drop", [*apart.notes, *_drops(away, dialect)], []),
+        _if_any("drop", [], [do for one in apart.down for do in one.made(dialect)]),
+        _if_any("drop", _drops(away, dialect), []),
         _if_any("drop", [], _drops(gone, dialect)),
-        _if_any("create", makes, [*apart.notes, *apart.notes_back, *_drops(staying, dialect)]),
+        _if_any("create", makes, _drops(staying, dialect)),
         tuple(_alone(op) for op, _ in made),
         tuple(_alone(op) for op in back),
     )
 
 
 def _drops(dependents: Sequence[Dependent], dialect: Dialect) -> list[Do]:
-    return [Do(one.dropped(dialect)) for one in reversed(dependents)]
+    return [one.dropped(dialect) for one in reversed(dependents)]
+
+
+def _leave_out_recreated(container: ops.OpContainer, keys: Collection[Key]) -> None:
+    """Take out of ``container`` what makes a generated column anew: it is away, and made as it is to be."""
+    for modify in container.ops:
+        if isinstance(modify, ops.ModifyTableOps):
+            modify.ops = [op for op in modify.ops if (table_of(modify), column_key(_recreated(op))) not in keys]
+    container.ops = [op for op in container.ops if not isinstance(op, ops.ModifyTableOps) or op.ops]
+
+
+def _recreated(op: MigrateOperation) -> str:
+    match op:
+        case RecreateColumn():
+            return str(op.column.name)
+        case StatementsOp(diff=("modify_computed", _, _, name, *_) | ("undo", "modify_computed", _, _, name, *_)):
+            return str(name)
+    return ""
 
 
 def _if_any(what: str, statements: Sequence[Statement], undo: Sequence[Statement]) -> tuple[StatementsOp, ...]:
@@ -238,6 +247,8 @@ def _take_out(container: ops.OpContainer, kinds: Any, keys: set[Key]) -> None:
 def _key(op: Any, modify: ops.ModifyTableOps) -> Key:
     """Return the table and the name of what ``op`` makes or drops; a CHECK without a name is known by what it says."""
     name = getattr(op, "constraint_name", None) or getattr(op, "index_name", None)
+    if isinstance(op, (ops.DropColumnOp, ops.AddColumnOp)):
+        name = column_key(op.column_name if isinstance(op, ops.DropColumnOp) else op.column.name)
     if name is None:
         made = op.reverse() if isinstance(op, _Dropped) else op
         name = f"CHECK {made.to_constraint().sqltext}" if isinstance(made, ops.CreateCheckConstraintOp) else ""
