@@ -45,8 +45,12 @@ _AFTER_TYPE = frozenset(
         *("AS", "USING", "COMMENT", "AFTER", "FIRST", "AUTO_INCREMENT", "ON", "CHARACTER", "IDENTITY"),
     }
 )
-# What is in the body of a function or a trigger does not run now.
-_HAS_BODY = re.compile(r"\s*CREATE\b[^(;]*?\b(?:FUNCTION|PROCEDURE|TRIGGER|EVENT)\b", re.IGNORECASE)
+# What is in the body of a function or a trigger does not run now. A table may have the name of one of these kinds.
+_HAS_BODY = re.compile(
+    r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:DEFINER\b[^(;]*?\s)?(?:AGGREGATE\s+|CONSTRAINT\s+|TEMP(?:ORARY)?\s+)?"
+    r"(?:FUNCTION|PROCEDURE|TRIGGER|EVENT)\b",
+    re.IGNORECASE,
+)
 _IN_DOLLARS = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
 _MORE = frozenset({"FROM", "USING", "JOIN", "RETURNING", "ORDER", "LIMIT"})
 _ITEMS = {"CHECK": "add check", "FOREIGN": "add foreign key", "UNIQUE": "add unique", "PRIMARY": "add primary key"}

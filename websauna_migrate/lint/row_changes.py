@@ -16,11 +16,12 @@ MANY = 10_000
 
 # One column of the key, with its table or not, compared with values.
 _FEW = (
-    r"""(?<![\w.])(?:(?:\w+|"[^"]+"|`[^`]+`)\.)*["`]?%s["`]?\s*"""
+    r"""(?<![\w."`])(?<!\bNOT\s)(?<!\bNOT\()(?<!\bNOT\s\()(?:(?:\w+|"[^"]+"|`[^`]+`)\.)*["`]?%s["`]?\s*"""
     r"""(?:=\s*(?:[-+]?\d|'|[:%%?$])|IN\s*\((?!\s*SELECT\b)|BETWEEN\b)"""
 )
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _ALTERNATIVE = re.compile(r"\bOR\b", re.IGNORECASE)
+_BEFORE_QUERY = re.compile(r".*?(?:\bSELECT\b|$)", re.IGNORECASE | re.DOTALL)  # what is in it is of another table
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PG_LOCK = re.compile(
@@ -29,17 +30,18 @@ _PG_LOCK = re.compile(
     re.IGNORECASE,
 )
 _MYSQL_LOCK = re.compile(r"\b(?:innodb_)?lock_wait_timeout\s*:?=\s*(\d+)", re.IGNORECASE)
-_DURATION = re.compile(r"([\d.]+)\s*([a-z]*)")
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 
 
 def changes_few(action: Action, key: str | None) -> bool:
     """Tell whether the condition of a change names rows by the primary key; ``key`` is its column, where it has one."""
     if "LIMIT" in action.marks:
         return True
-    if key is None or not action.rest or _ALTERNATIVE.search(action.rest):
-        return False
     condition = _TEXT.sub("''", action.rest)
-    return re.search(_FEW % re.escape(key), condition, re.IGNORECASE) is not None
+    if key is None or _ALTERNATIVE.search(condition):
+        return False
+    outside = _BEFORE_QUERY.match(condition)
+    return outside is not None and re.search(_FEW % re.escape(key), outside[0], re.IGNORECASE) is not None
 
 
 def lock_waits(sql: str, dialect: str) -> Iterator[float]:
