@@ -225,7 +225,9 @@ class _Postgresql(LimitedConnection):
         self.connection.execute(_PG_TAKE_BACK, values)
 
     def restore(self) -> None:
-        pass
+        if self._was_set:  # by a script that committed and did not come to its end
+            with self.connection.begin():
+                self.take_back()
 
 
 _PG_READ = ("current_setting('lock_timeout')", "current_setting('statement_timeout')")
