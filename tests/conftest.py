@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, event
 
 from beside import Beside
 from distribution import built
@@ -44,7 +44,7 @@ from worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import URL, Dialect
 
     from browser import Browser
     from distribution import Distributions
@@ -77,6 +77,13 @@ def _no_settings_of_the_machine(keeper: Keeper) -> Iterator[None]:
         # With it, each process of a new environment compiles all that it imports: two seconds.
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
+
+
+@event.listens_for(Engine, "do_connect")
+def _without_tls(dialect: Dialect, _record: object, _args: object, options: dict[str, object]) -> None:
+    """Spare PyMySQL to read all certificates of the machine for each connection: no server here speaks TLS."""
+    if dialect.driver == "pymysql":
+        options.setdefault("ssl_disabled", True)
 
 
 @pytest.fixture(scope="session")
