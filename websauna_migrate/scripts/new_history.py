@@ -41,8 +41,11 @@ def _refuse_installed(options: Namespace, loaded: Loaded, error: RevisionError) 
 def _write(options: Namespace, package: str, folder: Path, usual: Path) -> None:
     from websauna_migrate.packages.histories import write_scaffold
 
-    for path in write_scaffold(folder, package, importable=options.package):
+    written = write_scaffold(folder, package, importable=options.package)
+    for path in written:
         say(options, f"wrote {path}")
+    if not written:
+        say(options, f"{package}: nothing to write, {folder} has all files")
     if folder != usual:
-        setting = f"websauna_migrate.script_location.{package} = {folder}"
+        setting = f"websauna_migrate.script_location.{package} = {str(folder).replace('%', '%%')}"
         tell(f"add this line to the [app:...] section of the INI: {setting}")
