@@ -146,6 +146,9 @@ def test_version_locations_of_the_ini_are_those_of_the_application(here):
     for name in ("alembic", "one", "two"):
         (here.app / name).mkdir()
     assert "please specify --version-path" in here.fails(*REVISION)
+    said = here.fails(*REVISION, "--version-path", "nowhere", code=2)
+    folders = f"{here.app / 'one'}, {here.app / 'two'}"
+    assert said == f"--version-path: shop has no folder nowhere; name one of: {folders}"
     before = here.scripts()
     here.ok(*REVISION, "--version-path", here.app / "one")
     (script,) = (here.app / "one").iterdir()

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import rev_id as new_id
 
 from websauna_migrate.database.history_table import ID_WIDTH, require_room
-from websauna_migrate.exceptions import RevisionError, SettingsError, UsageError
+from websauna_migrate.exceptions import RevisionError, SettingsError, UsageError, listed
 from websauna_migrate.private import new_script_path
 from websauna_migrate.revisions.symbols import SYMBOLS
 
@@ -52,11 +52,16 @@ def require_new_names(options: Namespace, loaded: Loaded, connect: Callable[[], 
 def require_new_path(config: Config, history: History, options: Namespace) -> None:
     """Refuse a ``file_template`` that makes a file which Alembic would not read, or which exists.
 
+    :raises UsageError: ``--version-path`` is none of the folders of ``history``
     :raises SettingsError: the template is not valid
     :raises RevisionError: a script has that name
     """
     scripts = ScriptDirectory.from_config(config)
-    folders = [Path(options.version_path)] if vars(options).get("version_path") else history.version_locations
+    named = vars(options).get("version_path")
+    if named and Path(named).absolute() not in history.version_locations:
+        places = listed(tuple(map(str, history.version_locations)))
+        raise UsageError(f"--version-path: {history.package} has no folder {named}", f"name one of: {places}")
+    folders = [Path(named)] if named else history.version_locations
     for folder in folders:
         try:
             path = new_script_path(scripts, folder, options.rev_id or new_id(), options.message)
