@@ -250,3 +250,13 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_told(here, wrong):
         f"{here.ini}: websauna_migrate.lock_timeout = {wrong} is not valid; write a number of seconds, 0 or more"
     )
     assert here.tables() == set()
+
+
+def test_a_sqlite_file_that_is_missing_in_the_working_directory_is_told(here, tmp_path):
+    here.add_app("shop", THING)
+    here.write_ini(url="sqlite:///shop.db")
+    (tmp_path / "other").mkdir()
+    said = here.run("status", cwd=tmp_path / "other").err
+    assert f"WARNING: the working directory {tmp_path / 'other'} has no file shop.db, " in said
+    assert "%(here)s/" in said
+    assert here.run("status").err == ""

@@ -33,6 +33,13 @@ def sqlite_path(url: URL) -> Path | None:
     return None if name in ("", ":memory:") else Path(name).absolute()
 
 
+def depends_on_folder(url: URL) -> bool:
+    """Tell whether it depends on the working directory which SQLite file ``url`` names."""
+    if url.get_backend_name() != "sqlite" or sqlite_path(url) is None:
+        return False
+    return not Path((url.database or "").removeprefix("file:")).is_absolute()
+
+
 def begin_for_real(engine: Engine, *, writes: bool) -> None:
     """Make the transactions of ``engine`` real ones: the driver begins none by itself, and begins one at once.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from websauna_migrate.exceptions import UsageError
+from websauna_migrate.exceptions import SettingsError, UsageError
 from websauna_migrate.packages.histories import package_here
 from websauna_migrate.packages.selection import Selected, misspelled, package_names, parse_x_options, select
 from websauna_migrate.scripts.printing import say, settings_files, show_warnings_as_lines, warn
@@ -61,6 +62,7 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
         app = load_application(settings_file(options), options.name, complete=complete)
     for name, meant in misspelled(options.x or ()):
         warn(options, UsageError(f"-x {name}= is none of our options, so it has no effect here", f"write -x {meant}="))
+    _warn_of_other_file(options, app)
     selected = select(
         app.histories, package_names(x.packages, app.packages, package_here(app.packages, app.app_package))
     )
@@ -77,6 +79,20 @@ def import_models(options: Namespace, loaded: Loaded) -> None:
     """Import the models where :func:`load` did not, and warn of tables without a known owner."""
     if not loaded.told_owners:
         _warn_of_owners(options, loaded.app)
+
+
+def _warn_of_other_file(options: Namespace, app: Application) -> None:
+    """Warn of a SQLite file that is missing here, and may be found from another working directory."""
+    if not app.ini.settings.get("sqlalchemy.url", "").startswith("sqlite"):
+        return
+    from websauna_migrate.database.connection import is_missing_file
+    from websauna_migrate.database.sqlite import depends_on_folder
+
+    with suppress(SettingsError):  # told where the database is needed
+        url = app.url
+        if depends_on_folder(url) and is_missing_file(url) and Path.cwd() != app.ini.path.parent:
+            what = f"the working directory {Path.cwd()} has no file {url.database}, which sqlalchemy.url names"
+            warn(options, SettingsError(what, "write an absolute path, which may start with %(here)s/ in the settings file"))
 
 
 def _warn_of_owners(options: Namespace, app: Application) -> None:

@@ -8,7 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from websauna_migrate.database.sqlite import begin_for_real, keys_unenforced, real_transactions, sqlite_path
+from websauna_migrate.database.sqlite import (
+    begin_for_real,
+    depends_on_folder,
+    keys_unenforced,
+    real_transactions,
+    sqlite_path,
+)
 from websauna_migrate.exceptions import RunError
 
 
@@ -30,6 +36,13 @@ def engine():
 )
 def test_the_file_of_a_url(url, path):
     assert sqlite_path(make_url(url)) == path
+    assert not depends_on_folder(make_url(url))
+
+
+@pytest.mark.parametrize("url", ["sqlite:///a.db", "sqlite:///file:a.db?uri=true"])
+def test_a_relative_path_depends_on_the_working_directory(url):
+    assert depends_on_folder(make_url(url))
+    assert not depends_on_folder(make_url("postgresql://host/a.db"))
 
 
 def tables(connection):
