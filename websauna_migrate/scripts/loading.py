@@ -92,7 +92,7 @@ def _warn_of_other_file(options: Namespace, app: Application) -> None:
         url = app.url
         if depends_on_folder(url) and is_missing_file(url) and Path.cwd() != app.ini.path.parent:
             what = f"the working directory {Path.cwd()} has no file {url.database}, which sqlalchemy.url names"
-            warn(options, SettingsError(what, "write an absolute path, which may start with %(here)s/ in the settings file"))
+            warn(options, SettingsError(what, "write an absolute path; in the INI it can start with %(here)s/"))
 
 
 def _warn_of_owners(options: Namespace, app: Application) -> None:
