@@ -139,9 +139,9 @@ def _special_text(name: str, index: Index) -> str:
 
 
 def _name(kind: str, table: Table, columns: Iterable[str], models: Models) -> str:
-    name = f"{kind}{models.tag}_{table.name}_{'_'.join(columns)}"
-    short = name if len(name) < 60 else f"{name[:50]}_{crc32(name.encode()):x}"
-    return "None" if models.has_convention else f'"{short}"'
+    said = f"{table.name}_{'_'.join(columns)}"
+    short = said if len(said) < 50 else f"{said[:40]}_{crc32(said.encode()):x}"
+    return "None" if models.has_convention else f'"{kind}{models.tag}_{short}"'
 
 
 def _quoted(columns: Iterable[str]) -> str:

@@ -23,9 +23,10 @@ class Sale(Base):
     total = Column(Integer)
     name = Column(String(20), server_default="it's")
     flag = Column(Boolean(create_constraint=True, name="ck_flag"), server_default=true())
+    größe = Column(String(9))
     __table_args__ = (
         CheckConstraint("total > 0 AND (name <> 'a b' AND total < 9)", name="ck_total"),
-        Index("ix_lower", func.lower(name)),
+        Index("ix_lower", func.lower(name), func.lower(größe)),
         Index("ix_both", func.abs(total), func.upper(name), unique=True),
         Index("ix_down", total.desc()),
     )

@@ -17,6 +17,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import UnaryExpression
 
 from websauna_migrate.database.sql import escape_colons, plain_dialect, tokens, unquoted
+from websauna_migrate.dialects.mysql_index_parts import decoded
 from websauna_migrate.dialects.temporary import TEMPORARY, copy_columns, copy_table, undone
 from websauna_migrate.packages.ownership import table_name
 
@@ -31,8 +32,8 @@ _POSTGRESQL = sa.text(
     "SELECT pg_get_indexdef(i.indexrelid), i.indisunique FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
     " WHERE i.indrelid = CAST(:table AS regclass) AND c.relname = :name"
 )
-# The columns of SHOW INDEX without names and numbers of rows; the last one is MySQL's.
-_MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type", "Expression")
+# The columns of SHOW INDEX that both servers have, without names and numbers of rows.
+_MYSQL = ("Non_unique", "Seq_in_index", "Column_name", "Collation", "Sub_part", "Index_type")
 
 RENAMES = "websauna_migrate:renames"  # the option of a comparison with the Renames that the database is to have
 _BEFORE_PARTS = re.compile(r".*? USING ", re.DOTALL)  # CREATE INDEX name ON table
@@ -143,4 +144,5 @@ def _parts(table: object, name: str, connection: Connection) -> list[object]:
         rows = connection.execute(_POSTGRESQL, {"table": formatted, "name": name})
         return [(_BEFORE_PARTS.sub("", sql, count=1), is_unique) for sql, is_unique in rows]
     shown = connection.execute(sa.text(f"SHOW INDEX FROM {escape_colons(formatted)}")).mappings()
-    return [[row.get(part) for part in _MYSQL] for row in shown if row["Key_name"] == name]
+    parts = [row for row in shown if row["Key_name"] == name]
+    return [[*map(row.get, _MYSQL), decoded(row.get("Expression") or "")] for row in parts]

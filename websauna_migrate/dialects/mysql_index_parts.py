@@ -52,13 +52,21 @@ def is_more_than_columns(parts: Sequence[Part]) -> bool:
     )
 
 
+def decoded(expression: str) -> str:
+    """Return the ``expression`` of an index of MySQL, which shows UTF-8 as if it were Latin-1."""
+    try:
+        return expression.encode("latin-1").decode()
+    except UnicodeError:  # it is shown as it is, as of a temporary table
+        return expression
+
+
 def _completed(
     index: Index, table: Table, parts: Sequence[Part], stored: TableName, renames: Any, connection: Connection
 ) -> Index:
     expressions: list[Any] = []
     for name, _, order, expression in parts:
         if expression is not None:
-            sql = expression.replace("\\'", "'")  # as information_schema shows a quote
+            sql = decoded(expression).replace("\\'", "'")  # as information_schema shows a quote
             sql = renames.sql(stored, sql, connection.dialect) if renames else sql
             part: Any = sa.text(f"({escape_colons(sql)})" + (" DESC" if order == "D" else ""))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from websauna_migrate.dialects.mysql_index_parts import is_more_than_columns
+from websauna_migrate.dialects.mysql_index_parts import decoded, is_more_than_columns
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,9 @@ from websauna_migrate.dialects.mysql_index_parts import is_more_than_columns
 )
 def test_an_order_or_an_expression_is_more_than_columns(parts, is_more):
     assert is_more_than_columns(parts) is is_more
+
+
+@pytest.mark.parametrize("shown", ["lower(`grÃ¶Ã\x9fe`)", "lower(`größe`)"])
+def test_letters_of_an_expression_are_read_as_they_were_written(shown):
+    assert decoded(shown) == "lower(`größe`)"
+    assert decoded("lower(`名`)") == "lower(`名`)"
