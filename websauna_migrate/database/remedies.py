@@ -12,6 +12,10 @@ _SCHEMA = "create the schema, or correct its name in the script or in the search
 _PRIMARY = "connect to the primary server, or let it write again"
 _DISK = "free disk space on the database server"
 _MEMORY = "give the database server more memory, or reduce what its sessions use"
+_LOCK_TABLE = (
+    "raise max_locks_per_transaction of the database server, or use fewer tables in a transaction: without "
+    "-x transaction=all and --dry-run each revision has its own"
+)
 
 _SEE_POSTGRESQL = (
     "SELECT pid, usename, application_name, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL "
@@ -36,8 +40,14 @@ _POSTGRESQL: Mapping[object, str] = {
     "42501": _RIGHT,
     "53100": _DISK,
     "53200": _MEMORY,
+    "53400": "raise the limit that the message names",
     "55P03": _LOCKED_IN_POSTGRESQL,
     "57014": f"raise statement_timeout of this user or of the run if that ended it, or {_LOCKED_IN_POSTGRESQL}",
+}
+# One code stands for several causes, which only the text tells apart.
+_IN_TEXT: Mapping[str, str] = {
+    "due to user request": "find out who cancelled the statement",
+    "out of shared memory": _LOCK_TABLE,
 }
 _MYSQL: Mapping[object, str] = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1419), _RIGHT),
@@ -68,7 +78,9 @@ def remedy_for(error: BaseException) -> str | None:
     """Return what to do about an error of the database that no script can fix, None for others."""
     if isinstance(error, OSError):
         return remedy_for_file(error)
-    return next((_REMEDIES[code] for code in codes_of(error) if code in _REMEDIES), None)
+    codes = list(codes_of(error))
+    in_text = (remedy for text, remedy in _IN_TEXT.items() for code in codes if text in str(code))
+    return next(in_text, None) or next((_REMEDIES[code] for code in codes if code in _REMEDIES), None)
 
 
 def was_done_already(error: BaseException) -> bool:

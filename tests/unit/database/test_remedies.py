@@ -34,6 +34,19 @@ def test_a_lock_is_told_with_how_to_find_its_holder(said, told):
     assert told in remedy_for(DBAPIError("SELECT 1", {}, said))
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (Said("canceling statement due to user request\n", pgcode="57014"), "who cancelled"),
+        (Said("canceling statement due to statement timeout", sqlstate="57014"), "statement_timeout"),
+        (Said("out of shared memory\nHINT:  You might need to", pgcode="53200"), "max_locks_per_transaction"),
+        (Said({"C": "53200", "M": "out of memory"}), "more memory"),
+    ],
+)
+def test_causes_that_share_a_code_are_told_apart(said, told):
+    assert told in remedy_for(DBAPIError("SELECT 1", {}, said))
+
+
 @pytest.mark.parametrize("error", [ValueError(28), OSError(2, "x"), SimpleNamespace(orig=Said(["a list"]))])
 def test_what_a_script_can_fix_has_none(error):
     assert remedy_for(error) is None
