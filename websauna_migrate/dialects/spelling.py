@@ -129,7 +129,10 @@ class Texts:
         """Return what :func:`type_text` returns."""
         if not type(type_).__module__.startswith("sqlalchemy."):
             return type_text(type_, self.dialect)  # what its text is made of is not known
-        key = (type(type_), *(part for part in vars(type_).items() if part[0] not in _CACHES))
+        parts = vars(type_)
+        if "dispatch" in parts:  # of the events of a Boolean: each has its own, which changes no text
+            parts = {name: part for name, part in parts.items() if name != "dispatch"}
+        key = (type(type_), *parts.items())
         try:
             return self._types[key]
         except KeyError:
@@ -151,6 +154,3 @@ class Texts:
         if default not in self._defaults:
             self._defaults[default] = _plain_default(default, self.dialect)
         return self._defaults[default]
-
-
-_CACHES = frozenset({"_static_cache_key", "_create_events", "dispatch"})  # of a type, which do not change its text

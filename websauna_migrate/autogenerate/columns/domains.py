@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from websauna_migrate.autogenerate.script_ops import Do, StatementsOp, by_hand
-from websauna_migrate.database.sql import named_types, quoted_table
+from websauna_migrate.database.sql import may_be_named, named_types, quoted_table
 from websauna_migrate.dialects.domains import Domain, made_domain, read_domains
 from websauna_migrate.packages.package import TypeName
 
@@ -41,7 +41,7 @@ def _domains(tables: Iterable[Table], dialect: Dialect) -> Iterator[tuple[TypeNa
 
     for table in tables:
         for column in table.columns:
-            for type_ in named_types(column.type, dialect):
+            for type_ in named_types(column.type, dialect) if may_be_named(column.type) else ():
                 if isinstance(type_, DOMAIN):
                     yield TypeName(type_.schema, str(type_.name)).shown(dialect.default_schema_name), type_
 

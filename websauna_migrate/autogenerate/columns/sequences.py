@@ -56,7 +56,8 @@ def used_sequences(operations: ops.OpContainer) -> Iterator[sa.Sequence]:
 
 def _of_table(table: sa.Table) -> Iterator[sa.Sequence]:
     for column in table.columns:
-        yield from _of_column(column)
+        if column.default is not None or column.server_default is not None:
+            yield from _of_column(column)
 
 
 def _of_column(column: sa.Column[Any]) -> Iterator[sa.Sequence]:
