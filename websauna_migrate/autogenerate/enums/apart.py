@@ -15,7 +15,13 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from websauna_migrate.autogenerate.constraints.key_ops import CreateExclude, DropExclude
 from websauna_migrate.autogenerate.enums.changes import Add, Remake
-from websauna_migrate.autogenerate.enums.dependents import Dependent, column_key, dependents_of_columns, place_of
+from websauna_migrate.autogenerate.enums.dependents import (
+    Dependent,
+    column_key,
+    dependents_of_columns,
+    dependents_of_types,
+    place_of,
+)
 from websauna_migrate.autogenerate.enums.facts import columns_of, stored_as_type, stored_type_name
 from websauna_migrate.autogenerate.enums.names import with_new_names
 from websauna_migrate.autogenerate.script_ops import Do, RecreateColumn, StatementsOp, table_of
@@ -70,8 +76,10 @@ def find_apart(
     ]
     remade = [change for change in values if isinstance(change, Remake)]
     undone = [change for change in values if isinstance(change, Add) and not change.shared]
-    cast = [_cast(one, renamed, models, connection) for change in remade for one in change.dependents]
-    down = [*moved, *cast, *(one for change in undone for one in change.dependents)]
+    found = dependents_of_types(connection, models.renames) if remade or undone else {}
+    of_types = {renamed.get(name, name): dependents for name, dependents in found.items()}
+    cast = [_cast(one, renamed, models, connection) for change in remade for one in of_types.get(change.name, ())]
+    down = [*moved, *cast, *(one for change in undone for one in of_types.get(change.name, ()))]
     columns = {one.before.column for one in conversions}.union(*(columns_of(change.users) for change in remade))
     return Apart(_each_once([*moved, *cast]), _each_once(down), frozenset(column.table for column in columns))
 

@@ -15,7 +15,6 @@ from websauna_migrate.packages.package import TypeName
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from websauna_migrate.autogenerate.enums.dependents import Dependent
     from websauna_migrate.autogenerate.enums.facts import ModelEnum, StoredEnum
     from websauna_migrate.packages.package import ColumnName
 
@@ -48,8 +47,8 @@ class Rename:
 class Add:
     """Values that a type gets, in their places among those that it has.
 
-    ``needed`` are those of them that the script itself uses. The way back makes the type anew for its ``users`` and
-    its ``dependents``, but one that is ``shared`` with tables of others stays as it is. ``taken`` are names of types.
+    ``needed`` are those of them that the script itself uses. The way back makes the type anew for its ``users``, but
+    one that is ``shared`` with tables of others stays as it is. ``taken`` are names of types.
     """
 
     name: TypeName
@@ -58,7 +57,6 @@ class Add:
     users: tuple[User, ...]
     needed: tuple[str, ...] = ()
     shared: bool = False
-    dependents: tuple[Dependent, ...] = ()
     taken: frozenset[TypeName] = frozenset()
 
     @property
@@ -72,7 +70,7 @@ class Remake:
     """A type that is made anew with other values, and its columns converted.
 
     ``users`` use it before the script; ``staying`` use it after the script too, with the defaults of the models.
-    ``dependents`` are dropped for it and made again. ``taken`` are names of types.
+    ``taken`` are names of types.
     """
 
     name: TypeName
@@ -80,7 +78,6 @@ class Remake:
     after: tuple[str, ...]
     users: tuple[User, ...]
     staying: tuple[User, ...]
-    dependents: tuple[Dependent, ...] = ()
     taken: frozenset[TypeName] = frozenset()
 
     @property
@@ -183,7 +180,7 @@ def changed(
     is_longer = tuple(value for value in enum.values if value in was.values) == was.values
     if is_longer and (used is not None or was.others):
         others = bool(was.others)
-        add = Add(name, was.values, enum.values, was.users, shared=others, dependents=was.dependents)
+        add = Add(name, was.values, enum.values, was.users, shared=others)
         return replace(add, needed=tuple(value for value in add.added if value in (used or ())))
     if was.others:
         lost = tuple(value for value in was.values if value not in enum.values)
@@ -192,7 +189,7 @@ def changed(
             f"{summed(was.others)} use it too, and they belong to other packages",
             "keep the values, or give the columns a type of another name",
         )
-    return Remake(name, was.values, enum.values, was.users, tuple(_staying(was, enum, going)), was.dependents)
+    return Remake(name, was.values, enum.values, was.users, tuple(_staying(was, enum, going)))
 
 
 def _staying(was: StoredEnum, enum: ModelEnum, going: Collection[ColumnName]) -> Iterator[User]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from websauna_migrate.autogenerate.enums.dependents import Dependent, dependents_of_types
 from websauna_migrate.autogenerate.tables.renamed import Renames
 from websauna_migrate.database.sql import adapted, may_be_named, named_types, without_cast
 from websauna_migrate.dialects.spelling import default_text
@@ -47,14 +46,12 @@ class StoredEnum:
     """An enum as the database has it.
 
     ``users`` are columns of the tables that are compared, ``others`` names what else uses it: columns of other tables
-    by ``schema.table.column``, functions and the like as PostgreSQL describes them. ``dependents`` have to be dropped
-    before it can be made anew.
+    by ``schema.table.column``, functions and the like as PostgreSQL describes them.
     """
 
     values: tuple[str, ...]
     users: tuple[User, ...] = ()
     others: tuple[str, ...] = ()
-    dependents: tuple[Dependent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +115,6 @@ def read_enums(
         TypeName(schema, name).shown(dialect.default_schema_name): StoredEnum(tuple(values))
         for schema, name, values in connection.execute(sa.text(labels))
     }
-    of_types = dependents_of_types(connection, renames or Renames()) if found else {}
-    for name, dependents in of_types.items():
-        found[name] = replace(found[name], dependents=dependents)
     compared = {table.shown(dialect.default_schema_name) for table in tables}
     for name, user, other in _users(connection) if found else ():
         enum = found[name]
