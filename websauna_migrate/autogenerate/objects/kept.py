@@ -51,10 +51,14 @@ _READ = (
     " UNION ALL SELECT 2, format('ALTER TABLE %s OWNER TO %s', {view}, relowner::regrole) FROM pg_class"
     " WHERE oid = to_regclass({view}) AND pg_get_userbyid(relowner) <> current_user) AS s), true)"
 )
-# A view that shows other columns than before has no privileges on those that it does not show any more.
+# Default privileges may have given it some that it did not have. A view that shows other columns than before has none
+# on those that it does not show any more.
 _GIVEN = (
     "DO $$DECLARE sql text; BEGIN"
-    " FOR sql IN SELECT json_array_elements_text(current_setting({setting})::json) LOOP"
+    " FOR sql IN SELECT format('REVOKE ALL ON %s FROM %s', {view},"
+    " CASE p.grantee WHEN 0 THEN 'PUBLIC' ELSE p.grantee::regrole::text END)"
+    " FROM pg_class AS c, aclexplode(c.relacl) AS p WHERE c.oid = to_regclass({view}) AND p.grantee <> c.relowner"
+    " UNION ALL SELECT json_array_elements_text(current_setting({setting})::json) LOOP"
     " BEGIN EXECUTE sql; EXCEPTION WHEN undefined_column THEN NULL; END;"
     " END LOOP; END$$"
 )
@@ -89,15 +93,19 @@ def kept_with(connection: Connection, entity: Any) -> Iterator[OfObject]:
 def privileges_read(entity: Any, dialect: Dialect) -> Iterator[OfObject]:
     """Yield the statement that keeps, until the transaction ends, the owner and the privileges of a view."""
     if entity.type_ in RELATIONS:
-        view = quoted_text(quoted_table(object_name(entity), dialect), dialect)
-        sql = escape_colons(_READ.format(setting=_setting(entity), view=view))
+        sql = escape_colons(_READ.format(setting=_setting(entity), view=_quoted(entity, dialect)))
         yield ReadPrivileges(sql, entity, f"Owner and privileges of {object_name(entity)}, which are given again below")
 
 
-def privileges_given(entity: Any) -> Iterator[OfObject]:
+def privileges_given(entity: Any, dialect: Dialect) -> Iterator[OfObject]:
     """Yield the statement that gives a view the owner and the privileges that were read before it was dropped."""
     if entity.type_ in RELATIONS:
-        yield OfObject(escape_colons(_GIVEN.format(setting=_setting(entity))), entity)
+        sql = _GIVEN.format(setting=_setting(entity), view=_quoted(entity, dialect))
+        yield OfObject(escape_colons(sql), entity)
+
+
+def _quoted(entity: Any, dialect: Dialect) -> str:
+    return quoted_text(quoted_table(object_name(entity), dialect), dialect)
 
 
 def _setting(entity: Any) -> str:

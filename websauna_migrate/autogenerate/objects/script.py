@@ -205,4 +205,4 @@ class _Objects:
     def _made_with(self, entity: Any) -> Iterator[MigrateOperation]:
         yield from kept_with(self.connection, entity)
         if entity.identity in self.again:
-            yield from privileges_given(entity)
+            yield from privileges_given(entity, self.connection.dialect)
