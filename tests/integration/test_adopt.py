@@ -109,6 +109,15 @@ def test_a_version_table_that_is_left_over_after_a_downgrade_to_base_is_to_be_dr
     assert (here.ok("doctor"), history(here)) == ("No problems found.\n", ["bbb2"])
 
 
+def test_a_version_table_is_not_left_over_where_sql_gave_the_tables_the_names_of_the_models(lite):
+    plain(lite, "bbb2")
+    lite.execute("ALTER TABLE thing RENAME TO item", "DROP TABLE note")
+    lite.models(
+        lite.app / "shop", 'class Item(Base):\n    __tablename__ = "item"\n    id = Column(Integer, primary_key=True)\n'
+    )
+    assert lite.fails("upgrade").endswith("-x packages=shop adopt")
+
+
 def test_the_version_table_of_another_application_stops_nobody(here):
     here.execute("DROP TABLE thing", "DROP TABLE note")
     plain(here, "0f0f")

@@ -89,7 +89,8 @@ def propose(
             return Adoption(history, None, before, ahead.revisions, f"the tables in the database match {ahead}")
         stands = bool(before) and graph.revisions.keys() >= set(before)
         share = share_of(app.graph(), history.package, (old.rows if old is not None else None) or ())
-        left_over = not before and revision is None and bool(share) and is_left_over(graph, share, connection)
+        models = app.ownership.of(history.packages)
+        left_over = not before and revision is None and bool(share) and is_left_over(graph, share, models, connection)
         if left_over and drop_old and old is not None:
             return Adoption(history, old, before, before, NO_TABLE, old.name, left_over)
         known = _known(history, graph, old, share, revision, before if stands and not source else ())

@@ -36,15 +36,18 @@ def refuse_unadopted(app: Application, begun: Collection[str], connection: Conne
         graph = app.graph().histories[package]
         for table in tables:
             if graph.revisions.keys() & set(table.rows or ()):
-                rows = table.rows or ()
-                raise NotAdopted(package, str(table.name), rows, is_left_over=is_left_over(graph, rows, connection))
+                rows, models = table.rows or (), app.ownership.of(app.history(package).packages)
+                left_over = is_left_over(graph, rows, models, connection)
+                raise NotAdopted(package, str(table.name), rows, is_left_over=left_over)
 
 
-def is_left_over(graph: HistoryGraph, rows: Iterable[str], connection: Connection) -> bool:
+def is_left_over(graph: HistoryGraph, rows: Iterable[str], models: Iterable[TableName], connection: Connection) -> bool:
     """Tell whether ``rows``, those of an old version table, are of a database that has none of their tables any more.
 
-    So it is after ``downgrade base``, which does not know the old table.
+    So it is after ``downgrade base``, which does not know the old table. A table of the ``models`` may be one that SQL
+    in a script created or renamed.
     """
-    created = created_tables(graph.revisions[id_] for id_ in applied(graph, rows))
+    created = created_tables(graph.revisions[id_] for id_ in applied(graph, rows)).keys()
+    tables = {*created, *models}
     with reading(connection):
-        return bool(created) and not created.keys() & table_names(connection, {name.schema for name in created})
+        return bool(created) and tables.isdisjoint(table_names(connection, {name.schema for name in tables}))
