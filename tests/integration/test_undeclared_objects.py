@@ -46,7 +46,8 @@ OBJECTS = (
 )
 STORED = """
 SELECT 'view', oid::regclass::text, pg_get_viewdef(oid), reloptions::text,
-    coalesce(relacl, acldefault('r', relowner))::text, pg_get_userbyid(relowner), relispopulated::text FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
+    coalesce(relacl, acldefault('r', relowner))::text, pg_get_userbyid(relowner), relispopulated::text
+    FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace
 UNION ALL SELECT 'column', attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attacl::text,
     col_description(attrelid, attnum), NULL FROM pg_attribute WHERE attrelid = 'names'::regclass AND attnum > 0
 UNION ALL SELECT 'default', adrelid::regclass::text, pg_get_expr(adbin, adrelid), NULL, NULL, NULL, NULL
