@@ -184,7 +184,7 @@ def test_a_revision_that_is_half_done_is_finished_or_given_up_before_the_other_w
 
     assert "; the finished batches of one are kept, and the next run goes on after them; " in said("upgrade")
     refused = said("downgrade", "base")
-    assert "the upgrade to red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
+    assert "the upgrade to red one is half done, with 8 rows of numbers so far; nothing was run; " in refused
     assert commands(refused) == [["upgrade", "one"], ["stamp", "zero"]]
     found = said("doctor", "--no-replay", "--format", "json")
     assert '"half-applied"' in found and commands(found) == [["upgrade", "one"]]
@@ -196,7 +196,7 @@ def test_a_revision_that_is_half_done_is_finished_or_given_up_before_the_other_w
     said("downgrade", "base")
     assert commands(said("status", "--check")) == [["downgrade", "zero"]]
     refused = said("upgrade")  # there is nothing to upgrade, but half of the rows lack the revision
-    assert "the downgrade of red one is half done: it was stopped after 8 rows of numbers; nothing was run; " in refused
+    assert "the downgrade of red one is half done, with 8 rows of numbers so far; nothing was run; " in refused
     assert commands(refused) == [["downgrade", "zero"], ["stamp", "one"]]
     said("stamp", "one", code=0)
     assert "nothing to do" in said("upgrade", code=0)

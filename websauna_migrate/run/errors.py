@@ -247,9 +247,9 @@ class HalfDone(RunError):
 
 
 def said_half_done(package: str, stopped: Stopped) -> str:
-    """Say where a revision was stopped."""
+    """Say how far a revision came: it was stopped, or another run is at work on it."""
     what = f"the {_VERBS[stopped.direction]} {package} {stopped.revision}"
-    return f"{what} is half done: it was stopped after {stopped.rows} rows of {stopped.table}"
+    return f"{what} is half done, with {stopped.rows} rows of {stopped.table} so far"
 
 
 class HeadsDiffer(RunError):
