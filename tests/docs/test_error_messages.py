@@ -119,6 +119,15 @@ def missing_row(workspace: Workspace) -> None:
     revise(workspace.app / "alembic", "ccc3", "bbb2", alter)
 
 
+def half_done(workspace: Workspace) -> None:
+    workspace.ok("upgrade")
+    workspace.execute("INSERT INTO thing VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    sql = "UPDATE thing SET name = min(id, 2) WHERE id BETWEEN :low AND :high"
+    batches = f"from websauna_migrate.data import in_batches; in_batches('thing', {sql!r}, size=1)"
+    revise(workspace.app / "alembic", "ccc3", "bbb2", batches)
+    workspace.fails("upgrade", "-q")
+
+
 SCENARIOS: dict[str, Callable[[Workspace], None]] = {
     "The settings file does not exist": no_ini,
     "The driver is not installed": driver,
@@ -142,6 +151,7 @@ SCENARIOS: dict[str, Callable[[Workspace], None]] = {
     "The revision is applied already": not_adopted,
     "NOT NULL constraint failed": not_null,
     "Foreign key violation": missing_row,
+    "A revision is half done": half_done,
 }
 
 
