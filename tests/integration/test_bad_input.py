@@ -332,6 +332,25 @@ def test_what_is_no_file_among_the_scripts_stops_no_command_for_ever(shop, make,
         assert shop.fails(*command).startswith(f"{path}: cannot be read: {told}"), command
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = (", "x.py, line 1: not valid Python: "),
+        ("x = '\0'", "x.py: not valid Python: "),
+        ("x = 1", "x.py: sets no 'down_revision'; "),
+        ("revision = 'x'", "x.py: sets no 'down_revision'; "),
+        ("revision = 'x'\ndown_revision = 3", "x.py: down_revision is not valid; "),
+        ("revision = 'x'\ndown_revision = 'y'", "shop x: down_revision names 'y', which this history does not have; "),
+        ("revision = 'x'\ndown_revision = 'x'", "shop: revisions follow each other in a circle: x after x; "),
+    ],
+)
+def test_a_broken_script_is_told_alike_by_all_commands(shop, text, told):
+    revise(shop.app / "alembic", "aaa1")
+    write(shop.app / "alembic" / "versions" / "x.py", text)
+    for command in [("status",), *ALEMBICS]:
+        assert told in shop.fails(*command), command
+
+
 @pytest.mark.parametrize("error", ["GeneratorExit", "BaseException('says')", "__import__('asyncio').CancelledError"])
 def test_whatever_a_script_raises_is_one_line(shop, error):
     folder = shop.app / "alembic"
