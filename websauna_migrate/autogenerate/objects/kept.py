@@ -6,13 +6,14 @@ privileges are others in each database: the script itself reads them before the 
 
 from __future__ import annotations
 
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import sqlalchemy as sa
 
 from websauna_migrate.autogenerate.objects.names import RELATIONS, object_name
-from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql, render_sql_of_postgresql
+from websauna_migrate.autogenerate.script_ops import SqlOfPostgresql
 from websauna_migrate.database.sql import escape_colons, quoted_table, quoted_text
 from websauna_migrate.exceptions import escaped
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy.engine import Connection, Dialect
 
+_WIDTH = 100
+_WRAPPER = TextWrapper(_WIDTH, expand_tabs=False, replace_whitespace=False, drop_whitespace=False)
+_WRAPPER.break_long_words = _WRAPPER.break_on_hyphens = False
 _KEPT = sa.text(
     "WITH view AS (SELECT c.*, format('%I.%I', n.nspname, c.relname) AS shown,"
     " CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END AS kind"
@@ -77,9 +81,16 @@ class ReadPrivileges(OfObject):
 
 
 def render_of_object(context: AutogenContext, op: OfObject) -> list[str]:
-    """Return the call of ``op.execute()`` on PostgreSQL."""
-    (line,) = render_sql_of_postgresql(context, op)
-    return [f"# {escaped(op.note)}\n{line}" if op.note else line]
+    """Return the call of ``op.execute()`` on PostgreSQL, with long SQL on several lines."""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    sql = str(op.sqltext)
+    parts = [sql] if len(sql) < _WIDTH else _WRAPPER.wrap(sql)
+    texts = [repr(part) for part in parts] if "".join(parts) == sql else [repr(sql)]
+    call = texts if len(texts) == 1 else ["", *(f"        {text}" for text in texts), "    "]
+    condition = f"if {prefix}get_context().dialect.name == 'postgresql':"
+    code = "\n".join(call)
+    lines = [condition, f"    {prefix}execute({code})"]
+    return ["\n".join([f"# {escaped(op.note)}", *lines] if op.note else lines)]
 
 
 def kept_with(connection: Connection, entity: Any) -> Iterator[OfObject]:
