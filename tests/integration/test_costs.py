@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from projects import Workspace
+from projects import Workspace, revise
 from scenarios import chain, write_project
 
 COUNTED = """
@@ -25,7 +25,7 @@ code = run(sys.argv[1:])
 print(json.dumps({"modules": list(sys.modules), "statements": statements}))
 sys.exit(code)
 """
-MODELS_MADE_LATE = """
+MODELS_THAT_NOTE = """
 from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 
@@ -34,11 +34,13 @@ class Thing(Base):
     id = Column(Integer, primary_key=True)
 
 class Made:
-    pass
+    all = []
 
-@event.listens_for(Mapper, "after_configured")
-def make():
-    Made.last = Made()
+    def __init__(self):
+        self.all.append(self)
+
+Made()
+event.listen(Mapper, "after_configured", Made)
 """
 COLLECTED = """
 import gc, sys
@@ -49,7 +51,7 @@ from websauna_migrate.scripts.ws_alembic import run
 run(sys.argv[1:])
 from shop.models import Made
 
-print(gc.isenabled(), isinstance(Made.last, Made), sum(isinstance(one, Made) for one in gc.get_objects()))
+print(gc.isenabled(), len(Made.all), sum(isinstance(one, Made) for one in gc.get_objects()))
 """
 READING = (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"])
 NOT_TO_READ = ("alembic", "mako", "cookiecutter", "psycopg2", "pkg_resources", "sqlalchemy.orm", "pyramid.paster")
@@ -101,10 +103,12 @@ def test_an_upgrade_sends_few_statements_for_a_revision_and_few_that_depend_on_n
     assert len(nothing) == 3, nothing  # the search path, the tables, their rows
 
 
-def test_the_garbage_collector_never_looks_at_what_configuring_the_mappers_made(sqlite, tmp_path):
+def test_the_garbage_collector_never_looks_at_the_models_and_their_mappers(sqlite, tmp_path):
     shop = Workspace(tmp_path, sqlite.new_database())
-    shop.add_app("shop", MODELS_MADE_LATE, history=True)
-    argv = [sys.executable, "-c", COLLECTED, "-c", str(shop.ini), "check"]
+    shop.add_app("shop", MODELS_THAT_NOTE, history=True)
+    revise(shop.app / "shop" / "alembic", "aaa1")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, shop.path))}
-    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "True True 0", done.stderr
+    for command, made in (("upgrade", 1), ("check", 2)):
+        argv = [sys.executable, "-c", COLLECTED, "-c", str(shop.ini), command]
+        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == f"True {made} 0", (command, done.stderr)

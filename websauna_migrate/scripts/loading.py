@@ -71,7 +71,7 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
     told_owners = app.models.are_imported
     if told_owners:
         _warn_of_owners(options, app)
-    _collect_garbage_again()  # only now: the histories of models come with their mappers
+    collect_garbage_again()  # only now: the histories of models come with their mappers
     return Loaded(app, x, selected, told_owners)
 
 
@@ -135,8 +135,8 @@ def _prepare_warnings() -> None:
     show_warnings_as_lines()
 
 
-def _collect_garbage_again() -> None:
-    """Undo the ``gc.disable()`` of ``ws-alembic``, without a collection of what was loaded."""
+def collect_garbage_again() -> None:
+    """Undo ``gc.disable()``, where it was called, without a collection of what was loaded since."""
     if not gc.isenabled():
         gc.freeze()
         gc.set_threshold(_GARBAGE)

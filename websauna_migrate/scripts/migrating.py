@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from contextlib import AbstractContextManager, redirect_stdout
@@ -11,7 +12,7 @@ from websauna_migrate.exceptions import UsageError, summed
 from websauna_migrate.later import import_alembic
 from websauna_migrate.revisions.errors import UnknownAppliedRevision
 from websauna_migrate.scripts.backup import back_up
-from websauna_migrate.scripts.loading import import_models
+from websauna_migrate.scripts.loading import collect_garbage_again, import_models
 from websauna_migrate.scripts.others import say_elsewhere
 from websauna_migrate.scripts.printing import say, show, tell
 from websauna_migrate.scripts.progress import Waiting, shown_progress
@@ -135,6 +136,7 @@ class _Shown(Waiting):
         if plan.steps:
             import_alembic()
             import_models(self.options, self.loaded)
+        collect_garbage_again()
         warn_of_reports(self.options, plan, self.loaded.ahead)
         back_up(self.options, self.loaded.app, plan)
 
@@ -153,6 +155,7 @@ class _Shown(Waiting):
 
 
 def _run(options: Namespace, loaded: Loaded, run_options: _RunOptions) -> None:
+    gc.disable()  # until there is a plan, which may need the models
     run = _tried if options.dry_run else _migrated
     try:
         done = run(options, loaded, run_options)
