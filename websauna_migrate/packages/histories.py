@@ -227,9 +227,15 @@ def for_blanks(options: Mapping[str, str]) -> str:
 
 
 def _parts(options: Mapping[str, str], name: str) -> list[str]:
-    """Split an option that holds several paths as Alembic does."""
+    """Split an option that holds several paths as Alembic does.
+
+    :raises SettingsError: ``path_separator`` is none that Alembic knows
+    """
     text = options.get(name, "")
     separator = options.get("path_separator") or options.get("version_path_separator")
+    if text and separator and separator not in _SEPARATORS:
+        known = listed(tuple(_SEPARATORS))
+        raise SettingsError(f"[alembic]: path_separator = {separator} is not valid", f"write one of {known}")
     parts = text.split(_SEPARATORS[separator]) if separator in _SEPARATORS else _LEGACY_SEPARATOR.split(text)
     return [part.strip() for part in parts if part.strip()]
 

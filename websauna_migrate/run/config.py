@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from sqlalchemy.util import asbool
+
+from websauna_migrate.exceptions import SettingsError
 from websauna_migrate.packages.package import History
 from websauna_migrate.settings import ALEMBIC_SECTION
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from alembic.config import Config
 
@@ -27,6 +31,13 @@ _OF_ONE_HISTORY = {
     "prepend_sys_path",
 }
 
+# What reads an option of Alembic, and what it may be; Alembic tells neither its name nor where it is set.
+_READ_BY: dict[str, tuple[Callable[[str], object], str]] = {
+    "truncate_slug_length": (int, "write a number of characters"),
+    "output_encoding": (codecs.lookup, "write the name of an encoding, as utf-8"),
+    "revision_environment": (asbool, "write true or false"),
+}
+
 
 def make_config(
     history: History,
@@ -40,11 +51,14 @@ def make_config(
     """Return Alembic's ``Config`` for ``history``: the options of the INI, includes and all, with its own folders.
 
     Where the history has no ``env.py``, ours is used.
+
+    :raises SettingsError: an option cannot be read
     """
     import sys
 
     from alembic.config import Config
 
+    _require_valid(ini, section)
     config = Config(
         ini_section=section, cmd_opts=cmd_opts, stdout=stdout or sys.stdout, attributes=dict(attributes or {})
     )
@@ -64,6 +78,17 @@ def make_config(
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", _escape("\n".join(map(str, versions))))
     return config
+
+
+def _require_valid(ini: AppSettings, section: str) -> None:
+    options = ini.sections.get(section, {})
+    for name in _READ_BY.keys() & options.keys():
+        read, remedy = _READ_BY[name]
+        try:
+            read(options[name])
+        except (ValueError, LookupError):
+            what = f"{ini.path}: {name} = {options[name]} in the section [{section}] is not valid"
+            raise SettingsError(what, remedy) from None
 
 
 def _escape(value: str) -> str:

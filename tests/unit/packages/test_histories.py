@@ -141,6 +141,13 @@ def test_a_folder_of_revisions_that_is_none_is_refused(ini, name, make):
         make_histories({"shop": SHOP}, "shop", ini)
 
 
+@pytest.mark.parametrize("option", ["path_separator", "version_path_separator"])
+def test_a_separator_that_alembic_does_not_know_is_refused(ini, option):
+    ini.sections["alembic"].update({"version_locations": "a b", option: "blank"})
+    with pytest.raises(SettingsError, match="path_separator = blank is not valid; write one of space, newline, os,"):
+        make_histories({"shop": SHOP}, "shop", ini)
+
+
 def test_a_version_location_that_does_not_exist_is_refused_unless_init_creates_it(ini):
     ini.sections["alembic"]["version_locations"] = "alembic/versions nowhere"
     with pytest.raises(SettingsError, match=f"version_locations names {ini.path.parent / 'nowhere'}, which does not"):

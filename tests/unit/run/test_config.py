@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from websauna_migrate.exceptions import SettingsError
 from websauna_migrate.packages.package import History
 from websauna_migrate.run.config import SCAFFOLD, make_config
 from websauna_migrate.settings.app import AppSettings
@@ -38,3 +39,24 @@ def test_options_are_those_of_the_section_and_folders_those_of_the_history(ini, 
 def test_a_history_without_an_env_py_uses_ours(ini, history):
     assert make_config(history, ini).get_main_option("script_location") == str(SCAFFOLD)
     assert (SCAFFOLD / "env.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("truncate_slug_length", "many", "write a number of characters"),
+        ("output_encoding", "nosuch", "write the name of an encoding, as utf-8"),
+        ("revision_environment", "maybe", "write true or false"),
+    ],
+)
+def test_an_option_that_alembic_cannot_read_is_told_with_its_file_and_section(ini, history, name, value, remedy):
+    ini.sections["other"][name] = value
+    make_config(history, ini)
+    with pytest.raises(SettingsError) as caught:
+        make_config(history, ini, section="other")
+    assert caught.value.text() == f"{ini.path}: {name} = {value} in the section [other] is not valid; {remedy}"
+
+
+def test_options_that_alembic_can_read_are_accepted(ini, history):
+    ini.sections["alembic"].update(truncate_slug_length="10", output_encoding="latin-1", revision_environment="yes")
+    assert make_config(history, ini).get_main_option("truncate_slug_length") == "10"
