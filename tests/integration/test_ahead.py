@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Column, Computed, Identity, Integer, MetaData, String, Table, create_engine
+from sqlalchemy import Column, ColumnDefault, Computed, Identity, Integer, MetaData, String, Table, create_engine
 from webtest import TestApp
 
 from projects import Workspace, revise
@@ -54,6 +54,10 @@ def test_all_that_the_models_need_has_to_be_there_and_nothing_that_an_insert_wou
             assert misfit([thing], connection) is None
         made(connection, Column(*name), Column("price", Integer, nullable=False))
         assert misfit([thing], connection) == "column thing.price is NOT NULL without a default"
+        made(connection, Column(*name, nullable=False, server_default="x"))
+        assert misfit([thing], connection) == "column thing.name is NOT NULL, and nullable in the models"
+        thing.c.name.default = ColumnDefault("x")
+        assert misfit([thing], connection) is None
     engine.dispose()
 
 

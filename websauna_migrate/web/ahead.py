@@ -2,14 +2,14 @@
 
 So it is while new code is deployed, and after it was taken back. The history table then holds a revision that this code
 does not have. What tells such a database from one of another branch are the tables: after revisions that only expand,
-they have all that the models of this code need, and nothing that an INSERT of this code would have to give.
+they have all that the models of this code need, and no column that an INSERT of this code would have to fill.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 from sqlalchemy.engine import ObjectKind
@@ -22,7 +22,7 @@ from websauna_migrate.revisions.plan import unknown_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
     from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import ReflectedColumn
 
@@ -93,12 +93,20 @@ def misfit(tables: Iterable[Table], connection: Connection) -> str | None:
 def _misfit(table: Table, found: Sequence[ReflectedColumn]) -> str | None:
     if not found:
         return f"table {table.fullname} is missing"
-    needed, there = {column.name for column in table.columns}, {column["name"] for column in found}
-    missing = sorted(needed - there)
+    needed, there = {column.name for column in table.columns}, {column["name"]: column for column in found}
+    missing = sorted(needed - there.keys())
     if missing:
         return f"column {table.fullname}.{missing[0]} is missing"
     unknown = [column["name"] for column in found if column["name"] not in needed and not _may_be_left_out(column)]
-    return f"column {table.fullname}.{unknown[0]} is NOT NULL without a default" if unknown else None
+    if unknown:
+        return f"column {table.fullname}.{unknown[0]} is NOT NULL without a default"
+    empty = [column.name for column in table.columns if _may_be_null(column) and not there[column.name]["nullable"]]
+    return f"column {table.fullname}.{empty[0]} is NOT NULL, and nullable in the models" if empty else None
+
+
+def _may_be_null(column: Column[Any]) -> bool:
+    """Tell whether an INSERT of the code may write NULL, which no default of the database replaces."""
+    return bool(column.nullable) and column.default is None and column.server_default is None
 
 
 def _may_be_left_out(column: ReflectedColumn) -> bool:
