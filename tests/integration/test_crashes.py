@@ -131,6 +131,18 @@ def wait_for_statement(project) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("name", ["mariadb", "mysql"])
+def test_a_script_may_work_for_longer_than_the_server_keeps_idle_connections(name, request, tmp_path, run):
+    url = request.getfixturevalue(name).new_database()
+    url = url.update_query_dict({"init_command": "SET SESSION wait_timeout = 1"})
+    works = Revision("works", up="import time\nop.execute('CREATE TABLE a (id INTEGER)')\ntime.sleep(2)")
+    project = write_project(tmp_path, url, {"red": [works]})
+
+    done = run(*project.argv("upgrade"), **project.options)
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_on_mariadb_the_server_ends_the_statement_of_an_interrupted_run_too(mariadb, tmp_path, start):
     history = [*chain("red", 1), Revision("slow", up=[LONG["mariadb"]])]
     project = write_project(tmp_path, mariadb.new_database(), {"red": history})

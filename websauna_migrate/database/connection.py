@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, engine_from_config, text
+from sqlalchemy import create_engine, engine_from_config, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from sqlalchemy.engine import Connection, Engine
-    from sqlalchemy.engine.interfaces import IsolationLevel
+    from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 
     class HasConnection(Protocol):
         """What has a connection unless it works offline: Alembic's contexts and its implementations of dialects."""
@@ -91,6 +91,8 @@ class Database:
         engine = replace(self, options=options).engine(poolclass=NullPool)
         if engine.dialect.name == "sqlite":
             begin_for_real(engine, writes=writes)
+        elif writes and engine.dialect.name in ("mysql", "mariadb"):
+            event.listen(engine, "connect", _stay_connected)
         return engine
 
     @contextmanager
@@ -114,6 +116,17 @@ class Database:
             raise _unusable_options(self, error) from error
         with connection:
             yield connection
+
+
+#: Seconds, nearly 25 days: the longest wait_timeout that MySQL takes on every operating system.
+MYSQL_STAY = 2147483
+
+
+def _stay_connected(connection: DBAPIConnection, _record: object) -> None:
+    """Let a script work for long between two statements: a connection that is cut leaves it half done on MySQL."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET SESSION wait_timeout = {MYSQL_STAY}")
+    cursor.close()
 
 
 def read_database(settings: Mapping[str, str], origin: str) -> Database:

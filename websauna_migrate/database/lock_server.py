@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import BigInteger, func, literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from websauna_migrate.database.connection import connect_apart, reading
+from websauna_migrate.database.connection import MYSQL_STAY, connect_apart, reading
 from websauna_migrate.database.lock_base import LockHolder, RunLock
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class _MysqlLock(_ServerLock):
         super().__init__(engine, schema)
         # A name has 64 characters at most, and a database's name alone may have that many.
         self.key = f"websauna_migrate {self.digest.hex()[:32]}"
-        self.connection.execute(text(f"SET SESSION wait_timeout = {_MYSQL_STAY}"))
+        self.connection.execute(text(f"SET SESSION wait_timeout = {MYSQL_STAY}"))
         self.number = self.connection.scalar(select(func.connection_id()))
 
     def try_to_take(self) -> bool:
@@ -159,7 +159,6 @@ class _MysqlLock(_ServerLock):
         self.connection.close()
 
 
-_MYSQL_STAY = 2147483  # seconds, nearly 25 days: the most that MySQL takes on every operating system
 _MYSQL_HOLDER = text(
     "SELECT id, host, user, time AS seconds FROM information_schema.processlist WHERE id = is_used_lock(:name)"
 )
