@@ -298,6 +298,25 @@ def test_a_package_in_site_packages_that_is_behind_keeps_no_revision_of_others_b
     assert here.fails(*ALL, "check").startswith("notes: the database is not up to date with its revisions, ")
 
 
+def test_an_adopted_package_that_gets_revisions_of_its_own_takes_its_tables_along(here):
+    notes = here.add("notes", NOTE)
+    here.add_app("shop", THING, ["notes"])
+    alembic = here.app / "alembic"
+    make_note = "op.create_table('note', sa.Column('id', sa.Integer, primary_key=True))"
+    make_thing = "op.create_table('thing', sa.Column('id', sa.Integer, primary_key=True))"
+    revise(alembic, "aaa1", None, f"{make_thing}; {make_note}", "op.drop_table('note'); op.drop_table('thing')")
+    here.ok(*ALL, "upgrade")
+    revise(notes / "alembic", "nnn1", None, make_note, "op.drop_table('note')")
+    assert "already exists" in here.run(*ALL, "upgrade").err
+    revise(alembic, "aaa1", None, make_thing, "op.drop_table('thing')")
+    here.ok("-x", "packages=notes", "adopt", "--yes")
+    assert here.run(*ALL, "upgrade").err == "nothing to do\n"
+    here.ok(*ALL, "downgrade", "base")
+    here.ok(*ALL, "upgrade")
+    assert {"thing", "note"} <= here.tables()
+    assert here.ok(*ALL, "doctor") == "No problems found.\n"
+
+
 def test_init_writes_nothing_into_site_packages(here):
     here.add("notes", NOTE, installed=True)
     here.add_app("shop", THING, ["notes"])
