@@ -296,14 +296,19 @@ def test_a_caller_gets_its_connection_back_as_it_was(server, is_kept):
         before = connection.exec_driver_sql(sql).one()
         connection.rollback()
         with limited(connection) as limits:
-            limits.use(TimeLimits(lock_wait=3))
+            limits.use(TimeLimits(lock_wait=3, statement=60))
             assert connection.exec_driver_sql(sql).one()[0] in (3, "3s")
             connection.rollback()
             if is_kept:  # by a script that fails after it
                 sa.event.listen(connection, "before_cursor_execute", lambda *args: limits.hear(args[2]))
                 for statement in OWN[server.server.name][0]:
                     connection.exec_driver_sql(statement)
-                connection.commit()
+                    connection.commit()
+                    seen = connection.exec_driver_sql(sql).one()
+                    assert seen[0] in (77, "7min")
+                    if statement == OWN[server.server.name][0][0]:  # it takes the place of both limits
+                        assert seen[1:] == before[1:]
+                    connection.rollback()
         assert not connection.in_transaction()
         assert connection.exec_driver_sql(sql).one() == before
     engine.dispose()

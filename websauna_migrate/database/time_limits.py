@@ -112,10 +112,10 @@ class LimitedConnection(ABC):
 
     def begun(self, connection: Connection) -> None:
         """Set the limits in a transaction that begins; what runs outside of one, in an autocommit block, has none."""
-        if self._is_kept:
-            return
         with self._ours():
-            if commits_by_itself(connection):
+            if self._is_kept:
+                self.leave_to_script()
+            elif commits_by_itself(connection):
                 self.lift()
             else:
                 self.apply(_NONE)
@@ -127,6 +127,9 @@ class LimitedConnection(ABC):
     @abstractmethod
     def lift(self) -> None:
         """Take the limits away for what runs outside of a transaction."""
+
+    def leave_to_script(self) -> None:  # noqa: B027
+        """Take away the limits that are still ours: what a script has set is in place of them until it ends."""
 
     @abstractmethod
     def remember(self) -> None:
@@ -285,14 +288,25 @@ class _Mysql(LimitedConnection):
         with reading(self.connection):
             self.lift()
 
+    def leave_to_script(self) -> None:
+        if self._original is None or self._set == self._original:
+            return
+        ours, self._set = self._set, self._values()
+        original = self._original
+        self._change({name: original[name] if ours.get(name) == now else now for name, now in self._set.items()})
+        self._set = original  # nothing is ours any more
+
     def _read(self) -> Mapping[str, float]:
         if self._original is None:
-            is_mariadb = bool(getattr(self.connection.dialect, "is_mariadb", False))
-            names = (*_MYSQL_LOCKS, "max_statement_time" if is_mariadb else "max_execution_time")
-            asked = ", ".join(f"@@SESSION.{name}" for name in names)
-            self.session, *values = self.connection.exec_driver_sql(f"SELECT CONNECTION_ID(), {asked}").one()
-            self._original = self._set = dict(zip(names, map(float, values), strict=True))
+            self._original = self._set = self._values()
         return self._original
+
+    def _values(self) -> Mapping[str, float]:
+        is_mariadb = bool(getattr(self.connection.dialect, "is_mariadb", False))
+        names = (*_MYSQL_LOCKS, "max_statement_time" if is_mariadb else "max_execution_time")
+        asked = ", ".join(f"@@SESSION.{name}" for name in names)
+        self.session, *values = self.connection.exec_driver_sql(f"SELECT CONNECTION_ID(), {asked}").one()
+        return dict(zip(names, map(float, values), strict=True))
 
     def _change(self, values: Mapping[str, float]) -> None:
         changed = {name: value for name, value in values.items() if self._set.get(name) != value}
