@@ -113,6 +113,16 @@ def test_a_new_value_leaves_views_alone_until_the_way_back(work):
     assert work.execute(STORED) == before
 
 
+def test_a_function_with_an_argument_of_the_type_keeps_a_value_from_being_removed(work):
+    work.execute("CREATE FUNCTION of_mood(m mood) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    work.models(work.app / "shop", AFTER)
+    told = work.fails("revision", "--autogenerate")
+    assert "cannot lose 'sad' while it is the type of an argument or a result of function of_mood(mood)" in told
+    work.models(work.app / "shop", BEFORE.replace("'glad'", "'glad', 'mad'"))
+    (script,) = work.autogenerate()
+    assert "stays in mood: others use it" in script.read_text()
+
+
 def test_what_cannot_be_made_again_is_left_to_the_user_with_what_is_over_it(work):
     work.execute(
         "CREATE VIEW sad AS SELECT id FROM thing WHERE mood = 'sad'",

@@ -98,6 +98,9 @@ class Convert:
     to_enum: bool
 
 
+# What PostgreSQL calls a function, before its name.
+_ROUTINES = ("function ", "procedure ", "aggregate ")
+
 TypeChange: TypeAlias = "Create | Drop | Rename | Add | Remake | Convert"
 
 
@@ -183,13 +186,22 @@ def changed(
         add = Add(name, was.values, enum.values, was.users, shared=others)
         return replace(add, needed=tuple(value for value in add.added if value in (used or ())))
     if was.others:
-        lost = tuple(value for value in was.values if value not in enum.values)
-        raise OwnershipError(
-            f"the type {str(name)!r} cannot {f'lose {shown(lost)}' if lost else 'change the order of its values'}: "
-            f"{summed(was.others)} use it too, and they belong to other packages",
-            "keep the values, or give the columns a type of another name",
-        )
+        raise _used_by_others(name, was, enum)
     return Remake(name, was.values, enum.values, was.users, tuple(_staying(was, enum, going)))
+
+
+def _used_by_others(name: TypeName, was: StoredEnum, enum: ModelEnum) -> OwnershipError:
+    lost = tuple(value for value in was.values if value not in enum.values)
+    refused = f"the type {str(name)!r} cannot {f'lose {shown(lost)}' if lost else 'change the order of its values'}"
+    if all(other.startswith(_ROUTINES) for other in was.others):
+        return OwnershipError(
+            f"{refused} while it is the type of an argument or a result of {summed(was.others)}",
+            "keep the values, or drop that in a revision before this one, and create it again in one after this one",
+        )
+    return OwnershipError(
+        f"{refused}: {summed(was.others)} use it too, and they belong to other packages",
+        "keep the values, or give the columns a type of another name",
+    )
 
 
 def _staying(was: StoredEnum, enum: ModelEnum, going: Collection[ColumnName]) -> Iterator[User]:

@@ -62,7 +62,7 @@ def _move(old: TypeName, new: TypeName, dialect: Dialect) -> Iterator[Do]:
 
 def _written_add(change: Add, dialect: Dialect) -> StatementsOp:
     name, before, after = change.name, change.before, change.after
-    undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: tables of other packages use it.")]
+    undo: Sequence[Statement] = [Note(f"{shown(change.added)} stays in {name}: others use it.")]
     if not change.shared:
         undo = remade(aside(name, change.taken), name, after, before, change.users, (), dialect)
     return StatementsOp(("modify_enum", str(name), before, after), added(change, dialect), undo)

@@ -66,6 +66,12 @@ def test_values_that_others_use_stay():
     assert decided(stored, {MOOD: model("a", "b", "c")})[1][0].shared
 
 
+def test_a_function_of_the_type_is_named_with_the_way_to_drop_it():
+    stored = {MOOD: StoredEnum(("a", "b"), (FACE,), ("function f(mood)",))}
+    with pytest.raises(OwnershipError, match=r"lose 'b' while .* function f\(mood\); .*drop that in a revision before"):
+        decided(stored, {MOOD: model("a")})
+
+
 def test_a_type_of_others_is_not_taken():
     with pytest.raises(OwnershipError, match=r"'mood'.*'x'.*t\.other"):
         decided({MOOD: StoredEnum(("x",), (), ("t.other",))}, {MOOD: model("a")})
