@@ -44,9 +44,15 @@ def run_script(work: Callable[[], int], options: Namespace) -> int:
     return code
 
 
+def _is_of_stdout(error: UnicodeEncodeError) -> bool:
+    """Tell whether stdout may have raised ``error``; what could not be encoded as UTF-8 was a path or a URL."""
+    is_utf8 = [name.lower().replace("_", "-") in ("utf-8", "utf8") for name in (error.encoding, sys.stdout.encoding)]
+    return is_utf8 != [True, False] and not fits(error.object, sys.stdout)
+
+
 def _not_written(error: BaseException) -> ResultNotWritten | None:
     """Return the error of a result that could not be written, if ``error`` is one; Python does not name the stream."""
-    if isinstance(error, UnicodeEncodeError) and not fits(error.object, sys.stdout):
+    if isinstance(error, UnicodeEncodeError) and _is_of_stdout(error):
         lacks = f"its encoding {sys.stdout.encoding} lacks {error.object[error.start]!r}"
         return ResultNotWritten("standard output", lacks, "set PYTHONIOENCODING=utf-8")
     if not isinstance(error, OSError) or error.filename is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import sys
 from argparse import Namespace
 
 import pytest
@@ -53,6 +55,13 @@ def test_the_stack_trace_is_shown_when_it_is_asked_for(capsys):
 def test_a_full_disk_is_told_as_what_it_is(capsys):
     assert run_script(raising(OSError(errno.ENOSPC, "No space left")), OPTIONS) == 1
     assert "cannot write to standard output or a file: No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("encoding", "of_stdout"), [("utf-8", False), ("ascii", True)])
+def test_text_that_cannot_be_encoded_is_told_of_stdout_only_where_it_may_be(encoding, of_stdout, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    run_script(lambda: len("\udcc3".encode(encoding)), OPTIONS)
+    assert ("cannot write to standard output" in capsys.readouterr().err) == of_stdout
 
 
 def test_what_leaves_python_leaves_it():
