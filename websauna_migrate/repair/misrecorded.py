@@ -89,7 +89,9 @@ class HalfApplied(Finding):
             first = "Drop nothing before it is known which revision the tables match; let the scripts run in "
             return (first, command(self.package, "doctor"))
         if self.counted and not any(count for _, count in self.counted):
-            return f"The tables are empty. Drop them, then upgrade; {by_sql(self.drop)}"
+            # What else of it was run is only known where it was compared.
+            undo = f", undo what else of {self.revision.path} was run" if self.trace.missing is None else ""
+            return f"The tables are empty. Drop them{undo}, then upgrade; {by_sql(self.drop)}"
         return (
             f"Run the statements of {self.revision.path} that are missing, out of those that this prints: ",
             statements(self.package, self.revision),

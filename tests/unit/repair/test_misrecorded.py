@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,12 @@ def test_only_empty_tables_are_dropped():
     trace = Trace("b2", there=frozenset([TABLE]), missing=None)
     empty, full, column = half(trace, (NOTE, 0)), half(trace, (NOTE, 3)), half(trace)
 
-    assert "DROP TABLE note;" in remedy_text(empty.remedy)
+    undo = ", undo what else of b2.py was run"
+    assert remedy_text(empty.remedy) == (
+        f"The tables are empty. Drop them{undo}, then upgrade; run this SQL: DROP TABLE note;"
+    )
+    compared = half(replace(trace, missing=frozenset([COLUMN])), (NOTE, 0))
+    assert undo not in remedy_text(compared.remedy)
     assert "note has 3 row(s); it was not determined" in full.detail
     for found in (full, column):
         remedy = remedy_text(found.remedy)
