@@ -41,7 +41,6 @@ TESTED_AS_A_WHOLE = {
     "autogenerate/constraints/keys": "integration/test_constraints",
     "autogenerate/tables/partitions": "integration/test_postgresql_models",
     "autogenerate/constraints/primary_keys": "integration/test_constraints",
-    "autogenerate/constraints/referring_keys": "integration/test_constraints",
     **dict.fromkeys(
         (
             f"autogenerate/objects/{name}"

@@ -23,7 +23,7 @@ from websauna_migrate.autogenerate.script_ops import (
     walk_ops,
 )
 from websauna_migrate.autogenerate.tables.renamed import Renames
-from websauna_migrate.database.sql import named_types, quoted_table
+from websauna_migrate.database.sql import adapted, named_types, quoted_table
 from websauna_migrate.dialects.indexes import RENAMES, is_plain_index
 from websauna_migrate.packages.ownership import table_name
 from websauna_migrate.packages.package import TableName
@@ -90,7 +90,7 @@ def keep_referring_keys(
                 lost = [key for key in referring if key.columns not in unique or key.table not in ours]
                 kept += [] if lost else referring
                 _leave_to_the_user(modify, lost)
-            retyped = set(_other_kinds(modify, connection.dialect))
+            retyped = set(other_kinds(modify, connection.dialect))
             if retyped:
                 found = _staying(upgrade, table_of(modify), connection, migration)
                 kept += [key for key in found if key.columns & retyped and key.table in ours and key not in kept]
@@ -104,18 +104,19 @@ def keep_referring_keys(
         upgrade.reverse_into(downgrade)
 
 
-def _other_kinds(modify: ops.ModifyTableOps, dialect: Dialect) -> Iterator[str]:
+def other_kinds(modify: ops.ModifyTableOps, dialect: Dialect) -> Iterator[str]:
     """Yield the columns whose type becomes one of another kind; what is over enums is away for them anyway."""
     for op in modify.ops:
         if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None and op.existing_type is not None:
             types = (op.existing_type, op.modify_type)
             is_enum = any(isinstance(named, sa.Enum) for type_ in types for named in named_types(type_, dialect))
-            if not is_enum and len({_kind(type_) for type_ in types}) > 1:
+            if not is_enum and len({_kind(type_, dialect) for type_ in types}) > 1:
                 yield op.column_name
 
 
-def _kind(type_: TypeEngine[Any]) -> type:
-    return next((kind for kind in (sa.Integer, sa.String, sa.Uuid) if isinstance(type_, kind)), type(type_))
+def _kind(type_: TypeEngine[Any], dialect: Dialect) -> type:
+    stored = adapted(type_, dialect) or type_
+    return next((kind for kind in (sa.Integer, sa.String, sa.Uuid) if isinstance(stored, kind)), type(stored))
 
 
 def _dropped_uniques(modify: ops.ModifyTableOps) -> Iterator[str]:
