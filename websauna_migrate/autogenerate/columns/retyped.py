@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # What drops an index or a constraint.
 DROPS = (ops.DropIndexOp, ops.DropConstraintOp, DropExclude)
 # An EXCLUDE constraint over columns alone, without a condition.
-_OVER_COLUMNS = re.compile(r"""EXCLUDE USING \w+ \(([^()]|"[^"]*")*\)[^()]*""")
+_OVER_COLUMNS = re.compile(r"""EXCLUDE USING \w+ \(([^()"]|"[^"]*")*\)[^()]*""")
 # Marks the change of a type, as Alembic reverses it.
 _OVER = "over"
 
