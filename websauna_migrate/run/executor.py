@@ -105,8 +105,8 @@ def migrate_selected(
         require_first_schema(connection)
         found, stopped = read_standing(connection, app.histories)
     plan = planned(found)
-    refuse_half_done(app, plan, histories_of(selected), found, stopped)
     if not plan.steps:
+        refuse_half_done(app, plan, histories_of(selected), found, stopped)
         told.on_plan(plan)
         return plan
     app.models.import_all()  # what is wrong with them is told before anything waits for the lock
