@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -491,3 +492,13 @@ def test_a_warning_names_no_line_of_ours(tmp_path, sqlite, run):
             assert warning.startswith("WARNING: no registered package has models of gone, ")
         else:
             assert warned == []
+
+
+@pytest.mark.parametrize("argv", [["nonsense"], ["-c", "missing.ini", "upgrade"], ["--version"]])
+def test_a_program_that_calls_a_command_has_its_garbage_collected_again(argv, tmp_path):
+    program = (
+        "import gc, sys\nfrom websauna_migrate.scripts.ws_alembic import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print(gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *argv], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.endswith("True\n")

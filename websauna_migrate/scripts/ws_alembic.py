@@ -26,14 +26,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run ``ws-alembic`` and exit."""
     # Garbage collection while modules are loaded, and once more at exit, takes a third of the time of a command with
     # nothing to do. It is enabled again as soon as the application is loaded.
+    was_enabled = gc.isenabled()
     gc.disable()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell, to complete a command line
         from websauna_migrate.scripts.completion import complete
 
         complete()
-    with standard_streams():
-        code = run(sys.argv[1:] if argv is None else argv)
-    gc.freeze()
+    try:
+        with standard_streams():
+            code = run(sys.argv[1:] if argv is None else argv)
+    finally:
+        gc.freeze()
+        if was_enabled:  # for a caller that goes on after the exit
+            gc.enable()
     sys.exit(code)
 
 
