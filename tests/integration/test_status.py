@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from projects import Workspace, revise
-from servers import Backend
 from troubles import NOTE, THING, findings, follow, shop
 
 STATUS = ("status", "--check", "--format", "json")
-
-
-@pytest.fixture
-def here(tmp_path: Path, backend: Backend) -> Workspace:
-    """An application of two tables and two revisions, with an empty database of each kind."""
-    return shop(tmp_path, backend.new_database())
-
-
-@pytest.fixture
-def lite(tmp_path: Path, sqlite: Backend) -> Workspace:
-    """The same on SQLite, for what does not depend on the database."""
-    return shop(tmp_path, sqlite.new_database())
 
 
 def state_and_code(workspace: Workspace) -> tuple[str, int]:
