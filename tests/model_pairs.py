@@ -286,7 +286,7 @@ def _with_rules(table: Table, dice: Dice) -> Table:
     texts = [column.name for column in table.columns if column.type.startswith("String")]
     rules = [(name, f"{chance.choice(['>', '>='])} {chance.randint(0, 3)}") for name in numbers]
     rules += [(name, f"<> '{chance.choice(['100%', '50% : x', 'it is'])}'") for name in texts]
-    checks = [(f"c_{name[:9]}", f"{dice.quoted(name)} {rule}") for name, rule in rules]
+    checks = [(f"c_{table.name[:9]}_{name[:9]}", f"{dice.quoted(name)} {rule}") for name, rule in rules]
     return replace(
         table,
         indexes=tuple(dict.fromkeys(pairs[:1])),

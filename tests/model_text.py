@@ -48,7 +48,7 @@ def _table_text(table: Table, models: Models) -> str:
     options = {name: value for name in ("schema", "comment") if (value := getattr(table, name))}
     lines = [f"id = Column({_id_type(table)}{_identity(table.identity)}, primary_key=True)"]
     lines += ["part = Column(Integer, primary_key=True)"] if table.part else []
-    lines += [_column_text(column) for column in table.columns]
+    lines += [_column_text(column, table.name) for column in table.columns]
     lines += [line for key in table.keys for line in _columns_of_key(key, models)]
     lines += [f"made = Column(Integer, Computed({table.computed!r}, persisted=True))"] if table.computed else []
     lines.append(f"__table_args__ = ({''.join(f'{rule}, ' for rule in rules)}{options!r},)")
@@ -64,14 +64,15 @@ def _identity(options: str | None) -> str:
     return "" if options is None else f", Identity({options})"
 
 
-def _column_text(column: Column) -> str:
+def _column_text(column: Column, table: str) -> str:
     type_ = column.type
     if column.family == "colour":
         type_ = "colour"
     elif column.family == "colours":
         type_ = "ARRAY(colour)"
     elif column.family == "size":
-        type_ = f'Enum({column.type}, name="size_{column.name[:40]}", native_enum=False, create_constraint=True)'
+        name = f"size_{table[:9]}_{column.name[:30]}"
+        type_ = f'Enum({column.type}, name="{name}", native_enum=False, create_constraint=True)'
     default = FAMILIES[column.family][column.type] if column.default else None
     options = [f"nullable={column.nullable}"]
     options += [f"server_default={default!r}"] if default is not None else []
