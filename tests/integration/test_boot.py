@@ -252,11 +252,12 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_told(here, wrong):
     assert here.tables() == set()
 
 
-def test_a_sqlite_file_that_is_missing_in_the_working_directory_is_told(here, tmp_path):
+def test_a_sqlite_file_that_is_created_in_another_working_directory_is_told(here, tmp_path):
     here.add_app("shop", THING)
     here.write_ini(url="sqlite:///shop.db")
     (tmp_path / "other").mkdir()
-    said = here.run("status", cwd=tmp_path / "other").err
+    assert here.run("status", cwd=tmp_path / "other").err == ""
+    said = here.run("upgrade", cwd=tmp_path / "other").err
     assert f"WARNING: the working directory {tmp_path / 'other'} has no file shop.db, " in said
     assert "%(here)s/" in said
-    assert here.run("status").err == ""
+    assert "WARNING" not in here.run("upgrade").err

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -333,17 +333,28 @@ class _Sqlite(LimitedConnection):
     def lift(self) -> None:
         pass
 
+    def begin_step(self) -> None:
+        if self._was_set:
+            self._was_set = self._is_kept = False
+            self.take_back()
+
+    def end_step(self) -> None:
+        pass  # the commit that follows waits as long as the script has set
+
     def remember(self) -> None:
         if self._original is None:
-            self._original = self.connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            (self._original,) = self._execute("PRAGMA busy_timeout").fetchone()
 
     def take_back(self) -> None:
-        self.connection.exec_driver_sql(f"PRAGMA busy_timeout = {self._original}")
+        self._execute(f"PRAGMA busy_timeout = {self._original}")
 
     def restore(self) -> None:
         if self._was_set:
-            with reading(self.connection):
-                self.take_back()
+            self.take_back()
+
+    def _execute(self, statement: str) -> Any:
+        """Run ``statement`` on the driver's own connection: through SQLAlchemy it would begin a transaction."""
+        return self.connection.connection.cursor().execute(statement)
 
 
 _MYSQL_LOCKS = ("lock_wait_timeout", "innodb_lock_wait_timeout")

@@ -46,11 +46,14 @@ class Loaded:
         return tuple(name for one in self.selected for name in one.packages)
 
 
-def load(options: Namespace, *, needs_owners: bool = False, complete: bool = True) -> Loaded:
+def load(
+    options: Namespace, *, needs_owners: bool = False, complete: bool = True, writes_database: bool = False
+) -> Loaded:
     """Load the application of ``-c`` and select the packages of ``-x packages=``.
 
     A table without a known owner is an error for a command that ``needs_owners``, and a warning for any other.
-    With ``complete=False`` models with a dotted name are not imported; see :func:`import_models`.
+    With ``complete=False`` models with a dotted name are not imported; see :func:`import_models`. For a command that
+    ``writes_database`` the one that it creates is told, where it may be meant to write into another.
     """
     x = parse_x_options(options.x or ())
     _prepare_warnings()
@@ -62,7 +65,8 @@ def load(options: Namespace, *, needs_owners: bool = False, complete: bool = Tru
         app = load_application(settings_file(options), options.name, complete=complete)
     for name, meant in misspelled(options.x or ()):
         warn(options, UsageError(f"-x {name}= is none of our options, so it has no effect here", f"write -x {meant}="))
-    _warn_of_other_file(options, app)
+    if writes_database:
+        _warn_of_other_file(options, app)
     selected = select(
         app.histories, package_names(x.packages, app.packages, package_here(app.packages, app.app_package))
     )

@@ -50,7 +50,8 @@ def run(argv: Sequence[str]) -> int:
         options = parse(build_parser_of(subcommand), argv)
         work = subcommand.runner(options)
         if work is not None:
-            return run_script(lambda: work(options, load(options, complete=subcommand.needs_models)), options)
+            how = {"complete": subcommand.needs_models, "writes_database": subcommand.writes_database}
+            return run_script(lambda: work(options, load(options, **how)), options)
     elif name in TABLE or name is None:
         own = build_parser_of(TABLE[name]) if name else build_parser()
         own.parse_known_args(argv)  # answers --help and --version, and what is missing, without Alembic

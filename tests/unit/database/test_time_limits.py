@@ -31,7 +31,7 @@ def test_no_limit_is_longer_than_a_server_takes():
     assert limits.lock_wait == limits.statement == 2147483
 
 
-def test_sqlite_gets_no_limit_and_has_what_a_script_set_until_its_end():
+def test_sqlite_gets_no_limit_and_has_what_a_script_set_until_it_is_committed():
     engine = sa.create_engine("sqlite://")
     shown = "PRAGMA busy_timeout"
     with engine.connect() as connection, limited(connection) as limits:
@@ -41,6 +41,9 @@ def test_sqlite_gets_no_limit_and_has_what_a_script_set_until_its_end():
         sa.event.listen(connection, "before_cursor_execute", lambda *args: limits.hear(args[2]))
         connection.exec_driver_sql(f"{shown} = 70")
         limits.end_step()
+        assert connection.exec_driver_sql(shown).scalar_one() == 70  # while it is committed
+        connection.rollback()
+        limits.begin_step()
         assert connection.exec_driver_sql(shown).scalar_one() == before
         connection.exec_driver_sql(f"{shown} = 80")
         connection.rollback()
