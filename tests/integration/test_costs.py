@@ -54,7 +54,16 @@ from shop.models import Made
 print(gc.isenabled(), len(Made.all), sum(isinstance(one, Made) for one in gc.get_objects()))
 """
 READING = (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"])
-NOT_TO_READ = ("alembic", "mako", "cookiecutter", "psycopg2", "pkg_resources", "sqlalchemy.orm", "pyramid.paster")
+NOT_TO_READ = (
+    "alembic",
+    "mako",
+    "cookiecutter",
+    "psycopg2",
+    "pkg_resources",
+    "sqlalchemy.dialects.mysql",
+    "sqlalchemy.orm",
+    "pyramid.paster",
+)
 NOT_TO_RUN = (
     "pygments",
     "websauna_migrate.autogenerate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text, and_, func, inspect, select
@@ -17,25 +18,6 @@ if TYPE_CHECKING:
 
 #: The name of the table.
 PLACES = "alembic_batches"
-
-# On PostgreSQL a comparison of two varchar could use an operator that somebody made in the search path.
-_TEXT = Text()
-_TABLE = Table(
-    PLACES,
-    MetaData(),
-    Column("history_table", String(64).with_variant(_TEXT, "postgresql"), primary_key=True),
-    Column("revision", String(255).with_variant(_TEXT, "postgresql"), primary_key=True),
-    Column("direction", String(4).with_variant(_TEXT, "postgresql"), primary_key=True),
-    Column("call_number", Integer, primary_key=True, autoincrement=False),
-    Column("table_name", String(255), nullable=False),
-    Column("place", Text),
-    Column("row_count", BigInteger, nullable=False),
-    Column("is_done", Boolean, nullable=False),
-    mysql_engine="InnoDB",
-    mariadb_engine="InnoDB",
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +51,38 @@ class Place:
     is_done: bool = False
 
 
+@cache
+def _places() -> Table:
+    """Return the table: its options import the dialects of MariaDB and MySQL, and most runs do not need it."""
+    # On PostgreSQL a comparison of two varchar could use an operator that somebody made in the search path.
+    compared = Text()
+    return Table(
+        PLACES,
+        MetaData(),
+        Column("history_table", String(64).with_variant(compared, "postgresql"), primary_key=True),
+        Column("revision", String(255).with_variant(compared, "postgresql"), primary_key=True),
+        Column("direction", String(4).with_variant(compared, "postgresql"), primary_key=True),
+        Column("call_number", Integer, primary_key=True, autoincrement=False),
+        Column("table_name", String(255), nullable=False),
+        Column("place", Text),
+        Column("row_count", BigInteger, nullable=False),
+        Column("is_done", Boolean, nullable=False),
+        mysql_engine="InnoDB",
+        mariadb_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
+    )
+
+
 def begin_call(connection: Connection, call: Call, table: str) -> Place:
     """Return the place of a call, which may be new; the table of places is created where it is missing."""
-    create_missing(_TABLE, connection)
-    row = connection.execute(select(_TABLE).where(_is(call))).first()
+    table_of_places = _places()
+    create_missing(table_of_places, connection)
+    row = connection.execute(select(table_of_places).where(_is(call))).first()
     if row is not None:
         return Place(row.table_name, row.place, row.row_count, row.is_done)
     connection.execute(
-        _TABLE.insert().values(
+        table_of_places.insert().values(
             history_table=call.history_table,
             revision=call.revision,
             direction=call.direction,
@@ -92,29 +98,30 @@ def begin_call(connection: Connection, call: Call, table: str) -> Place:
 def move(connection: Connection, call: Call, place: Place) -> None:
     """Write down the place of a call."""
     values = {"place": place.key, "row_count": place.rows, "is_done": place.is_done}
-    connection.execute(_TABLE.update().where(_is(call)).values(values))
+    connection.execute(_places().update().where(_is(call)).values(values))
 
 
 def stopped_revisions(connection: Connection) -> tuple[Stopped, ...]:
     """Return the revisions whose batches are not done, each with the last call that it made; the table has to exist."""
-    columns = _TABLE.c
-    rows = connection.execute(select(_TABLE).order_by(columns.history_table, columns.revision, columns.call_number))
+    table = _places()
+    rows = connection.execute(select(table).order_by(table.c.history_table, table.c.revision, table.c.call_number))
     last = {(row.history_table, row.revision, row.direction): row for row in rows}
     return tuple(Stopped(*key, row.table_name, row.row_count) for key, row in last.items())
 
 
 def forget_calls(connection: Connection, history_tables: Collection[str], revision: str | None = None) -> None:
     """Delete the places in these histories, of one revision or of all, and the table when it is empty."""
-    if not inspect(connection).has_table(_TABLE.name, connection.dialect.default_schema_name):
+    if not inspect(connection).has_table(PLACES, connection.dialect.default_schema_name):
         return
-    delete = _TABLE.delete().where(_TABLE.c.history_table.in_(history_tables))
-    connection.execute(delete if revision is None else delete.where(_TABLE.c.revision == revision))
-    if not connection.scalar(select(func.count()).select_from(_TABLE)):
-        _TABLE.drop(connection)
+    table = _places()
+    delete = table.delete().where(table.c.history_table.in_(history_tables))
+    connection.execute(delete if revision is None else delete.where(table.c.revision == revision))
+    if not connection.scalar(select(func.count()).select_from(table)):
+        table.drop(connection)
 
 
 def _is(call: Call) -> ColumnElement[bool]:
-    columns = _TABLE.c
+    columns = _places().c
     return and_(
         columns.history_table == call.history_table,
         columns.revision == call.revision,
