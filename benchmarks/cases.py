@@ -209,7 +209,7 @@ def _from_base(bench: Bench, size: Size, backend: str) -> Case:
     commands = _peers(folder, size, PLAIN)
     commands["ours, one transaction"] = [our_command(folder, "-x", "transaction=all", "upgrade")]
     works = {name: Work(argv, getattr(bench, backend), str(folder)) for name, argv in commands.items()}
-    goal = {"sqlite": 0.3, "postgresql": 1.05}[backend]
+    goal = {"sqlite": 0.4, "postgresql": 1.05}[backend]
     return Case({**works, BARE: bench.bare(works[OURS])}, {PLAIN: goal})
 
 
