@@ -318,10 +318,9 @@ def _explained(ini: AppSettings, error: BaseException) -> MigrateError:
 
 def _names_missing_table(error: DBAPIError) -> bool:
     """Return whether ``error`` says that a table is missing, in the way of each database."""
-    original: object = error.orig
-    if getattr(original, "pgcode", None) == "42P01" or getattr(original, "sqlstate", None) == "42P01":
-        return True
-    return "no such table" in str(original) or (getattr(original, "args", None) or (None,))[0] == 1146
+    from websauna_migrate.database.remedies import codes_of
+
+    return not {"42P01", 1146}.isdisjoint(codes_of(error)) or "no such table" in str(error.orig)
 
 
 def _app_package(ini: AppSettings, registered: Mapping[str, MigrationPackage], module: str | None) -> str:

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
+from websauna_migrate.database.remedies import codes_of
 from websauna_migrate.database.sql import escape_colons, literal_sql, plain_dialect, without_parameters
 from websauna_migrate.dialects.indexes import spelled
 from websauna_migrate.dialects.sqlite_sql import computed_expressions, renamed_columns
-from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, sqlstate, undone
+from websauna_migrate.dialects.temporary import TEMPORARY, copy_table, undone
 from websauna_migrate.packages.package import TableName
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def is_same_computed(
             return shown == (str(_computed(found).sqltext), bool(_computed(found).persisted))
     except SQLAlchemyError as error:
         # A value that its enum gets in this script; else the user lacks a privilege.
-        return False if sqlstate(error) == _NO_VALUE else None
+        return False if _NO_VALUE in codes_of(error) else None
 
 
 def _is_same_on_sqlite(found: Column[Any], wanted: Column[Any], connection: Connection, stored: Stored) -> bool | None:

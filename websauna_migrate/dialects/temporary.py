@@ -72,9 +72,3 @@ def makes_temporary_tables(connection: Connection) -> bool:
     except SQLAlchemyError:
         return False
     return True
-
-
-def sqlstate(error: SQLAlchemyError) -> str | None:
-    """Return the code that PostgreSQL gives to ``error``."""
-    cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

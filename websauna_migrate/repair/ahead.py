@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.reflection import row_count
@@ -53,7 +52,7 @@ def _ahead(case: Case, history: History, traces: Sequence[Trace], replay: Replay
     done = applied(graph, rows)
     for trace in traces:
         if not trace.is_complete:
-            yield replace(_half_applied(case, history, trace, replay), is_alone=len(traces) == 1)
+            yield _half_applied(case, history, trace, replay, is_alone=len(traces) == 1)
             continue
         before = tuple(id_ for id_ in graph.before[trace.revision] if id_ not in done)
         target, why = (trace.revision,), outcome(replay)
@@ -61,10 +60,10 @@ def _ahead(case: Case, history: History, traces: Sequence[Trace], replay: Replay
         done |= applied(graph, target)
 
 
-def _half_applied(case: Case, history: History, trace: Trace, replay: Replay) -> HalfApplied:
+def _half_applied(case: Case, history: History, trace: Trace, replay: Replay, *, is_alone: bool) -> HalfApplied:
     revision = case.graph.histories[history.package].revisions[trace.revision]
     tables = sorted({part.table for part in trace.there if not part.text}, key=str)
     only_tables = {part.table for part in trace.there} == set(tables) and not trace.gone
     counted = tuple((name, row_count(case.connection, name)) for name in tables if only_tables)
     drop: Sequence[str] = case.drop(*tables) if counted else ()
-    return HalfApplied(history.package, revision, trace, counted, tuple(drop), replay)
+    return HalfApplied(history.package, revision, trace, counted, tuple(drop), replay, is_alone)

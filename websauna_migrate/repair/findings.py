@@ -13,7 +13,6 @@ from websauna_migrate.packages.package import TableName
 if TYPE_CHECKING:
     from websauna_migrate.exceptions import MigrateError
     from websauna_migrate.repair.replay import Match, Replay
-    from websauna_migrate.revisions.errors import RequirementCycle, RequirementError
     from websauna_migrate.revisions.reports import Report
     from websauna_migrate.revisions.scripts import Revision
 
@@ -215,13 +214,10 @@ class BrokenIndex(Finding):
         return f"If the index is unique, remove duplicate rows first. Then {by_sql([self.statement])}"
 
 
-@dataclass(frozen=True, slots=True)
-class MissingSchema(Finding):
-    """The first schema of the ``search_path`` of PostgreSQL cannot be used."""
+class _StopsRuns:
+    """What an upgrade would say, as a mixin of findings: ``error`` is that."""
 
-    problem = "missing-schema"
-    reason = "no revision can be run, because its tables would be created in another schema, or in none"
-
+    __slots__ = ()
     error: MigrateError
 
     @property
@@ -233,6 +229,26 @@ class MissingSchema(Finding):
     def remedy(self) -> Remedy:
         """What to do."""
         return sentence(self.error.remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSchema(_StopsRuns, Finding):
+    """The first schema of the ``search_path`` of PostgreSQL cannot be used."""
+
+    problem = "missing-schema"
+    reason = "no revision can be run, because its tables would be created in another schema, or in none"
+
+    error: MigrateError
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRequirement(_StopsRuns, Finding):
+    """What a pending revision requires does not exist, or waits for it."""
+
+    problem = "broken-requirement"
+    reason = "no order of the pending revisions is possible, so nothing can be upgraded"
+
+    error: MigrateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,27 +323,6 @@ class Unmet(Finding):
     def remedy(self) -> Remedy:
         """What to do."""
         return self.first.remedy if self.first else sentence(self.report.remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenRequirement(Finding):
-    """What a pending revision requires does not exist, or waits for it: ``error`` is what an upgrade would say."""
-
-    problem = "broken-requirement"
-    reason = "no order of the pending revisions is possible, so nothing can be upgraded"
-
-    package: str
-    error: RequirementError | RequirementCycle
-
-    @property
-    def detail(self) -> str:
-        """What was found."""
-        return self.error.what
-
-    @property
-    def remedy(self) -> Remedy:
-        """What to do."""
-        return sentence(self.error.remedy)
 
 
 def outcome(replay: Replay) -> str:

@@ -15,9 +15,10 @@ from alembic.util import warn
 from sqlalchemy.exc import SQLAlchemyError
 
 from websauna_migrate.autogenerate.script_ops import Comment, ConvertColumn, table_of
+from websauna_migrate.database.remedies import codes_of
 from websauna_migrate.database.sql import escape_colons, quoted_table
 from websauna_migrate.dialects.spelling import default_text, type_text
-from websauna_migrate.dialects.temporary import TEMPORARY, makes_temporary_tables, sqlstate, undone
+from websauna_migrate.dialects.temporary import TEMPORARY, makes_temporary_tables, undone
 from websauna_migrate.packages.package import ColumnName, TableName
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _conversion(op: AlterColumnOp, connection: Connection) -> Conversion:
                     return Conversion(way, aside)
             except SQLAlchemyError as error:
                 refused = error
-    if refused is not None and sqlstate(refused) == _NO_CAST:
+    if refused is not None and _NO_CAST in codes_of(refused):
         raise refused
     return Conversion(None, None)  # a type that is still to be made, or one that needs a privilege
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 
 from websauna_migrate.autogenerate.objects.names import EXTENSION, FUNCTION, RELATIONS, object_name
+from websauna_migrate.database.remedies import codes_of
 from websauna_migrate.database.sql import escape_colons
 from websauna_migrate.exceptions import RevisionError, one_line
 
@@ -158,10 +159,10 @@ def _create(session: Session, entity: Any, *, may_exist: bool = False) -> Failed
         with session.begin_nested():
             session.execute(_unpopulated(entity).to_sql_statement_create())
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-        if may_exist and code in _TAKEN:
+        codes = set(codes_of(error))
+        if may_exist and codes & _TAKEN:
             return None
-        return Failed(one_line(str(error.orig).partition("\n")[0]), code in _MISSING, code in _REFUSED)
+        return Failed(one_line(str(error.orig).partition("\n")[0]), bool(codes & _MISSING), bool(codes & _REFUSED))
     except StatementError:  # alembic-utils passes the SQL of views through sqlalchemy.text()
         return Failed("a colon in its SQL begins a parameter; write it with a backslash, as in \\:", is_missing=False)
     return None
