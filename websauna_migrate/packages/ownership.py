@@ -241,9 +241,10 @@ def _add_owner(owners: set[str], names: Collection[str], mapper: Mapper[object])
 
 def _owners_by_module(names: Collection[str], tables: Sequence[Table]) -> defaultdict[Table, set[str]]:
     known = set(tables)
+    starts = tuple(names)  # tells of most modules at once that they are no package's
     owners: defaultdict[Table, set[str]] = defaultdict(set)
     for module_name, module in list(sys.modules.items()):
-        package = owning_package(names, module_name)
+        package = owning_package(names, module_name) if module_name.startswith(starts) else None
         if package is None or module is None:
             continue
         for value in list(vars(module).values()):

@@ -78,11 +78,20 @@ class _Call:
 
 
 class CommandLine(alembic_config.CommandLine):
-    """Alembic's ``CommandLine`` that reads the application's INI and runs for many histories."""
+    """Alembic's ``CommandLine`` that reads the application's INI and runs for many histories.
 
-    def __init__(self) -> None:
+    With ``only`` it knows that one subcommand: to make the parsers of all takes longer than some commands.
+    """
+
+    def __init__(self, only: str | None = None) -> None:
+        self._only = only
         super().__init__(PROG)
         self.parsers: Mapping[str, ArgumentParser] = self.subparsers.choices
+
+    def register_command(self, fn: alembic_config.CommandFunction) -> None:
+        """Add the subcommand of a function of Alembic, if it is wanted."""
+        if self._only in (None, fn.__name__):
+            super().register_command(fn)
 
     def parse(self, argv: Sequence[str]) -> Namespace:
         """Return the options of ``argv``, or exit with 2 as argparse does."""

@@ -58,6 +58,6 @@ def run(argv: Sequence[str]) -> int:
     import_alembic()
     from websauna_migrate.scripts.command_line import CommandLine
 
-    line = CommandLine()
+    line = CommandLine(name if name in TABLE else None)
     alembic_options = line.parse(argv)
     return run_script(lambda: line.run(alembic_options), alembic_options)

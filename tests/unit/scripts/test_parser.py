@@ -33,6 +33,14 @@ def test_every_subcommand_and_option_of_alembic_is_known_and_in_our_own_words():
         assert set(option_names(theirs)) <= set(option_names(parser.subcommands[name])), name
 
 
+def test_one_subcommand_of_alembic_is_made_as_among_all():
+    every = CommandLine().parsers
+    for name in every:
+        [(only, parser)] = CommandLine(name).parsers.items()
+        assert (only, option_names(parser)) == (name, option_names(every[name]))
+        assert parser.get_default("cmd") == every[name].get_default("cmd")
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["revision", "--help"], ["upgrade", "--help"]])
 def test_help_needs_neither_alembic_nor_sqlalchemy(argv):
     code = (
