@@ -74,6 +74,8 @@ def _no_settings_of_the_machine(keeper: Keeper) -> Iterator[None]:
         for name in os.environ:
             if name.startswith(("PG", "MYSQL_", "MARIADB_")) or name == "ALEMBIC_CONFIG":
                 patch.delenv(name)
+        # Else argparse looks for translations of each of its texts in the folders of the machine, at each command.
+        patch.setenv("LANGUAGE", "C")
         # With it, each process of a new environment compiles all that it imports: two seconds.
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
