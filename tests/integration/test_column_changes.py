@@ -129,6 +129,7 @@ def test_a_column_that_is_not_to_be_null_is_filled_with_what_is_answered(work, o
     assert ran.questions[0] == KIND
     assert ran.questions[1].startswith("shop: no_such cannot be used: ")
     assert ran.questions[2:] == [KIND.replace("shop: ", "shop: NULL cannot be used: it is NULL. "), TEXT], asked
+    work.ok("upgrade")
     work.goes_both_ways(script, NULLABLE)
     assert work.execute("SELECT text, kind, size FROM note ORDER BY id") == [
         ("one", "a:b", 3),

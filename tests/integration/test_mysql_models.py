@@ -110,7 +110,6 @@ def test_what_foreign_keys_use_may_change(both):
     for number, (old, models) in enumerate(zip([KEYS, *steps], steps, strict=False)):
         both.models(package, models)
         (script,) = both.autogenerate()
-        assert both.ok("check") == WELL
         both.goes_both_ways(script, old)
         after = keys(both)
         assert len(after) == len(before) + 2, number

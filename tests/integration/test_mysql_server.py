@@ -52,6 +52,7 @@ def test_a_renamed_column_takes_its_checks_and_indexes_with_it(shop, on_terminal
     ran = on_terminal(shop, "revision", "--autogenerate", "-m", "renamed", typed=lambda _: "y\n")
     assert ran.code == 0, ran.seen
     (script,) = shop.scripts() - before
+    shop.ok("upgrade")
     shop.goes_both_ways(script, SALE)
     assert shop.execute("SELECT id, amount FROM sale") == [(1, 3)]
 

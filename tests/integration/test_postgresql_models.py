@@ -142,6 +142,7 @@ def test_a_key_that_counts_goes_on_where_it_is_when_its_table_and_column_are_ren
     ran = on_terminal(work, "revision", "--autogenerate", typed=lambda _: "y\n")
     assert ran.seen.count("renamed to") == 2
     (script,) = work.scripts() - first
+    work.ok("upgrade")
     work.goes_both_ways(script, RENAMED_BEFORE)
     work.execute("INSERT INTO article (name) VALUES ('c')")
     work.ok("downgrade", "-1")
