@@ -64,29 +64,21 @@ def circle(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def test_three_packages_that_refer_to_each_other_work_after_two_commands(workspace):
+def test_packages_that_refer_to_each_other_go_from_models_to_tables_and_back(workspace):
     circle(workspace)
-    workspace.ok("-x", "packages=all", "revision", "--autogenerate", "-m", "first")
-    workspace.ok("-x", "packages=all", "upgrade")
+    before = workspace.files()
+    message = workspace.fails("-x", "packages=three.blog", "revision", "--autogenerate", "-m", "first")
+    assert "-x packages=all" in message
+    assert workspace.files() == before
+    scripts = sorted(path for path in workspace.autogenerate(*ALL) if path.parents[2].name == "user")
     assert workspace.tables() >= {"users", "item", "post", "picture"}
-    workspace.ok("-x", "packages=all", "check")
-    workspace.ok("-x", "packages=all", "downgrade", "base")
-    assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
-
-
-def test_a_circle_is_split_into_a_second_revision_that_requires_the_other_package(workspace):
-    circle(workspace)
-    workspace.ok("-x", "packages=all", "revision", "--autogenerate", "-m", "first")
-    scripts = sorted(path for path in workspace.scripts() if path.parent.parent.parent.name == "user")
+    workspace.ok(*ALL, "check")
+    # The circle is split: a second revision requires the other package.
     assert len(scripts) == 2
     second = next(path.read_text() for path in scripts if "create_table" not in path.read_text())
     assert "fk_users_favourite_id_item" in second
     assert "'three.shop': '" in second
-
-
-def test_a_new_key_of_an_old_table_waits_for_the_table_of_a_package_that_comes_later(workspace):
-    circle(workspace)
-    workspace.autogenerate(*ALL)
+    # A new key of an old table waits for the table of a package that comes later.
     workspace.models(workspace.folder / "three.user" / "three" / "user", USER + EXTRA_KEY)
     shop = workspace.folder / "three.shop" / "three" / "shop" / "models.py"
     shop.write_text(SHOP + EXTRA)
@@ -95,16 +87,9 @@ def test_a_new_key_of_an_old_table_waits_for_the_table_of_a_package_that_comes_l
     assert ("'three.shop': '" in second, "add_column" in second) == (True, False)
     workspace.ok(*ALL, "check")
     workspace.ok(*ALL, "downgrade", "base")
+    assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
     workspace.ok(*ALL, "upgrade")
     workspace.ok(*ALL, "check")
-
-
-def test_a_table_that_no_revision_creates_is_refused_with_the_remedy(workspace):
-    circle(workspace)
-    before = workspace.files()
-    message = workspace.fails("-x", "packages=three.blog", "revision", "--autogenerate", "-m", "first")
-    assert "-x packages=all" in message
-    assert workspace.files() == before
 
 
 OLD = """
@@ -145,8 +130,8 @@ def test_a_key_requires_the_revision_that_makes_the_table_in_sql(tmp_path, sqlit
     assert "{'stock': 'aaa1'}" in script.read_text()
 
 
-def test_a_template_that_would_lose_what_a_revision_requires_is_an_error_with_the_line_to_add(workspace):
-    circle(workspace)
+def test_a_template_that_would_lose_what_a_revision_requires_is_an_error_with_the_line_to_add(tmp_path, sqlite):
+    workspace = circle(Workspace(tmp_path, sqlite.new_database()))
     workspace.ok("-x", "packages=three.blog", "init")
     template = workspace.app / "alembic" / "script.py.mako"
     line = next(line for line in template.read_text().splitlines(True) if line.startswith("requires"))
@@ -163,110 +148,110 @@ def test_a_template_that_would_lose_what_a_revision_requires_is_an_error_with_th
 
 # --- tables that go ------------------------------------------------------------------------------------------
 
-BASE = """
-class Thing(Base):
-    __tablename__ = "thing"
+#: Each table of the add-on, by when it goes: after the key of a table of the application, which refers to it.
+CASES = ("together", "with_part", "applied", "planned", "selected", "earlier", "moved")
+THING = """
+class Thing{name}(Base):
+    __tablename__ = "thing_{name}"
     id = Column(Integer, primary_key=True)
 """
 PART = """
-class Part(Base):
-    __tablename__ = "part"
+class Part{name}(Base):
+    __tablename__ = "part_{name}"
     id = Column(Integer, primary_key=True)
 """
-KEY = '    thing_id = Column(ForeignKey("thing.id", name="fk_part_thing"))\n'
-STORE = """
-class Store(Base):
-    __tablename__ = "store"
-    id = Column(Integer, primary_key=True)
-"""
+KEY = '    thing_id = Column(ForeignKey("thing_{thing}.id", name="fk_{name}_{thing}"))\n'
 
 
-@pytest.fixture
-def two(workspace) -> Workspace:
-    """An add-on with a table, and an application with one that refers to it."""
-    workspace.add("things", BASE + STORE, history=True)
-    workspace.add_app("parts", "", ["things"], history=True)
-    remodel(workspace, "parts", "from things.models import Thing\n" + PART + KEY.replace('"thing.id"', "Thing.id"))
+class Two:
+    """An add-on, and an application with tables that refer to those of the add-on by ``keys``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.things, self.parts, self.keys = [*CASES], [*CASES], {name: name for name in CASES}
+        workspace.add("things", "", history=True)
+        workspace.add_app("parts", "", ["things"], history=True)
+        self.write()
+        workspace.autogenerate(*ALL)
+
+    def write(self) -> None:
+        """Write the models."""
+        things = "".join(THING.format(name=name) for name in self.things)
+        keys = {name: KEY.format(name=name, thing=thing) for name, thing in self.keys.items()}
+        parts = "".join(PART.format(name=name) + keys.get(name, "") for name in self.parts)
+        self.workspace.models(self.workspace.folder / "things" / "things", things)
+        self.workspace.models(self.workspace.app / "parts", parts)
+
+    def lose(self, *, thing: str = "", key: str = "", part: str = "") -> None:
+        """Take a table of the add-on, a key of the application, or its table with the key out of the models."""
+        self.things = [name for name in self.things if name != thing]
+        self.parts = [name for name in self.parts if name != part]
+        self.keys.pop(key or part, None)
+        self.write()
+
+    def of_things(self, *argv: str) -> str:
+        """Write a revision, which has to be of the add-on alone, run it, and return its text."""
+        (script,) = self.workspace.autogenerate(*argv)
+        assert script.is_relative_to(self.workspace.folder / "things")
+        return script.read_text()
+
+
+REQUIRES = "requires: dict[str, str] = {'parts': '"
+
+
+def test_a_table_goes_after_the_key_of_another_package_that_leads_to_it(workspace):
+    two = Two(workspace)
+    # Both packages are revised together.
+    two.lose(thing="together", key="together")
+    scripts = workspace.autogenerate(*ALL)
+    (of_things,) = (path for path in scripts if path.is_relative_to(workspace.folder / "things"))
+    (of_parts,) = (path for path in scripts if path.is_relative_to(workspace.app))
+    assert "run_before: dict[str, str] = {'things': '" + of_things.name[:12] in of_parts.read_text()
+    assert "run_before" not in of_things.read_text()
+    assert "requires: dict[str, str] = {}" in of_things.read_text()
+    # The table of the other package goes as well.
+    two.lose(thing="with_part", part="with_part")
+    assert len(workspace.autogenerate(*ALL)) == 2
+    # The package of the key was revised first: that was run or not, and is selected or not.
+    for name, between in (("applied", "upgrade"), ("planned", "plan")):
+        two.lose(key=name)
+        workspace.ok("revision", "--autogenerate", "-m", name)
+        workspace.ok(*ALL, between)
+        two.lose(thing=name)
+        assert REQUIRES in two.of_things("-x", "packages=things"), name
+        workspace.ok(*ALL, "upgrade")
+    two.lose(key="selected")
     workspace.autogenerate(*ALL)
-    return workspace
-
-
-def remodel(workspace, name, models):
-    workspace.models(workspace.folder / name / name, models)
+    two.lose(thing="selected")
+    assert REQUIRES in two.of_things(*ALL)
+    # The package of the key is revised after it.
+    two.lose(thing="earlier", key="earlier")
+    for package in ("things", "parts"):
+        workspace.ok("-x", f"packages={package}", "revision", "--autogenerate", "-m", "earlier")
+    workspace.ok(*ALL, "upgrade")
+    # The key moves to a table that comes: refused, with the remedy.
+    before = workspace.files()
+    two.things.append("new")
+    two.keys["moved"] = "new"
+    two.lose(thing="moved")
+    ran = workspace.run(*ALL, "revision", "--autogenerate", "-m", "moved")
+    assert ran.code == 1
+    assert "table 'part_moved' refers to 'thing_moved' until its own revision is run" in ran.err.splitlines()[-1]
+    assert workspace.files().keys() == before.keys()
+    two.things.append("moved")
+    two.write()
+    workspace.autogenerate(*ALL)
+    two.lose(thing="moved")
+    workspace.autogenerate(*ALL)
+    runs_from_base_to_heads_and_back(workspace)
 
 
 def runs_from_base_to_heads_and_back(workspace):
-    """Run all revisions, and those of the removal once more by themselves, in each direction."""
+    """Run all revisions in each direction, and look whether each package has what its models say."""
     workspace.ok(*ALL, "check")
-    assert "thing" not in workspace.tables()
+    assert {name for name in workspace.tables() if name.startswith("thing_")} == {"thing_new"}
     for package in ("things", "parts"):
         workspace.ok(*ALL, "downgrade", "base")
         assert {name for name in workspace.tables() if not name.startswith("alembic_history_")} == set()
         workspace.ok(*ALL, "upgrade")
         workspace.ok("-x", f"packages={package}", "check")
-
-
-def test_a_table_goes_after_the_key_of_another_package_that_leads_to_it(two):
-    remodel(two, "things", STORE)
-    remodel(two, "parts", PART)
-    scripts = two.autogenerate(*ALL)
-    (of_things,) = (path for path in scripts if path.is_relative_to(two.folder / "things"))
-    (of_parts,) = (path for path in scripts if path.is_relative_to(two.app))
-    assert "run_before: dict[str, str] = {'things': '" + of_things.name[:12] in of_parts.read_text()
-    assert "run_before" not in of_things.read_text()
-    assert "requires: dict[str, str] = {}" in of_things.read_text()
-    runs_from_base_to_heads_and_back(two)
-
-
-def test_a_table_goes_with_the_table_of_another_package_that_refers_to_it(two):
-    remodel(two, "things", STORE)
-    remodel(two, "parts", STORE.replace("tore", "helf"))
-    two.autogenerate(*ALL)
-    runs_from_base_to_heads_and_back(two)
-
-
-@pytest.mark.parametrize("between", [["upgrade"], ["plan"]], ids=["applied", "not applied"])
-def test_a_table_goes_after_the_key_whose_package_was_revised_first(two, between):
-    remodel(two, "parts", PART)
-    two.ok("revision", "--autogenerate", "-m", "first")
-    two.ok(*ALL, *between)
-    remodel(two, "things", STORE)
-    (script,) = two.autogenerate("-x", "packages=things")
-    assert "requires: dict[str, str] = {'parts': '" in script.read_text()
-    two.ok(*ALL, "upgrade")
-    runs_from_base_to_heads_and_back(two)
-
-
-def test_a_table_goes_after_the_key_of_a_package_that_has_nothing_to_revise_any_more(two):
-    remodel(two, "parts", PART)
-    two.autogenerate(*ALL)
-    remodel(two, "things", STORE)
-    (script,) = two.autogenerate(*ALL)
-    assert "requires: dict[str, str] = {'parts': '" in script.read_text()
-    runs_from_base_to_heads_and_back(two)
-
-
-def test_a_table_goes_after_the_key_whose_package_is_revised_after_it(two):
-    remodel(two, "things", STORE)
-    remodel(two, "parts", PART)
-    two.ok("-x", "packages=things", "revision", "--autogenerate", "-m", "second")
-    two.ok("-x", "packages=parts", "revision", "--autogenerate", "-m", "second")
-    two.ok(*ALL, "upgrade")
-    runs_from_base_to_heads_and_back(two)
-
-
-def test_a_key_that_moves_from_a_table_that_goes_to_one_that_comes_is_refused_with_the_remedy(two):
-    moved = "from things.models import Box\n" + PART + KEY.replace('"thing.id"', "Box.id").replace("thing", "box")
-    box = STORE.replace("tore", "ox").replace("Sox", "Box").replace("sox", "box")
-    before = two.files()
-    remodel(two, "things", STORE + box)
-    remodel(two, "parts", moved)
-    ran = two.run(*ALL, "revision", "--autogenerate", "-m", "second")
-    assert ran.code == 1
-    assert "table 'part' refers to 'thing' until its own revision is run" in ran.err.splitlines()[-1]
-    assert two.files().keys() == before.keys()
-    remodel(two, "things", BASE + STORE + box)
-    two.autogenerate(*ALL)
-    remodel(two, "things", STORE + box)
-    two.autogenerate(*ALL)
-    runs_from_base_to_heads_and_back(two)
