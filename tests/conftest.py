@@ -12,7 +12,9 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 import sysconfig
+import time
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
@@ -59,6 +61,8 @@ EXAMPLES = {"small": 20, "ci": 60, "large": 5000}
 LONGEST = 300
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 Server = TypeVar("Server", PostgreSQL, MariaDB, PgBouncer, SQLite, "Browser")
+#: The process of pytest-xdist that collects before the others.
+FIRST = "gw0"
 KEEPER = pytest.StashKey[Keeper]()
 TESTED = pytest.StashKey[dict[str, str]]()
 MISSING = pytest.StashKey[dict[str, str]]()
@@ -409,6 +413,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if CI else "small"))
     if version := config.getoption("--postgresql"):
         os.environ["TEST_PG_VERSION"] = version
+    sys.dont_write_bytecode = False  # else each process compiles all tests, with what shows the values of an assert
     config.stash[TESTED] = {}
     config.stash[MISSING] = {}
     folder = getattr(config, "workerinput", {}).get("keeper")
@@ -420,11 +425,25 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let one process of pytest-xdist compile the tests before the others import them."""
+    if getattr(session.config, "workerinput", {"workerid": FIRST})["workerid"] != FIRST:
+        before = time.monotonic()
+        while not _collected(session.config).exists() and time.monotonic() - before < LONGEST:
+            time.sleep(0.1)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep what was imported and collected out of garbage collection, which took a fifth of the time of the tests."""
+    _collected(session.config).touch()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def _collected(config: pytest.Config) -> Path:
+    return config.stash[KEEPER].folder / "collected"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

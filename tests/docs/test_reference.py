@@ -63,7 +63,8 @@ def modules() -> list[Path]:
 
 def settings_in_the_code() -> set[str]:
     """Return the strings of the package that are neither a module nor a key of the registry."""
-    nodes = (node for path in modules() for node in ast.walk(ast.parse(path.read_text())))
+    texts = (text for path in modules() if re.search("[\"']websauna", text := path.read_text()))
+    nodes = (node for text in texts for node in ast.walk(ast.parse(text)))
     strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     named = {string for string in strings if SETTING.fullmatch(string)} - REGISTRY_KEYS
     return {name for name in named if name.startswith("websauna.") or not is_module(name)}
