@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 
 statements = []
 event.listen(Engine, "before_cursor_execute", lambda c, cursor, statement, *_: statements.append(statement))
+event.listen(Engine, "do_connect", lambda *_: statements.append("connect"))
 from websauna_migrate.scripts.ws_alembic import run
 
 code = run(sys.argv[1:])
@@ -103,13 +104,15 @@ def test_what_only_reads_never_imports_alembic_or_the_orm(sqlite, tmp_path, cost
 def test_an_upgrade_sends_few_statements_for_a_revision_and_few_that_depend_on_no_number(postgresql, tmp_path, costs):
     histories = {"red": chain("red", 4), **{name: chain(name, 1) for name in ("blue", "green", "grey")}}
     project = write_project(tmp_path, postgresql.new_database(), histories)
-    first, one, two = (len(costs(project, "statements", "upgrade", target)) for target in ("red1", "red2", "red4"))
+    sent = [costs(project, "statements", "upgrade", target) for target in ("red1", "red2", "red4")]
+    assert [statements.count("connect") for statements in sent] == [2, 2, 2]  # the run, its lock
+    first, one, two = map(len, sent)
     of_script = len(histories["red"][0].up)
     assert two - one == of_script + 2  # the limits of its transaction, and its row
     assert first - one <= 3  # the history table
     costs(project, "statements", "upgrade")
     nothing = costs(project, "statements", "upgrade")
-    assert len(nothing) == 3, nothing  # the search path, the tables, their rows
+    assert len(nothing) == 4, nothing  # connects and asks for the search path, the tables, their rows
 
 
 def test_the_garbage_collector_never_looks_at_the_models_and_their_mappers(sqlite, tmp_path):

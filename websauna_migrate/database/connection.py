@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, engine_from_config, event, text
+from sqlalchemy import Engine, engine_from_config, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 
     class HasConnection(Protocol):
@@ -263,8 +263,8 @@ def canceller(connection: Connection) -> Callable[[], None]:
 
 
 def connect_apart(engine: Engine, isolation_level: IsolationLevel) -> Connection:
-    """Connect with the options of ``engine``, but outside its pool."""
-    own_engine = create_engine(engine.url, pool=engine.pool.recreate())
+    """Connect with the options of ``engine``, but outside its pool; what it knows of the server is not asked again."""
+    own_engine = Engine(engine.pool.recreate(), engine.dialect, engine.url)
     # Said explicitly, because an engine in AUTOCOMMIT would hand that down.
     connection = own_engine.execution_options(isolation_level=isolation_level).connect()
     connection.detach()

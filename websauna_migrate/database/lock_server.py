@@ -100,11 +100,13 @@ class _PostgresqlLock(_ServerLock):
         self.connection.close()
 
 
-# Read from pg_settings, because transaction_timeout is there from PostgreSQL 17 only. The keepalives free the
-# lock of a machine that lost its power within a minute or so, instead of two hours.
+# transaction_timeout is there from PostgreSQL 17 only. The keepalives free the lock of a machine that lost its power
+# within a minute or so, instead of two hours.
 _PG_STAY = text(
-    "SELECT set_config(name, CASE WHEN name LIKE 'tcp%' THEN '20' ELSE '0' END, true) FROM pg_settings WHERE name IN"
-    " ('idle_in_transaction_session_timeout', 'transaction_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval')"
+    "SELECT set_config(name, value, true) FROM (VALUES"
+    " ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'),"
+    " ('tcp_keepalives_idle', '20'), ('tcp_keepalives_interval', '20')"
+    ") AS settings (name, value) WHERE current_setting(name, true) IS NOT NULL"
 )
 _PG_SIGN = text("SELECT set_config('application_name', :name, true) WHERE current_setting('application_name') = ''")
 _PG_HOLDER = text(

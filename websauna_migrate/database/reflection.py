@@ -67,8 +67,9 @@ def know_types(dialect: Dialect) -> None:
 def table_names(connection: Connection, schemas: Iterable[str | None] = (None,)) -> frozenset[TableName]:
     """Return the tables in ``schemas`` of the database; None is the default one."""
     inspector = inspect(connection)
-    existing = {*inspector.get_schema_names(), None}
-    wanted = [schema for schema in dict.fromkeys(schemas) if schema in existing and schema not in _OWN_SCHEMAS]
+    schemas = dict.fromkeys(schemas)
+    existing = {None, *(inspector.get_schema_names() if any(schemas) else ())}
+    wanted = [schema for schema in schemas if schema in existing and schema not in _OWN_SCHEMAS]
     default = connection.dialect.default_schema_name
     return frozenset(
         TableName(schema, name) for schema in wanted for name in inspector.get_table_names(schema or default)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from websauna_migrate.database.connection import parse_url, shown
@@ -26,8 +26,12 @@ LOCK_TIMEOUT = "websauna_migrate.lock_timeout"
 
 
 @contextmanager
-def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, RunLock]]:
+def alone(
+    app: Application, observer: Observer, connection: Connection | None = None
+) -> Iterator[tuple[Connection, RunLock]]:
     """Yield a connection for a run, and the lock that it holds meanwhile; ``observer`` follows the wait for it.
+
+    With ``connection``, one that may write and whose ``search_path`` was looked at, no other is opened.
 
     :raises SettingsError: a setting of the connection or of the lock is wrong
     :raises DatabaseUnreachable: the database cannot be connected to
@@ -42,8 +46,10 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
         waits.append(seconds)
         observer.on_wait(holder, seconds)
 
-    with app.connected(writes=True) as connection:
-        require_first_schema(connection)
+    with ExitStack() as stack:
+        if connection is None:
+            connection = stack.enter_context(app.connected(writes=True))
+            require_first_schema(connection)
         lock = run_lock(
             connection.engine,
             schema=connection.dialect.default_schema_name,
@@ -51,12 +57,12 @@ def alone(app: Application, observer: Observer) -> Iterator[tuple[Connection, Ru
             lock_url=lock_url,
             on_wait=on_wait,
         )
-        with lock as held:
-            if waits:
-                connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
-            if lock_url is not None and not held.guards(connection):
-                raise _elsewhere(app.ini, lock_url)
-            yield connection, held
+        held = stack.enter_context(lock)
+        if waits:
+            connection.invalidate()  # servers and poolers end what was idle for so long; it connects again
+        if lock_url is not None and not held.guards(connection):
+            raise _elsewhere(app.ini, lock_url)
+        yield connection, held
 
 
 def _elsewhere(ini: AppSettings, lock_url: URL) -> LockError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -101,21 +102,26 @@ def migrate_selected(
     planned = partial(
         app.plan_selected, selected=selected, target=target, direction=direction, cascade=cascade, expand=expand
     )
-    with app.connected(writes=False) as connection:
-        require_first_schema(connection)
-        found, stopped = read_standing(connection, app.histories)
-    plan = planned(found)
-    if not plan.steps:
-        refuse_half_done(app, plan, histories_of(selected), found, stopped)
-        told.on_plan(plan)
-        return plan
-    app.models.import_all()  # what is wrong with them is told before anything waits for the lock
-    # Where there is nothing to do, none of these is loaded.
-    from websauna_migrate.run.alone import alone
-    from websauna_migrate.run.telling import run_and_tell
-    from websauna_migrate.run.unadopted import refuse_unadopted
+    with ExitStack() as stack:
+        # One that writes would create a file of SQLite and wait for its lock; on a server the run goes on with it.
+        is_file = app.url.get_backend_name() == "sqlite"
+        first = stack.enter_context(app.connected(writes=not is_file))
+        require_first_schema(first)
+        found, stopped = read_standing(first, app.histories)
+        plan = planned(found)
+        if is_file or not plan.steps:
+            stack.close()
+        if not plan.steps:
+            refuse_half_done(app, plan, histories_of(selected), found, stopped)
+            told.on_plan(plan)
+            return plan
+        app.models.import_all()  # what is wrong with them is told before anything waits for the lock
+        # Where there is nothing to do, none of these is loaded.
+        from websauna_migrate.run.alone import alone
+        from websauna_migrate.run.telling import run_and_tell
+        from websauna_migrate.run.unadopted import refuse_unadopted
 
-    with alone(app, told) as (connection, lock):
+        connection, lock = stack.enter_context(alone(app, told, None if is_file else first))
         now, stopped = read_standing(connection, app.histories)
         if now != found:  # another run came first
             plan = planned(now)
