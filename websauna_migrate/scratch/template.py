@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: The last file of an archive. Without it, the archive was cut off: nobody waits for the disk here.
 _LAST = ".complete"
+_FORMAT = tarfile.GNU_FORMAT  # the default one has a header more for each file, with fractions of seconds
 
 
 def fill(folder: Path, archive: Path | None, make: Callable[[Path], None]) -> None:
@@ -43,8 +44,6 @@ def unpack(archive: Path, folder: Path) -> bool:
             packed.extraction_filter = lambda member, path: member  # it is our own
             packed.extractall(folder)
         (folder / _LAST).unlink()
-    except FileNotFoundError:
-        return False
     except (OSError, EOFError, tarfile.TarError):
         shutil.rmtree(folder, ignore_errors=True)
         return False
@@ -55,7 +54,7 @@ def pack(folder: Path, archive: Path) -> None:
     """Keep what is in ``folder`` as ``archive``, at once or not at all: others may do the same at the same time."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=archive.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as packed:
+        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w", format=_FORMAT) as packed:
             packed.add(folder, arcname="")
             packed.addfile(tarfile.TarInfo(_LAST))
         Path(name).replace(archive)

@@ -34,7 +34,12 @@ def test_the_second_folder_comes_from_the_archive(make, tmp_path):
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda content: content[:700], lambda content: content[:2048], lambda content: b"x" * 2000, lambda content: b""],
+    [
+        lambda content: content[:700],
+        lambda content: content[:2048],  # all but the last file
+        lambda content: b"x" * 2000,
+        lambda content: b"",
+    ],
 )
 def test_a_damaged_archive_is_made_again(damage, make, tmp_path):
     archive = tmp_path / "archive"
