@@ -6,15 +6,13 @@ import io
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from websauna_migrate.exceptions import PROGRAM, escaped, remedy_text
 from websauna_migrate.ordering import closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from rich.text import Text
 
     from websauna_migrate.packages.package import History
     from websauna_migrate.repair.findings import Finding
@@ -25,9 +23,17 @@ if TYPE_CHECKING:
 
 _NOTHING_TO_DO = "Nothing to do."
 
+_GAP = "   "  # between two columns, as Rich makes it
 _WIDTH = 1_000_000  # wider than any table: rich never wraps a line
 _JSON_CONTROLS = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _COLOURS = {"up to date": "green", "no revisions": "dim", "pending": "yellow", "pending (contract)": "yellow"}
+
+
+class Coloured(NamedTuple):
+    """The text of a cell, and its colour where it has one."""
+
+    text: str
+    colour: str = ""
 
 
 def as_json(value: object, *, ascii: bool = False) -> str:
@@ -68,15 +74,13 @@ def _shown_id(revision: Revision) -> str:
 
 def status_text(histories: Iterable[History], states: Mapping[str, HistoryState], *, colour: bool) -> str:
     """Return one row per history."""
-    from rich.text import Text
-
-    rows = []
+    rows: list[tuple[str | Coloured, ...]] = []
     for history in histories:
         state = states[history.package]
         rows.append(
             (
                 history.package,
-                Text(state.state, _COLOURS.get(state.state, "red")),
+                Coloured(state.state, _COLOURS.get(state.state, "red")),
                 str(state.pending),
                 ", ".join(state.current) or "-",
                 ", ".join(state.heads) or "-",
@@ -160,25 +164,38 @@ def head_lines(graph: HistoryGraph) -> Iterator[str]:
         yield revision + (f" ({', '.join(labels)})" if labels else "") + _head_mark(graph, revision)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, colour: bool) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str | Coloured]], *, colour: bool) -> str:
     """Return a table as wide as its content, with colours or as plain text.
 
     A ``str`` is shown unchanged, but for its control characters.
     """
+    cells = [[cell if isinstance(cell, Coloured) else Coloured(escaped(cell)) for cell in row] for row in rows]
+    texts = [list(headings), *([cell.text for cell in row] for row in cells)]
+    if not colour and all(text.isascii() for row in texts for text in row):
+        return _plain_table(texts)
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     output = io.StringIO()
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
         grid.add_column(heading, no_wrap=True, overflow="ignore")
-    for row in rows:
-        grid.add_row(*(escaped(cell) if isinstance(cell, str) else cell for cell in row))
+    for row in cells:
+        grid.add_row(*(Text(cell.text, cell.colour) for cell in row))
     Console(file=output, force_terminal=colour, no_color=not colour, width=_WIDTH, markup=False, emoji=False).print(
         grid
     )
     return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+
+
+def _plain_table(texts: Sequence[Sequence[str]]) -> str:
+    """Return the same without Rich, whose import takes a sixth of a command with nothing to do."""
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = [_GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in texts]
+    rule = "\u2500" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    return "".join(f"{line}\n" for line in (lines[0], rule, *lines[1:]))
 
 
 def _rows(heads: Iterable[str]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from websauna_migrate.packages.package import History
 from websauna_migrate.repair.findings import Overlapping
@@ -113,6 +116,18 @@ def test_no_line_of_a_table_ends_with_spaces_or_is_wrapped():
     text = table(("a", "b"), [("x" * 400, ""), ("y", "z" * 400)], colour=False)
     assert len(text.splitlines()) == 4
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+CELLS = st.text(st.characters(max_codepoint=126), max_size=8)
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda columns: st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=1))
+)
+def test_a_table_without_colours_is_that_of_rich_without_its_codes(rows):
+    headings = [f"h{number}" for number in range(len(rows[0]))]
+    coloured = re.sub("\x1b[^m]*m", "", table(headings, rows, colour=True))
+    assert table(headings, rows, colour=False) == "".join(f"{line.rstrip()}\n" for line in coloured.splitlines())
 
 
 def history(*revisions):
