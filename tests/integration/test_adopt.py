@@ -47,66 +47,122 @@ def history(workspace: Workspace) -> list[str]:
     return [str(row[0]) for row in workspace.execute("SELECT version_num FROM alembic_history_shop ORDER BY 1")]
 
 
+def drop_option(table: str) -> list[str]:
+    """Return the options that name a version table."""
+    return [] if table == "alembic_version" else ["--from", table]
+
+
 # --- what is taken over ------------------------------------------------------------------------------------------
 
 
-def test_a_plain_version_table_is_taken_over_and_stays(here):
+def test_version_tables_are_taken_over_before_anything_runs_twice(here):
+    scaled = revise(here.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id * 100')")
     plain(here, "bbb2")
+    before = look(here.url)
+    refused_until_adopted(here, "alembic_version")
+    # Without a terminal and without --yes, nothing is written.
+    ran = here.run("adopt")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1].startswith("FAILED: adopt ")
+    assert ran.err.endswith("--yes\n")
+    assert look(here.url) == before
     ran = here.run("adopt", "--yes")
     assert (ran.code, ran.out) == (0, "")
-    assert (
-        "shop: alembic_version says so. These changes will be made:\n  alembic_history_shop: empty -> bbb2\n" in ran.err
-    )
-    assert (history(here), here.ok("current")) == (["bbb2"], "bbb2 (head)\n")
+    said = "shop: alembic_version says so. These changes will be made:\n  alembic_history_shop: empty -> bbb2\n"
+    assert said in ran.err
+    assert (history(here), here.ok("current")) == (["bbb2"], "bbb2\n")
     assert "alembic_version" in here.tables()
-    assert here.execute("SELECT name FROM thing") == [("kept",)]
+    assert here.execute("SELECT id, name FROM thing") == [(1, "kept")]
     assert findings(here) == []
-    revise(here.app / "alembic", "ccc3", "bbb2", "op.add_column('thing', sa.Column('more', sa.Integer))")
-    here.ok("upgrade")
-    assert here.ok("current") == "ccc3 (head)\n"
-
-
-def test_drop_old_drops_the_old_version_table(here):
-    plain(here, "bbb2")
-    here.ok("adopt", "--yes", "--drop-old")
-    assert here.tables() == {"thing", "note", "alembic_history_shop"}
-    assert history(here) == ["bbb2"]
-
-
-@pytest.mark.parametrize("table", ["alembic_version", "kotti_version"])
-def test_nothing_runs_twice_before_the_database_is_adopted(here, table):
-    plain(here, "bbb2", table=table)
-    scaled = revise(here.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id * 100')")
-    source = "" if table == "alembic_version" else f" --from {table}"
-    for arguments in (["upgrade"], ["upgrade", "aaa1"], ["-x", "packages=all", "upgrade"], ["check"]):
-        assert here.fails(*arguments) == (
-            f"shop: nothing was run, because the table {table} says that bbb2 is applied already and the "
-            f"history table is empty; take the database over with: "
-            f"ws-alembic -c {here.ini} -x packages=shop adopt{source}"
-        )
-    assert (here.execute("SELECT id FROM thing"), history(here)) == ([(1,)], [])
-    here.ok("adopt", "--yes", *source.split())
     here.ok("upgrade")
     assert (here.execute("SELECT id FROM thing"), history(here)) == ([(100,)], [scaled.stem])
+    # The version table of another tool is taken over by its name.
+    here.execute("DROP TABLE alembic_history_shop", "DROP TABLE alembic_version")
+    plain(here, "bbb2", table="kotti_version")
+    refused_until_adopted(here, "kotti_version")
+    ran = here.run("adopt", "--from", "kotti_version", "--yes")
+    assert ran.err.endswith(f"-c {here.ini} -x packages=shop adopt --from kotti_version --drop-old\n")
+    assert history(here) == ["bbb2"]
+    here.ok("adopt", "--from", "kotti_version", "--drop-old", "--yes")
+    assert "kotti_version" not in here.tables()
+
+
+def refused_until_adopted(workspace: Workspace, table: str) -> None:
+    """Nothing runs, and the table that says what is applied is named."""
+    source = " ".join(["", *drop_option(table)])
+    for arguments in (["upgrade"], ["upgrade", "aaa1"], ["-x", "packages=all", "upgrade"], ["check"]):
+        assert workspace.fails(*arguments) == (
+            f"shop: nothing was run, because the table {table} says that bbb2 is applied already and the "
+            f"history table is empty; take the database over with: "
+            f"ws-alembic -c {workspace.ini} -x packages=shop adopt{source}"
+        )
+    assert history(workspace) == []
+
+
+def test_a_database_is_taken_over_in_each_state_that_it_may_be_in(here):
+    # Tables without any version are adopted at the revision that they match.
+    here.execute("DROP TABLE note")
+    ran = here.run("adopt", "--yes")
+    assert ran.code == 0, ran
+    assert "the tables in the database match aaa1" in ran.err
+    assert history(here) == ["aaa1"]
+    here.ok("upgrade")
+    assert findings(here) == []
+    # A version table that was renamed by hand.
+    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
+    here.ok("adopt", "--yes")
+    assert history(here) == ["bbb2"]
+    # The old version table is dropped with --drop-old.
+    here.execute("DROP TABLE alembic_history_shop")
+    here.ok("adopt", "--yes", "--drop-old")
+    assert (here.tables(), history(here)) == ({"thing", "note", "alembic_history_shop"}, ["bbb2"])
+    # A database of Websauna needs no adoption, but that of a renamed package is taken over from its old table.
+    here.execute("UPDATE alembic_history_shop SET version_num = 'aaa1'", "DROP TABLE note")
+    ran = here.run("adopt", "--yes")
+    assert (ran.code, ran.err) == (0, "shop: nothing to adopt, alembic_history_shop says so already\n")
+    here.ok("upgrade")
+    assert history(here) == ["bbb2"]
+    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_history_old_shop")
+    here.ok("adopt", "--from", "alembic_history_old_shop", "--yes", "--drop-old")
+    assert (here.tables(), history(here)) == ({"thing", "note", "alembic_history_shop"}, ["bbb2"])
+    # One that is left over after a downgrade to base is to be dropped.
+    here.ok("downgrade", "base")
+    plain(here, "bbb2")
+    assert here.fails("upgrade").endswith(f"ws-alembic -c {here.ini} -x packages=shop adopt --drop-old")
+    here.ok("adopt", "--drop-old", "--yes")
+    assert here.tables() == {"alembic_history_shop"}
+    # The version table of another application stops nobody.
+    here.execute("DROP TABLE alembic_history_shop")
+    plain(here, "0f0f")
+    here.execute("CREATE TABLE sold (version_num INTEGER)", "INSERT INTO sold VALUES (7)")
+    here.ok("upgrade")
+    assert history(here) == ["bbb2"]
+    # Several heads are taken over together.
+    here.execute("DROP TABLE alembic_history_shop", "DROP TABLE alembic_version")
+    revise(here.app / "alembic", "ccc3", "bbb2")
+    revise(here.app / "alembic", "ddd4", "bbb2")
+    plain(here, "ccc3", "ddd4")
+    here.ok("adopt", "--yes")
+    assert history(here) == ["ccc3", "ddd4"]
 
 
 @pytest.mark.parametrize("table", ["alembic_version", "kotti_version"])
-def test_a_version_table_that_is_left_over_after_a_downgrade_to_base_is_to_be_dropped(here, table):
-    plain(here, "bbb2", table=table)
-    source = [] if table == "alembic_version" else ["--from", table]
-    here.ok("adopt", "--yes", *source)
-    here.ok("downgrade", "base")
-    drop = f"ws-alembic -c {here.ini} -x packages=shop {' '.join(['adopt', *source, '--drop-old'])}"
+def test_a_version_table_that_is_left_over_after_a_downgrade_to_base_is_to_be_dropped(lite, table):
+    plain(lite, "bbb2", table=table)
+    source = drop_option(table)
+    lite.ok("adopt", "--yes", *source)
+    lite.ok("downgrade", "base")
+    drop = f"ws-alembic -c {lite.ini} -x packages=shop {' '.join(['adopt', *source, '--drop-old'])}"
     for command in ("upgrade", "check"):
         told = "but the database has none of the tables that these revisions create; drop the old table with: "
-        assert here.fails(command).endswith(told + drop)
-    assert "WARNING: shop: the database has none of the tables that these" in here.run("adopt", *source).err
-    (found,) = findings(here)
+        assert lite.fails(command).endswith(told + drop)
+    assert "WARNING: shop: the database has none of the tables that these" in lite.run("adopt", *source).err
+    (found,) = findings(lite)
     assert (found["problem"], found["remedy"]) == ("plain-alembic-version", f"{drop} --yes")
-    assert here.run("adopt", *source, "--drop-old", "--yes").err.endswith(f"shop: {table} was dropped\n")
-    assert table not in here.tables()
-    here.ok("upgrade")
-    assert (here.ok("doctor"), history(here)) == ("No problems found.\n", ["bbb2"])
+    assert lite.run("adopt", *source, "--drop-old", "--yes").err.endswith(f"shop: {table} was dropped\n")
+    assert table not in lite.tables()
+    lite.ok("upgrade")
+    assert (lite.ok("doctor"), history(lite)) == ("No problems found.\n", ["bbb2"])
 
 
 def test_a_version_table_is_not_left_over_where_sql_gave_the_tables_the_names_of_the_models(lite):
@@ -118,47 +174,12 @@ def test_a_version_table_is_not_left_over_where_sql_gave_the_tables_the_names_of
     assert lite.fails("upgrade").endswith("-x packages=shop adopt")
 
 
-def test_the_version_table_of_another_application_stops_nobody(here):
-    here.execute("DROP TABLE thing", "DROP TABLE note")
-    plain(here, "0f0f")
-    here.execute("CREATE TABLE sold (version_num INTEGER)", "INSERT INTO sold VALUES (7)")
-    here.ok("upgrade")
-    assert history(here) == ["bbb2"]
-
-
-def test_several_heads_are_taken_over_together(here):
-    revise(here.app / "alembic", "ccc3", "bbb2")
-    revise(here.app / "alembic", "ddd4", "bbb2")
-    plain(here, "ccc3", "ddd4")
-    here.ok("adopt", "--yes")
-    assert history(here) == ["ccc3", "ddd4"]
-
-
-def test_the_version_table_of_another_tool_is_taken_over_by_its_name(here):
-    plain(here, "aaa1", table="kotti_version")
-    ran = here.run("adopt", "--from", "kotti_version", "--yes")
-    assert ran.err.endswith(f"-c {here.ini} -x packages=shop adopt --from kotti_version --drop-old\n")
-    assert history(here) == ["aaa1"]
-    here.ok("adopt", "--from", "kotti_version", "--drop-old", "--yes")
-    assert "kotti_version" not in here.tables()
-
-
 def test_a_version_table_of_another_form_is_passed_over_for_what_the_schema_is(lite):
     lite.execute("CREATE TABLE migrate_version (repository TEXT, version INTEGER)")
     lite.ok("adopt", "--from", "migrate_version", "--yes")
     assert history(lite) == ["bbb2"]
     assert "holds more than the column version_num" in lite.fails("adopt", "--from", "thing", "--drop-old", "--yes")
     assert "thing" in lite.tables()
-
-
-def test_tables_without_any_version_are_adopted_at_the_revision_that_they_match(here):
-    here.execute("DROP TABLE note")
-    ran = here.run("adopt", "--yes")
-    assert ran.code == 0, ran
-    assert "the tables in the database match aaa1" in ran.err
-    assert history(here) == ["aaa1"]
-    here.ok("upgrade")
-    assert findings(here) == []
 
 
 def test_an_unknown_revision_of_the_version_table_is_told_and_the_schema_decides(lite):
@@ -185,28 +206,6 @@ def test_a_revision_that_was_named_is_written_whatever_the_tables_are(lite):
     assert history(lite) == []
     lite.ok("adopt", "--revision", "aaa", "--yes")
     assert history(lite) == ["aaa1"]
-
-
-def test_a_websauna_database_needs_no_adoption(here):
-    plain(here, "aaa1", table="alembic_history_shop")
-    here.execute("DROP TABLE note")
-    ran = here.run("adopt", "--yes")
-    assert (ran.code, ran.err) == (0, "shop: nothing to adopt, alembic_history_shop says so already\n")
-    here.ok("upgrade")
-    assert history(here) == ["bbb2"]
-
-
-def test_a_websauna_database_of_a_renamed_package_is_taken_over_from_its_old_table(here):
-    plain(here, "bbb2", table="alembic_history_old_shop")
-    here.ok("adopt", "--from", "alembic_history_old_shop", "--yes", "--drop-old")
-    assert here.tables() == {"thing", "note", "alembic_history_shop"}
-
-
-def test_a_version_table_that_was_renamed_by_hand_is_taken_over(here):
-    here.ok("stamp", "head")
-    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_version")
-    here.ok("adopt", "--yes")
-    assert history(here) == ["bbb2"]
 
 
 def test_an_empty_database_has_nothing_to_adopt(tmp_path, sqlite):
@@ -238,42 +237,29 @@ def test_one_history_at_a_time_is_adopted(lite):
     assert "select one with -x packages=notes" in lite.fails("-x", "packages=all", "adopt", "--yes", code=2)
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_written(here):
-    plain(here, "bbb2")
-    before = look(here.url)
-    ran = here.run("adopt")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.splitlines()[-1].startswith("FAILED: adopt ")
-    assert ran.err.endswith("--yes\n")
-    assert look(here.url) == before
-
-
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
-def test_a_terminal_is_asked(lite, start, answer, code):
+def test_a_terminal_is_asked(lite, start):
     plain(lite, "bbb2")
-    process, ours = on_terminal(lite, start, "adopt")
-    os.write(ours, answer.encode())
-    _, said = process.communicate(timeout=20)
-    os.close(ours)
-    assert process.returncode == code, said
-    assert "alembic_history_shop: empty -> bbb2\nContinue? [y/N] " in said
-    assert history(lite) == (["bbb2"] if code == 0 else [])
+    for answer, code in (("n\n", 1), ("\n", 1), ("y\n", 0)):
+        process, ours = on_terminal(lite, start, "adopt")
+        os.write(ours, answer.encode())
+        _, said = process.communicate(timeout=20)
+        os.close(ours)
+        assert process.returncode == code, (answer, said)
+        assert "alembic_history_shop: empty -> bbb2\nContinue? [y/N] " in said
+        assert history(lite) == (["bbb2"] if code == 0 else []), answer
 
 
-@pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("n\n", 1)])
-def test_downgrade_base_asks_on_a_terminal(lite, start, answer, code):
+def test_downgrade_base_asks_on_a_terminal_unless_it_is_told_yes(lite, start):
     lite.ok("stamp", "head")
-    process, ours = on_terminal(lite, start, "downgrade", "base")
-    os.write(ours, answer.encode())
-    _, said = process.communicate(timeout=20)
-    os.close(ours)
-    assert process.returncode == code, said
-    assert "this drops table note with 0 row(s)\nthis drops table thing with 1 row(s)\nContinue? [y/N] " in said
-    assert ("thing" in lite.tables()) == bool(code)
-
-
-def test_downgrade_base_with_yes_does_not_ask(lite, start):
-    lite.ok("stamp", "head")
+    for answer, code in (("n\n", 1), ("yes\n", 0)):
+        process, ours = on_terminal(lite, start, "downgrade", "base")
+        os.write(ours, answer.encode())
+        _, said = process.communicate(timeout=20)
+        os.close(ours)
+        assert process.returncode == code, (answer, said)
+        assert "this drops table note with 0 row(s)\nthis drops table thing with 1 row(s)\nContinue? [y/N] " in said
+        assert ("thing" in lite.tables()) == bool(code), answer
+    lite.ok("upgrade")
     process, ours = on_terminal(lite, start, "downgrade", "base", "--yes")
     _, said = process.communicate(timeout=20)
     os.close(ours)
@@ -293,6 +279,7 @@ def on_terminal(workspace: Workspace, start, *argv: str) -> tuple[subprocess.Pop
 
 # --- all or nothing ----------------------------------------------------------------------------------------------
 
+#: Kills at a moment before a statement or commit; only where one since the last moment may have changed something.
 KILLER = """
 import os, signal
 from sqlalchemy import Engine, event
@@ -301,18 +288,21 @@ from websauna_migrate.scripts.ws_alembic import main
 
 left = int(os.environ["KILL_AT"])
 carry_out = adoption.carry_out
+changed = True
 
 
-def count(*_):
-    global left
-    left -= 1
+def count(changes):
+    global changed, left
+    left -= changed
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
+    changed = changes
 
 
 def counted(*args):
-    for name in ("before_cursor_execute", "commit"):
-        event.listen(Engine, name, count)
+    reads = ("SELECT", "SHOW", "PRAGMA")
+    event.listen(Engine, "before_cursor_execute", lambda *said: count(not said[2].lstrip().upper().startswith(reads)))
+    event.listen(Engine, "commit", lambda *_: count(True))
     carry_out(*args)
 
 

