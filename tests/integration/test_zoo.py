@@ -936,16 +936,17 @@ OF_TYPES = [
 
 def test_a_type_may_bring_its_check(tmp_path, backend):
     """Each of three tables has first one of the types, then the next one, then the third."""
-    bases = ("Base", "Named")
-    work = zoo(tmp_path, backend, "")
-    for step in range(3):
-        models, rows = CHECKED, []
-        for base in bases:
-            for number in range(3):
-                types, *values = OF_TYPES[(number + step) % 3]
-                name = CHECKED_NAME.format(base.lower(), number)
-                models += CHECKED_THING.format(name=name, base=base, **types)
-                rows.append((name, *values))
+    tables = [(base, number) for base in ("Base", "Named") for number in range(3)]
+
+    def of_step(step):
+        parts = [(CHECKED_NAME.format(*table).lower(), table[0], *OF_TYPES[(table[1] + step) % 3]) for table in tables]
+        things = [CHECKED_THING.format(name=name, base=base, **types) for name, base, types, *_ in parts]
+        return CHECKED + "".join(things), [(name, *values) for name, _, _, *values in parts]
+
+    work = zoo(tmp_path, backend, of_step(0)[0])
+    work.autogenerate()
+    for step in (1, 2):
+        models, rows = of_step(step)
         go_there_and_back(work, models)
         for name, allowed, refused in rows:
             insert = f"INSERT INTO {name} (id, kind) VALUES "
