@@ -150,12 +150,15 @@ def _folded(node: ast.expr, names: Mapping[str, object]) -> object:
 
 def _names_in(statement: ast.stmt) -> Iterator[str]:
     """Yield the names whose values ``statement`` may set or change; too many is safe, too few is not."""
-    deferred = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        yield statement.name
+        yield from _globals_in(statement)
+        return
     # An import is looked at without ast.walk(): half of a header's statements are imports.
     plain = statement.names if isinstance(statement, (ast.Import, ast.ImportFrom)) else None
     for node in plain or ast.walk(statement):
         match node:
-            case ast.Name(id=name) if not deferred:
+            case ast.Name(id=name):
                 yield name
             case ast.alias(name=name, asname=asname):
                 yield asname or name.partition(".")[0]
@@ -172,3 +175,14 @@ def _names_in(statement: ast.stmt) -> Iterator[str]:
                 yield name
             case ast.MatchMapping(rest=str(name)):
                 yield name
+
+
+def _globals_in(function: ast.stmt) -> Iterator[str]:
+    """Yield what ``function``, or one in it, says to be global. Most of a script are expressions, which cannot."""
+    left: list[ast.AST] = [function]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Global):
+            yield from node.names
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            left += getattr(node, block, ())

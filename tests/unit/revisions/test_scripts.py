@@ -130,6 +130,23 @@ def test_branches_merges_and_dependencies_over_several_locations_are_read_as_ale
     same_as_alembic(folder)
 
 
+GLOBAL = "        global down_revision\n        down_revision = 'aaaa11'"
+# What a statement may stand in, and what follows.
+BLOCKS = {
+    "if True:": "",
+    "if False:\n        pass\n    else:": "",
+    "for _ in '1':": "",
+    "while True:": "\n        break",
+    "with open(__file__):": "",
+    "try:": "\n    finally:\n        pass",
+    "try:\n        1 / 0\n    except ZeroDivisionError:": "",
+    "try:\n        pass\n    finally:": "",
+    "match 1:\n      case 1:": "",
+    "def inner():": "\n    inner()",
+    "class Inner:": "",
+}
+
+
 @pytest.mark.parametrize(
     ("header", "what"),
     [
@@ -150,6 +167,13 @@ def test_branches_merges_and_dependencies_over_several_locations_are_read_as_ale
             "revision = 'bbbb22'\ndown_revision = 0\n"
             "def f():\n    global down_revision\n    down_revision = 'aaaa11'\nf()",
             "a global",
+        ),
+        *(
+            (
+                f"revision = 'bbbb22'\ndown_revision = 0\ndef f():\n    {before}\n{GLOBAL}{after}\nf()",
+                f"a global in {before}",
+            )
+            for before, after in BLOCKS.items()
         ),
         ("def first():\n    pass\nrevision = 'bbbb22'\ndown_revision = 'aaaa11'", "a header below a function"),
         ("text = '''\ndef no():\nrevision = 9\n'''\nrevision = 'bbbb22'\ndown_revision = 'aaaa11'", "code in a string"),
