@@ -312,6 +312,8 @@ def become(job: Job) -> None:
 def _main() -> None:
     import websauna_migrate
 
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored under nohup, and in the background of a shell
+        signal.signal(number, signal.SIG_DFL)
     ours = (module.name for module in pkgutil.walk_packages(websauna_migrate.__path__, "websauna_migrate."))
     for name in (*PRELOADED, *ours):
         with suppress(ImportError):
