@@ -184,7 +184,7 @@ class Workspace:
         variables = {**os.environ, **address, **self.environment, **(env or {})}
         path = [*map(str, self.path), str(TESTS)]
         program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
-        if not self.alone and script in (WS_ALEMBIC, ALEMBIC):
+        if not self.alone and script.startswith(("websauna_migrate.scripts.", "alembic.")):
             return Worker.shared().run(program)
         with closing(Worker()) as alone:
             return alone.run(program)

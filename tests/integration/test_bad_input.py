@@ -165,17 +165,25 @@ def test_an_id_that_does_not_fit_the_history_table_is_refused_unless_the_table_i
     assert shop.execute("SELECT version_num FROM alembic_history_shop") == [("b" * 33,)]
 
 
+WIDE = "has 33 characters, and the table alembic_history_shop has room for 32"
+
+
 def test_an_id_that_does_not_fit_is_refused_before_anything_is_run(tmp_path, backend):
     workspace = Workspace(tmp_path, backend.new_database())
     folder = make_shop(workspace)
     revise(folder, "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer))")
     revise(folder, "b" * 33, "aaa1")
-    for command in (("upgrade",), ("stamp", "head"), ("upgrade", "--sql"), ("stamp", "head", "--sql")):
-        said = workspace.fails(*command)
-        assert "has 33 characters, and the table alembic_history_shop has room for 32; nothing was run" in said
-        assert workspace.tables() == set()
+    assert f"{WIDE}; nothing was run" in workspace.fails("upgrade")
+    assert workspace.tables() == set()
     workspace.ok("upgrade", "aaa1")
-    assert "has 33 characters" in workspace.fails("upgrade")
+    assert WIDE in workspace.fails("upgrade")
+
+
+def test_an_id_that_does_not_fit_is_refused_by_each_command_that_writes_it(shop):
+    revise(shop.app / "alembic", "b" * 33)
+    for command in (("stamp", "head"), ("upgrade", "--sql"), ("stamp", "head", "--sql")):
+        assert f"{WIDE}; nothing was run" in shop.fails(*command), command
+        assert shop.tables() == set()
 
 
 @pytest.mark.parametrize(
@@ -389,18 +397,17 @@ def test_a_range_that_is_none_is_a_usage_error(shop, command, told):
 TABLE = "alembic_history_shop"
 
 
-def test_a_row_that_is_no_id_is_an_unknown_revision_until_it_is_purged(tmp_path, backend):
-    workspace = Workspace(tmp_path, backend.new_database())
-    revise(make_shop(workspace), "aaa1")
-    workspace.execute(f"CREATE TABLE {TABLE} (version_num VARCHAR(32))", f"INSERT INTO {TABLE} VALUES (NULL)")
-    (row,) = json.loads(workspace.ok("status", "--format", "json"))
+def test_a_row_that_is_no_id_is_an_unknown_revision_until_it_is_purged(shop):
+    revise(shop.app / "alembic", "aaa1")
+    shop.execute(f"CREATE TABLE {TABLE} (version_num VARCHAR(32))", f"INSERT INTO {TABLE} VALUES (NULL)")
+    (row,) = json.loads(shop.ok("status", "--format", "json"))
     assert (row["current"], row["state"]) == (["NULL"], "unknown revision")
     for command in (("upgrade",), ("current",)):
-        assert "shop: the database is at revision NULL (table alembic_history_shop)" in workspace.fails(*command)
-    assert workspace.run("doctor").code == 1
-    assert "unknown revision" in workspace.ok("status")
-    workspace.ok("stamp", "--purge", "head")
-    assert workspace.execute(f"SELECT version_num FROM {TABLE}") == [("aaa1",)]
+        assert "shop: the database is at revision NULL (table alembic_history_shop)" in shop.fails(*command)
+    assert shop.run("doctor").code == 1
+    assert "unknown revision" in shop.ok("status")
+    shop.ok("stamp", "--purge", "head")
+    assert shop.execute(f"SELECT version_num FROM {TABLE}") == [("aaa1",)]
 
 
 def test_a_blob_in_a_history_table_is_an_unknown_revision(shop):
@@ -412,17 +419,28 @@ def test_a_blob_in_a_history_table_is_an_unknown_revision(shop):
     assert shop.execute(f"SELECT version_num FROM {TABLE}") == [("aaa1",)]
 
 
-@pytest.mark.parametrize(
-    ("statement", "told"),
-    [
-        (f"CREATE VIEW {TABLE} AS SELECT 'aaa1' AS version_num", "it is a view; rename it"),
-        (f"CREATE TABLE {TABLE} (x INTEGER)", "it has no column version_num; rename it"),
-    ],
-)
-def test_what_has_the_name_of_a_history_table_and_is_none_is_named(tmp_path, backend, statement, told):
-    workspace = Workspace(tmp_path, backend.new_database())
-    revise(make_shop(workspace), "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer))")
-    workspace.execute(statement)
-    for command in (("status",), ("upgrade",), ("current",), ("doctor",), ("stamp", "head")):
-        assert workspace.fails(*command).startswith(f"{TABLE} is not a history table: {told}"), command
+NO_HISTORY_TABLE = {
+    "VIEW": (f"CREATE VIEW {TABLE} AS SELECT 'aaa1' AS version_num", "it is a view; rename it"),
+    "TABLE": (f"CREATE TABLE {TABLE} (x INTEGER)", "it has no column version_num; rename it"),
+}
+
+
+def names_what_is_no_history_table(workspace, *commands):
+    revise(workspace.app / "alembic", "aaa1", upgrade="op.create_table('thing', sa.Column('id', sa.Integer))")
+    for kind, (statement, told) in NO_HISTORY_TABLE.items():
+        workspace.execute(statement)
+        for command in commands:
+            said = workspace.fails(*command)
+            assert said.startswith(f"{TABLE} is not a history table: {told}"), (kind, command)
+        workspace.execute(f"DROP {kind} {TABLE}")
     assert "thing" not in workspace.tables()
+
+
+def test_what_has_the_name_of_a_history_table_and_is_none_is_named(tmp_path, backend):
+    workspace = Workspace(tmp_path, backend.new_database())
+    make_shop(workspace)
+    names_what_is_no_history_table(workspace, ("status",), ("upgrade",))
+
+
+def test_what_has_the_name_of_a_history_table_and_is_none_is_named_by_each_command(shop):
+    names_what_is_no_history_table(shop, ("current",), ("doctor",), ("stamp", "head"))

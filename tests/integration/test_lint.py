@@ -59,11 +59,23 @@ UNSAFE = {
 }
 
 
+FIRST = """
+op.create_table("account", sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(50), nullable=False), sa.Column("note", sa.String(50)), sa.Column("size", sa.Integer),
+    sa.Column("hue", sa.Enum("red", "blue", name="hue")), sa.Column("other_id", sa.Integer))
+op.create_table("other", sa.Column("id", sa.Integer, primary_key=True))
+op.create_table("old", sa.Column("id", sa.Integer, primary_key=True))
+op.create_table("big", sa.Column("id", sa.Integer, primary_key=True), sa.Column("total", sa.Integer))
+""".strip()
+START = "first"
+
+
 def make(folder, url, settings=""):
+    """Make an application whose first revision, :data:`START`, is applied, with rows in a table."""
     workspace = Workspace(folder, url)
     workspace.add_app("shop", MODELS, settings=settings)
-    workspace.ok("init")
-    workspace.autogenerate()
+    revise(workspace, START, None, FIRST)
+    workspace.ok("upgrade")
     workspace.execute("INSERT INTO account (name, note) VALUES ('a', ''), ('b', ''), ('c', '')")
     return workspace
 
@@ -71,10 +83,6 @@ def make(folder, url, settings=""):
 def revise(workspace, id_, down, upgrade, header=""):
     """Write a revision, and return its script."""
     return write_revision(workspace.app / "alembic", id_, down, upgrade.replace("\n", "\n    "), header=header)
-
-
-def head(workspace):
-    return workspace.ok("heads").split()[0]
 
 
 def linted(workspace, *argv):
@@ -94,7 +102,7 @@ def rules(found):
 def test_each_unsafe_statement_is_found_and_its_safe_form_is_clean_and_runs(tmp_path, postgresql):
     workspace = make(tmp_path, postgresql.new_database())
     workspace.execute("INSERT INTO big SELECT generate_series(1, 10000)")
-    down = start = head(workspace)
+    down = START
     for id_, (code, _) in UNSAFE.items():
         down = revise(workspace, id_, down, code).stem
     code, found, _ = linted(workspace)
@@ -102,7 +110,7 @@ def test_each_unsafe_statement_is_found_and_its_safe_form_is_clean_and_runs(tmp_
     assert {finding["rows"] for finding in found["wider"] + found["required"]} == {3}
     assert {finding["rows"] for finding in found["dropped"]} == {0}
     assert {finding["rows"] for finding in found["filled"] + found["deleted"]} == {10000}
-    down = start
+    down = START
     for id_, (unsafe, _) in UNSAFE.items():
         remedies = [finding["remedy"] for finding in found[id_]]
         lines = [remedy for remedy in remedies if not {"contract = True", "lock_wait = 60"} & {*remedy.splitlines()}]
@@ -116,7 +124,7 @@ def test_each_unsafe_statement_is_found_and_its_safe_form_is_clean_and_runs(tmp_
 
 def test_a_finding_names_the_place_the_table_and_its_size(tmp_path, postgresql):
     workspace = make(tmp_path, postgresql.new_database())
-    path = revise(workspace, "a1", head(workspace), UNSAFE["indexed"][0])
+    path = revise(workspace, "a1", START, UNSAFE["indexed"][0])
     line = path.read_text().splitlines().index("    " + UNSAFE["indexed"][0]) + 1
     ran = workspace.run("lint", cwd=tmp_path)
     place = f"shop/alembic/versions/a1.py:{line}"
@@ -150,9 +158,8 @@ def test_a_finding_names_the_place_the_table_and_its_size(tmp_path, postgresql):
 def test_what_is_ignored_what_contracts_and_what_the_run_makes_itself_is_not_reported(tmp_path, postgresql):
     workspace = make(tmp_path, postgresql.new_database(), "websauna_migrate.lint.ignore = scans-table")
     rows = workspace.execute("SELECT count(*) FROM alembic_history_shop")
-    start = head(workspace)
     why = 'lint_ignore = {"drop-column": "never released", "ban-char-field": "as the bank has it", "typo": "?"}'
-    revise(workspace, "a1", start, UNSAFE["column_dropped"][0], why)
+    revise(workspace, "a1", START, UNSAFE["column_dropped"][0], why)
     revise(workspace, "a2", "a1", UNSAFE["dropped"][0], "contract = True")
     new = 'op.create_table("new", sa.Column("id", sa.Integer))\nop.create_index("ix_new", "new", ["id"])'
     revise(workspace, "a3", "a2", new)
@@ -167,7 +174,7 @@ def test_what_is_ignored_what_contracts_and_what_the_run_makes_itself_is_not_rep
         f"{workspace.app / 'alembic/versions/a1.py'}"
         for rule in ("ban-char-field", "typo")
     ]
-    assert linted(workspace, f"{start}:a4")[:2] == (0, {})
+    assert linted(workspace, f"{START}:a4")[:2] == (0, {})
     revise(workspace, "a5", "a4", char, 'lint_ignore = {"ban-char-field": ""}')
     assert "lint_ignore is not valid; write the rules with the reasons" in workspace.fails("lint")
     workspace.write_ini("websauna_migrate.lint.ignore = scans-table, squawk\n")
@@ -179,7 +186,7 @@ def test_what_is_ignored_what_contracts_and_what_the_run_makes_itself_is_not_rep
 def test_a_script_that_reads_the_database_is_named_and_the_others_are_looked_at(tmp_path, postgresql):
     workspace = make(tmp_path, postgresql.new_database())
     reads = UNSAFE["indexed"][0] + '\nnames = op.get_bind().execute(sa.text("SELECT name FROM account")).all()'
-    path = revise(workspace, "a1", head(workspace), reads)
+    path = revise(workspace, "a1", START, reads)
     revise(workspace, "a2", "a1", UNSAFE["dropped"][0])
     code, found, said = linted(workspace)
     assert (code, list(found)) == (1, ["a1", "a2"])
@@ -188,15 +195,14 @@ def test_a_script_that_reads_the_database_is_named_and_the_others_are_looked_at(
     batches = "from websauna_migrate.data import in_batches\nin_batches('account', 'UPDATE account SET id = :low')\n"
     path.unlink()
     (workspace.app / "alembic/versions/a2.py").unlink()
-    revise(workspace, "a3", head(workspace), batches + UNSAFE["dropped"][0])
+    revise(workspace, "a3", START, batches + UNSAFE["dropped"][0])
     code, found, said = linted(workspace)
     assert (code, list(found), said) == (1, ["a3"], "")
 
 
 def test_without_a_database_the_sql_alone_is_looked_at(tmp_path, postgresql):
     workspace = make(tmp_path, postgresql.new_database())
-    start = head(workspace)
-    revise(workspace, "a1", start, UNSAFE["dropped"][0])
+    revise(workspace, "a1", START, UNSAFE["dropped"][0])
     revise(workspace, "a2", "a1", UNSAFE["required"][0] + "\n" + UNSAFE["wider"][0])
     workspace.write_ini(url="postgresql+psycopg://nobody@127.0.0.1:1/none")
     code, found, said = linted(workspace)
@@ -204,7 +210,7 @@ def test_without_a_database_the_sql_alone_is_looked_at(tmp_path, postgresql):
     assert {finding["rows"] for findings in found.values() for finding in findings} == {None}
     assert said.count("\n") == 1
     assert "all revisions are looked at, each by itself" in said
-    code, found, said = linted(workspace, f"{start}:a1")
+    code, found, said = linted(workspace, f"{START}:a1")
     assert (code, rules(found)) == (1, {"a1": {"drop-table"}})
     assert "the SQL alone is looked at" in said
     assert linted(workspace, "base:head")[0] == 0
@@ -229,9 +235,8 @@ def test_where_squawk_is_missing_our_rules_are_shown_and_the_exit_code_says_so(t
 
 def test_mariadb_has_its_own_words_for_the_same_changes(tmp_path, mariadb):
     workspace = make(tmp_path, mariadb.new_database())
-    start = head(workspace)
     same = 'existing_type=sa.String(50), existing_nullable=False, comment="x"'
-    revise(workspace, "a1", start, f'op.alter_column("account", "name", {same})\n' + UNSAFE["indexed"][0])
+    revise(workspace, "a1", START, f'op.alter_column("account", "name", {same})\n' + UNSAFE["indexed"][0])
     narrow = 'op.alter_column("account", "name", existing_type=sa.String(50), type_=sa.String(20), nullable=False)'
     revise(workspace, "a2", "a1", narrow)
     values = 'op.alter_column("account", "hue", existing_nullable=True, type_=sa.Enum("red", "green"))'
@@ -251,7 +256,7 @@ def test_mariadb_has_its_own_words_for_the_same_changes(tmp_path, mariadb):
 
 def test_sqlite_has_no_locks_to_fear_and_code_that_breaks_all_the_same(tmp_path, sqlite):
     workspace = make(tmp_path, sqlite.new_database())
-    revise(workspace, "a1", head(workspace), "\n".join(UNSAFE[id_][0] for id_ in ("indexed", "required", "dropped")))
+    revise(workspace, "a1", START, "\n".join(UNSAFE[id_][0] for id_ in ("indexed", "required", "dropped")))
     code, found, _ = linted(workspace)
     assert (code, rules(found)) == (1, {"a1": {"not-null-without-default", "drop-table"}})
     assert [finding["rows"] for finding in found["a1"]] == [3, 0]
@@ -266,7 +271,7 @@ with op.batch_alter_table("note") as batch:
     batch.create_unique_constraint("uq_note", ["id"])
     batch.drop_column("text")
 """
-    revise(workspace, "a1", head(workspace), batch.strip())
+    revise(workspace, "a1", START, batch.strip())
     code, found, said = linted(workspace)
     assert (code, said) == (1, "")
     assert rules(found) == {"a1": {"new-not-null", "rename-column", "drop-column"}}

@@ -165,25 +165,30 @@ def test_a_revision_that_rolls_back_by_itself_is_an_error(backend, tmp_path, run
     assert ("statements of ends were not rolled back" in line) == bool(kept)
 
 
-BLOCK = "with op.get_context().autocommit_block(): op.execute('CREATE TABLE three (id INTEGER)')"
-
-
-@pytest.mark.parametrize(
-    "ends",
-    ["op.get_bind().commit()", "op.execute('COMMIT')", f"op.get_bind().commit()\n{BLOCK}"],
-)
-def test_a_revision_that_commits_by_itself_runs_to_its_end_and_is_recorded(backend, tmp_path, run, ends):
-    lines = ["op.execute('CREATE TABLE one (id INTEGER)')", ends]
-    last = [] if "block" in ends else ["op.execute('CREATE TABLE two (id INTEGER)')"]
-    commits = Revision("ends", up="\n".join([*lines, *last]))
-    project = write_project(tmp_path, backend.new_database(), {"red": [commits, *chain("late", 1)]})
+def test_revisions_that_commit_by_themselves_run_to_their_end_and_are_recorded(backend, tmp_path, run):
+    block = "with op.get_context().autocommit_block(): op.execute('CREATE TABLE {}2 (id INTEGER)')"
+    last = "op.execute('CREATE TABLE {}2 (id INTEGER)')"
+    ends = {
+        "bind": ["op.get_bind().commit()", last],
+        "text": ["op.execute('COMMIT')", last],
+        "block": ["op.get_bind().commit()", block],
+    }
+    histories = {
+        name: [
+            Revision(name, up="\n".join([f"op.execute('CREATE TABLE {name}1 (id INTEGER)')", *lines]).format(name)),
+            *chain(f"{name}_late", 1),
+        ]
+        for name, lines in ends.items()
+    }
+    project = write_project(tmp_path, backend.new_database(), histories)
 
     done = run(*project.argv("upgrade"), **project.options)
 
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("red ends commits by itself, so it is not atomic") == 1
-    assert project.heads() == {"red": ["late1"]}
-    assert project.tables() == {"one", "late1_a", "three" if "block" in ends else "two"}
+    for name in ends:
+        assert done.stderr.count(f"{name} {name} commits by itself, so it is not atomic") == 1, name
+    assert project.heads() == {name: [f"{name}_late1"] for name in ends}
+    assert project.tables() == {f"{name}{table}" for name in ends for table in ("1", "2", "_late1_a")}
     assert "nothing to do" in run(*project.argv("upgrade"), **project.options).stderr
 
 
@@ -266,30 +271,34 @@ def test_a_failing_revision_is_undone_though_the_application_works_in_autocommit
     assert project.tables() == {"red1_a"}
 
 
-@pytest.mark.parametrize("place", ["revision", "script", "env.py", "package"])
-def test_who_ends_the_process_ends_the_run_with_an_error(backend, tmp_path, run, place):
-    project = write_project(
-        tmp_path, backend.new_database(), {"red": [*chain("red", 1), Revision("ends", up="exit()")]}
-    )
-    files = {
-        "script": project.script("red", "ends"),
-        "env.py": tmp_path / "red" / "alembic" / "env.py",
-        "package": tmp_path / "red" / "__init__.py",
-    }
-    if place in files:
-        files[place].write_text(f"import sys\nsys.exit(0)\n{files[place].read_text()}")
+def test_a_revision_that_ends_the_process_ends_the_run_with_an_error(backend, tmp_path, run):
+    ends = Revision("ends", up="exit()")
+    project = write_project(tmp_path, backend.new_database(), {"red": [*chain("red", 1), ends]})
 
-    done = run(*project.argv("upgrade"), **project.options)
+    line = the_exit_is_told(run(*project.argv("upgrade"), **project.options))
 
+    assert "applied in this run: red red1; not applied: red ends" in line
+    assert project.heads() == {"red": ["red1"]}
+
+
+def the_exit_is_told(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line of what a run said that a SystemExit has ended."""
     assert (done.returncode, done.stdout) == (1, "")
     line = done.stderr.splitlines()[-1]
     assert line.startswith("FAILED: ")
     assert "SystemExit" in line
-    if place == "revision":
-        assert "applied in this run: red red1; not applied: red ends" in line
-        assert project.heads() == {"red": ["red1"]}
-    else:
-        assert project.tables() == set()
+    return line
+
+
+@pytest.mark.parametrize("file", ["alembic/versions/red1.py", "alembic/env.py", "__init__.py"])
+def test_who_ends_the_process_before_a_revision_runs_ends_the_run_with_an_error(sqlite, tmp_path, run, file):
+    project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 1)})
+    path = tmp_path / "red" / file
+    path.write_text(f"import sys\nsys.exit(0)\n{path.read_text()}")
+
+    the_exit_is_told(run(*project.argv("upgrade"), **project.options))
+
+    assert project.tables() == set()
 
 
 def test_an_env_py_that_fails_is_named(sqlite, tmp_path, run):

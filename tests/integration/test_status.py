@@ -30,18 +30,28 @@ def test_a_row_together_with_an_ancestor_of_it_is_an_unknown_revision(here):
     assert state_and_code(here) == ("up to date", 0)
 
 
-@pytest.mark.parametrize("rows", ["(NULL)", "('bbb2'), (NULL)"])
-def test_a_row_that_is_null_is_an_unknown_revision_that_doctor_removes(here, rows):
-    here.ok("upgrade")
-    here.execute("DROP TABLE alembic_history_shop", "CREATE TABLE alembic_history_shop (version_num VARCHAR(32))")
-    here.execute(f"INSERT INTO alembic_history_shop VALUES {rows}")
-    said = here.fails("upgrade")
+def test_a_row_that_is_null_is_an_unknown_revision_that_doctor_removes(here):
+    null_is_removed(here, "('bbb2'), (NULL)")
+
+
+def test_a_single_row_that_is_null_is_an_unknown_revision_that_doctor_removes(lite):
+    null_is_removed(lite, "(NULL)")
+
+
+def null_is_removed(workspace: Workspace, rows: str) -> None:
+    workspace.ok("upgrade")
+    workspace.execute(
+        "DROP TABLE alembic_history_shop",
+        "CREATE TABLE alembic_history_shop (version_num VARCHAR(32))",
+        f"INSERT INTO alembic_history_shop VALUES {rows}",
+    )
+    said = workspace.fails("upgrade")
     assert said.startswith("shop: the database is at revision NULL (table alembic_history_shop), which no script has")
-    assert state_and_code(here) == ("unknown revision", 1)
-    (found,) = findings(here)
-    follow(here, found)
-    assert here.execute("SELECT version_num FROM alembic_history_shop") == [("bbb2",)]
-    assert state_and_code(here) == ("up to date", 0)
+    assert state_and_code(workspace) == ("unknown revision", 1)
+    (found,) = findings(workspace)
+    follow(workspace, found)
+    assert workspace.execute("SELECT version_num FROM alembic_history_shop") == [("bbb2",)]
+    assert state_and_code(workspace) == ("up to date", 0)
 
 
 def test_packages_with_tables_and_without_revisions_fail(lite):
