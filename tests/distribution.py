@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
+from installing import environment
 from projects import ROOT
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def _build(folder: Path) -> None:
     source = folder.with_suffix(".source")
     ignored = shutil.ignore_patterns(".git", ".venv", ".servers", ".*_cache", "*.egg-info", "__pycache__", "_build")
     shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
-    argv = [sys.executable, "-m", "build", "--outdir", folder.with_suffix(".unchecked"), source]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    argv = [sys.executable, "-m", "build", "--installer", "uv", "--outdir", folder.with_suffix(".unchecked"), source]
+    done = subprocess.run(argv, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     folder.with_suffix(".unchecked").rename(folder)
     shutil.rmtree(source)

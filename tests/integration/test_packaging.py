@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from installing import from_pip
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,3 +55,18 @@ def test_the_wheel_carries_nothing_else(dists):
     _, wheel = dists
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"websauna_migrate"}
     assert [name for name in wheel if name.endswith(".pyc")] == []
+
+
+def test_what_is_installed_for_tests_comes_from_where_pip_would_get_it():
+    listed = """
+:env:.index-url='https://mirror/simple'
+global.extra-index-url='\\nhttps://one/simple\\nhttps://two/simple'
+global.index-url='https://other/simple'
+global.timeout='60'
+install.find-links='/wheels /more'
+"""
+    assert from_pip(listed) == {
+        "UV_DEFAULT_INDEX": "https://mirror/simple",
+        "UV_INDEX": "https://one/simple https://two/simple",
+        "UV_FIND_LINKS": "/wheels,/more",
+    }
