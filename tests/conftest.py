@@ -249,8 +249,8 @@ def _start(request: pytest.FixtureRequest, name: str, start: Callable[[], Server
 
 
 #: What else than these a process is to have, only a real one has: also what an interpreter reads when it starts.
-OF_FORKS = {"stdin", "stdout", "stderr", "text", "cwd", "start_new_session"}
-READ_BY_FORKS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+OF_FORKS = {"stdin", "stdout", "stderr", "text", "cwd", "start_new_session", "closed"}
+READ_BY_FORKS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING"}
 
 
 def _process(
@@ -261,8 +261,8 @@ def _process(
     if not forked or options.keys() - OF_FORKS or not _is_forked(name, env):
         argv = [str(Path(sysconfig.get_path("scripts"), name)), *args]
         return subprocess.Popen(argv, env={**os.environ, **env}, **{"text": True, **streams, **options})
-    new_session = options.pop("start_new_session", False)
-    program = _program(name, args, env, options.pop("cwd", None), new_session=new_session)
+    how = {"new_session": options.pop("start_new_session", False), "closed": options.pop("closed", ())}
+    program = _program(name, args, env, options.pop("cwd", None), **how)
     return Process(program, **{**streams, **options})
 
 
@@ -271,9 +271,8 @@ def _is_forked(name: str, env: dict[str, str]) -> bool:
     return str(name).startswith("ws-") and not read - READ_BY_FORKS
 
 
-def _program(name: str, args: list[str], env: dict[str, str], cwd: object, *, new_session: bool = False) -> Program:
-    variables = {**os.environ, **env}
-    return Program(_function_of(name), [name, *args], variables, str(cwd or Path.cwd()), new_session=new_session)
+def _program(name: str, args: list[str], env: dict[str, str], cwd: object, **how: Any) -> Program:
+    return Program(_function_of(name), [name, *args], {**os.environ, **env}, str(cwd or Path.cwd()), **how)
 
 
 @cache
@@ -288,7 +287,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str] | Process]]:
     """Start an installed script and return its process: ``start("ws-alembic", "current", cwd=tmp_path)``.
 
     Keyword arguments are those of :class:`subprocess.Popen`; ``env`` is added to the environment. The process is a fork
-    where it can be, see ``forked``; never with ``forked=False``. One that still runs when the test ends is killed.
+    where it can be, see ``forked``; never with ``forked=False``. ``closed`` are the numbers of the standard streams
+    that a fork does not have. One that still runs when the test ends is killed.
     """
     processes: list[subprocess.Popen[str] | Process] = []
 

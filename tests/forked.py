@@ -49,6 +49,9 @@ PRELOADED = [
     "zope.sqlalchemy",
 ]
 STREAMS = 3
+STREAM_NAMES = ("stdin", "stdout", "stderr")
+#: How an interpreter writes what it prints, and what it does where that has no such character.
+PRINTED = (sys.stdout.encoding, sys.stdout.errors or "strict") if sys.stdout else ("utf-8", "strict")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Program:
     """What a fork is to run: ``function``, as ``module:name``, or the module if it has no name, as ``argv`` says.
 
     ``path`` are folders that it imports from first, ``site_packages`` is one of another environment that it sees too.
-    With ``strict`` each warning is an error.
+    With ``strict`` each warning is an error. ``closed`` are the standard streams that it has not, as after ``>&-``.
     """
 
     function: str
@@ -67,6 +70,12 @@ class Program:
     strict: bool = False
     new_session: bool = False
     site_packages: str = ""
+    closed: Sequence[int] = ()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of what it prints."""
+        return self.environment.get("PYTHONIOENCODING", "utf-8")
 
 
 # --- the process that asks -------------------------------------------------------------------------------------
@@ -253,6 +262,7 @@ def _serve(asking: socket.socket) -> Job | None:
                 try:
                     job = asked(asking)
                 except EOFError:
+                    signal.set_wakeup_fd(-1)  # a fork may end after this
                     return None
                 if pid := os.fork():
                     running[pid] = job.descriptors.pop()
@@ -288,6 +298,11 @@ def _tell_ends(running: dict[int, int]) -> None:
 def become(job: Job) -> None:
     """Be the process that the program was asked to run in."""
     program = job.program
+    given = program.environment.get("PYTHONIOENCODING")
+    encoding, errors = (given, "strict") if given else PRINTED
+    # Before they have the descriptors of the program: it seeks.
+    sys.stdout.reconfigure(encoding=encoding, errors=errors)  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
     for number, descriptor in enumerate(job.descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -300,6 +315,9 @@ def become(job: Job) -> None:
     os.environ["SSL_CERT_FILE"] = os.devnull
     # The objects stay: Alembic has them as default values.
     sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+    for number in program.closed:
+        os.close(number)
+        setattr(sys, STREAM_NAMES[number], None)
     own = program.environment.get("PYTHONPATH", "")
     sys.path[:1] = [*program.path, *filter(None, own.split(os.pathsep))]
     if program.site_packages:
@@ -347,9 +365,9 @@ def _end(code: int) -> None:
 def finished(code: int) -> int:
     """Do what an interpreter does last, and return the exit code of a program that ends with ``code``."""
     atexit._run_exitfuncs()
-    sys.stderr.flush()
     try:
-        sys.stdout.flush()
+        for stream in filter(None, (sys.stderr, sys.stdout)):
+            stream.flush()
     except OSError:
         return 120
     return code

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, create_engine, inspect
 
 from forked import Program
-from worker import Worker
+from worker import Worker, run_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -184,10 +183,8 @@ class Workspace:
         variables = {**os.environ, **address, **self.environment, **(env or {})}
         path = [*map(str, self.path), str(TESTS)]
         program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
-        if not self.alone and script.startswith(("websauna_migrate.scripts.", "alembic.")):
-            return Worker.shared().run(program)
-        with closing(Worker()) as alone:
-            return alone.run(program)
+        is_module = ":" not in script  # as pytest, which changes too much
+        return run_alone(program) if self.alone or is_module else Worker.shared().run(program)
 
     def ok(self, *argv: object, **how: object) -> str:
         """Run ``ws-alembic`` and return what it says on stdout; it has to succeed."""

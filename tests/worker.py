@@ -57,9 +57,7 @@ class Worker:
 
     def run(self, program: Program, timeout: float = 60) -> Ended:
         """Run a program to its end, without input; raises TimeoutError after so many seconds."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open() as nothing:
-            code = self.run_on(program, [nothing.fileno(), out.fileno(), err.fileno()], timeout)
-            return Ended(code, _text(out), _text(err))
+        return _ended(program, lambda *streams: self.run_on(program, [one.fileno() for one in streams], timeout))
 
     @classmethod
     def shared(cls) -> Self:
@@ -105,9 +103,28 @@ class Worker:
 _shared: dict[int, Worker] = {}
 
 
-def _text(file: IO[bytes]) -> str:
+def run_alone(program: Program, timeout: float = 60) -> Ended:
+    """Run a program to its end, without input, in a fork of its own; kills it after so many seconds, and raises."""
+
+    def wait(*streams: IO[bytes]) -> int:
+        with Process(program, *streams) as process:
+            try:
+                return process.wait(timeout)
+            finally:
+                process.kill()
+
+    return _ended(program, wait)
+
+
+def _ended(program: Program, run: Callable[..., int]) -> Ended:
+    """Return how a program ended that ``run`` runs with three files as its streams."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
+        return Ended(run(nothing, out, err), _text(out, program.encoding), _text(err, program.encoding))
+
+
+def _text(file: IO[bytes], encoding: str) -> str:
     file.seek(0)
-    return file.read().decode()
+    return file.read().decode(encoding)
 
 
 # --- the process that runs them --------------------------------------------------------------------------------

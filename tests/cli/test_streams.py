@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sysconfig
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ PRINTS_RESULTS = {
     "ws-create-table": ("{ini}",),
     "ws-dump-db": ("{ini}",),
 }
-CLOSED = ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-")
+#: Redirections of a shell, and the numbers of the streams that a process does not have then.
+CLOSED = {"<&-": (0,), ">&-": (1,), "2>&-": (2,), ">&- 2>&-": (1, 2), "<&- >&- 2>&-": (0, 1, 2)}
 #: All scripts begin in the same way: one is tried with all, the others with what differs most.
 EACH = [
     *(("ws-alembic", closed) for closed in CLOSED),
@@ -38,14 +40,13 @@ def shop(tmp_path, sqlite) -> Workspace:
     return workspace
 
 
-def shell(shop, command, redirection, **env):
-    """Run an installed script with a redirection of the shell."""
+def shell(command, redirection, **env):
+    """Run an installed script with a redirection of the shell, in an interpreter that begins so."""
     script, *arguments = command
-    argv = [Path(sysconfig.get_path("scripts"), script), *(one.format(ini=shop.ini) for one in arguments)]
-    path = ":".join(map(str, shop.path))
+    argv = [Path(sysconfig.get_path("scripts"), script), *arguments]
     return subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *map(str, argv)],
-        env={**os.environ, "PYTHONPATH": path, **env},
+        env={**os.environ, **env},
         capture_output=True,
         text=True,
         check=False,
@@ -53,11 +54,34 @@ def shell(shop, command, redirection, **env):
     )
 
 
+@pytest.fixture
+def ended(start):
+    """Run an installed script in a process with other streams: ``ended(command, closed=(1,)).returncode``."""
+
+    def ended(command, env=None, **streams):
+        process = start(*command, env=env or {}, **streams)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    return ended
+
+
+def printing(script, shop):
+    """Return the command line that prints a result, and its environment."""
+    arguments = (one.format(ini=shop.ini) for one in PRINTS_RESULTS[script])
+    return (script, *arguments), {"PYTHONPATH": ":".join(map(str, shop.path))}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("script", PRINTS_RESULTS)
-def test_a_full_disk_is_told_in_one_line_with_the_remedy(shop, script, unbuffered):
-    ran = shell(shop, (script, *PRINTS_RESULTS[script]), "> /dev/full", PYTHONUNBUFFERED=unbuffered)
+def test_a_full_disk_is_told_in_one_line_with_the_remedy(shop, ended, script, unbuffered):
+    command, env = printing(script, shop)
+    if unbuffered:
+        ran = shell(command, "> /dev/full", **env, PYTHONUNBUFFERED=unbuffered)
+    else:
+        with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
+            ran = ended(command, env, stdout=full)
     assert ran.returncode == 1
     assert ran.stderr.startswith("FAILED: cannot write ")
     assert "standard output" in ran.stderr
@@ -67,16 +91,17 @@ def test_a_full_disk_is_told_in_one_line_with_the_remedy(shop, script, unbuffere
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_run_goes_on_though_nobody_can_read_about_it(shop):
+def test_a_run_goes_on_though_nobody_can_read_about_it(shop, ended):
     shop.ok("downgrade", "base")
-    ran = shell(shop, ("ws-alembic", "-c", "{ini}", "upgrade"), "2> /dev/full")
+    with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
+        ran = ended(("ws-alembic", "-c", shop.ini, "upgrade"), {"PYTHONPATH": str(shop.app)}, stderr=full)
     assert (ran.returncode, ran.stdout) == (0, "")
     assert shop.ok("current") == "aaa1 (head)\n"
 
 
 @pytest.mark.parametrize(("script", "closed"), EACH)
-def test_a_result_for_a_closed_stdout_is_an_error_and_other_streams_are_not_needed(shop, script, closed):
-    ran = shell(shop, (script, *PRINTS_RESULTS[script]), closed)
+def test_a_result_for_a_closed_stdout_is_an_error_and_other_streams_are_not_needed(shop, ended, script, closed):
+    ran = ended(*printing(script, shop), closed=CLOSED[closed])
     if " >&-" in f" {closed}":
         assert ran.returncode == 1
         assert ran.stderr.startswith("" if "2>&-" in closed else "FAILED: cannot write ")
@@ -87,32 +112,47 @@ def test_a_result_for_a_closed_stdout_is_an_error_and_other_streams_are_not_need
     assert "Exception" not in ran.stderr
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-def test_an_upgrade_needs_no_stream(shop, closed):
+def test_an_upgrade_needs_no_stream(shop, ended):
     """What it opens never gets the number of a stream, so nothing is printed into the database."""
-    shop.ok("downgrade", "base")
-    ran = shell(shop, ("ws-alembic", "-c", "{ini}", "upgrade"), closed)
-    assert (ran.returncode, ran.stdout) == (0, "")
-    assert "Traceback" not in ran.stderr
-    assert shop.execute("PRAGMA integrity_check") == [("ok",)]
-    assert shop.ok("current") == "aaa1 (head)\n"
+    command, env = ("ws-alembic", "-c", shop.ini, "upgrade"), {"PYTHONPATH": str(shop.app)}
+    ways = {closed: partial(ended, command, env, closed=numbers) for closed, numbers in CLOSED.items()}
+    ways["an interpreter without streams"] = partial(shell, command, "<&- >&- 2>&-", **env)
+    for way, upgrade in ways.items():
+        shop.ok("downgrade", "base")
+        ran = upgrade()
+        assert (ran.returncode, ran.stdout) == (0, ""), way
+        assert "Traceback" not in ran.stderr, way
+        assert shop.execute("PRAGMA integrity_check") == [("ok",)], way
+        assert shop.ok("current") == "aaa1 (head)\n", way
+
+
+HELP = ((["--help"], 0), (["--nonsense"], 2))
 
 
 @pytest.mark.parametrize(("script", "closed"), [*EACH, ("ws-db-shell", "<&- >&- 2>&-")])
-def test_wrong_usage_and_help_end_as_ever(shop, script, closed):
-    for arguments, code in ((["--help"], 0), (["--nonsense"], 2)):
-        ran = shell(shop, (script, *arguments), closed)
-        assert ran.returncode == code
-        assert "Traceback" not in ran.stderr
-        assert "Exception" not in ran.stderr
+def test_wrong_usage_and_help_end_as_ever(ended, script, closed):
+    for arguments, code in HELP:
+        assert_quiet(ended((script, *arguments), closed=CLOSED[closed]), code)
+
+
+def test_an_interpreter_that_begins_without_streams_ends_as_ever():
+    for arguments, code in HELP:
+        assert_quiet(shell(("ws-alembic", *arguments), "<&- >&- 2>&-"), code)
+
+
+def assert_quiet(ran, code):
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "Exception" not in ran.stderr
 
 
 @pytest.mark.parametrize("closed", CLOSED)
-def test_a_shell_is_opened_on_whatever_streams_there_are(shop, tmp_path, closed):
+def test_a_shell_is_opened_on_whatever_streams_there_are(shop, ended, tmp_path, closed):
     client = tmp_path / "bin" / "sqlite3"
     client.parent.mkdir()
     client.write_text("#!/bin/sh\necho shown\nexit 7\n")
     client.chmod(0o755)
-    ran = shell(shop, ("ws-db-shell", "--client", "sqlite3", "{ini}"), closed, PATH=f"{client.parent}:/usr/bin:/bin")
+    env = {"PATH": f"{client.parent}:/usr/bin:/bin"}
+    ran = ended(("ws-db-shell", "--client", "sqlite3", shop.ini), env, closed=CLOSED[closed])
     assert ran.returncode == 7, ran.stderr
     assert "Traceback" not in ran.stderr

@@ -316,6 +316,7 @@ def test_an_adoption_killed_at_any_statement_leaves_the_old_state_or_the_new(her
     plain(here, "ccc3", "ddd4")
     write(here.folder / "killer.py", KILLER)
     here.path.append(here.folder)
+    here.alone = True
     states, code = [], None
     while code != 0:
         ran = here.run("adopt", "--yes", "--drop-old", script="killer:main", env={"KILL_AT": str(len(states))})

@@ -7,24 +7,32 @@ import os
 import subprocess
 import sys
 
-import pytest
-
+from forked import Program
 from projects import Workspace, revise
 from scenarios import chain, write_project
+from worker import Worker
 
-COUNTED = """
+IMPORTED = """
 import json, sys
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-
-statements = []
-event.listen(Engine, "before_cursor_execute", lambda c, cursor, statement, *_: statements.append(statement))
-event.listen(Engine, "do_connect", lambda *_: statements.append("connect"))
 from websauna_migrate.scripts.ws_alembic import run
 
-code = run(sys.argv[1:])
-print(json.dumps({"modules": list(sys.modules), "statements": statements}))
-sys.exit(code)
+for command in json.loads(sys.argv[1]):
+    code = run(command)
+    print(json.dumps([code, list(sys.modules)]))
+"""
+COUNTED = """
+import json
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from websauna_migrate.scripts.ws_alembic import run
+
+def main(argv):
+    statements = []
+    event.listen(Engine, "before_cursor_execute", lambda c, cursor, statement, *_: statements.append(statement))
+    event.listen(Engine, "do_connect", lambda *_: statements.append("connect"))
+    code = run(argv)
+    print(json.dumps(statements))
+    return code
 """
 MODELS_THAT_NOTE = """
 from sqlalchemy import event
@@ -44,17 +52,18 @@ Made()
 event.listen(Mapper, "after_configured", Made)
 """
 COLLECTED = """
-import gc, sys
-
-gc.disable()
+import gc
 from websauna_migrate.scripts.ws_alembic import run
 
-run(sys.argv[1:])
-from shop.models import Made
-
-print(gc.isenabled(), len(Made.all), sum(isinstance(one, Made) for one in gc.get_objects()))
+def main(argv):
+    gc.disable()
+    run(argv)
+    from shop.models import Made
+    print(gc.isenabled(), len(Made.all), sum(isinstance(one, Made) for one in gc.get_objects()))
 """
-READING = (["upgrade"], ["current"], ["heads"], ["status"], ["status", "--format", "json"], ["plan"])
+SHOWING = ("status", "plan")
+#: What shows tables goes last: a module stays imported.
+READING = (["upgrade"], ["current"], ["heads"], ["status", "--format", "json"], ["status"], ["plan"])
 NOT_TO_READ = (
     "alembic",
     "mako",
@@ -74,17 +83,25 @@ NOT_TO_RUN = (
 )
 
 
-@pytest.fixture
-def costs(tmp_path):
-    """Return a function that runs a command of a project and returns its modules, or the statements that it sends."""
+def modules_of(project, *commands):
+    """Run commands of a project, each after the others in one new interpreter, and return its modules after each."""
+    words = json.dumps([[str(part) for part in project.argv(*command)[1:]] for command in commands])
+    env = {**os.environ, **project.options["env"]}
+    argv = [sys.executable, "-c", IMPORTED, words]
+    done = subprocess.run(argv, cwd=project.folder, env=env, capture_output=True, text=True, check=True)
+    ended = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[0, ", "[1, "))]
+    assert [code for code, _ in ended] == [0] * len(commands)
+    return [modules for _, modules in ended]
 
-    def costs(project, what, *argv):
-        program = [sys.executable, "-c", COUNTED, *map(str, project.argv(*argv)[1:])]
-        env = {**os.environ, **project.options["env"]}
-        done = subprocess.run(program, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout.splitlines()[-1])[what]
 
-    return costs
+def statements_of(project, *command):
+    """Run a command of a project and return the statements that it sends."""
+    (project.folder / "counted.py").write_text(COUNTED)
+    words = [str(part) for part in project.argv(*command)]
+    program = Program("counted:main", words, dict(os.environ), str(project.folder), [str(project.folder)])
+    ran = Worker.shared().run(program)
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out.splitlines()[-1])
 
 
 def imported(modules, names):
@@ -92,26 +109,26 @@ def imported(modules, names):
     return {name for name in names for module in modules if f"{module}.".startswith(f"{name}.")}
 
 
-def test_what_only_reads_never_imports_alembic_or_the_orm(sqlite, tmp_path, costs):
+def test_what_only_reads_never_imports_alembic_or_the_orm(sqlite, tmp_path):
     project = write_project(tmp_path, sqlite.new_database(), {name: chain(name, 2) for name in ("red", "blue")})
-    assert imported(costs(project, "modules", "upgrade"), NOT_TO_RUN) == set()
-    for command in READING:
-        modules = costs(project, "modules", *command)
+    [modules] = modules_of(project, ["upgrade"])
+    assert imported(modules, NOT_TO_RUN) == set()
+    for command, modules in zip(READING, modules_of(project, *READING), strict=True):
         assert imported(modules, NOT_TO_READ) == set(), command
-        assert command[0] in ("status", "plan") or "rich" not in modules, command
+        assert command[0] in SHOWING or "rich" not in modules, command
 
 
-def test_an_upgrade_sends_few_statements_for_a_revision_and_few_that_depend_on_no_number(postgresql, tmp_path, costs):
+def test_an_upgrade_sends_few_statements_for_a_revision_and_few_that_depend_on_no_number(postgresql, tmp_path):
     histories = {"red": chain("red", 4), **{name: chain(name, 1) for name in ("blue", "green", "grey")}}
     project = write_project(tmp_path, postgresql.new_database(), histories)
-    sent = [costs(project, "statements", "upgrade", target) for target in ("red1", "red2", "red4")]
+    sent = [statements_of(project, "upgrade", target) for target in ("red1", "red2", "red4")]
     assert [statements.count("connect") for statements in sent] == [2, 2, 2]  # the run, its lock
     first, one, two = map(len, sent)
     of_script = len(histories["red"][0].up)
     assert two - one == of_script + 2  # the limits of its transaction, and its row
     assert first - one <= 3  # the history table
-    costs(project, "statements", "upgrade")
-    nothing = costs(project, "statements", "upgrade")
+    statements_of(project, "upgrade")
+    nothing = statements_of(project, "upgrade")
     assert len(nothing) == 4, nothing  # connects and asks for the search path, the tables, their rows
 
 
@@ -119,8 +136,8 @@ def test_the_garbage_collector_never_looks_at_the_models_and_their_mappers(sqlit
     shop = Workspace(tmp_path, sqlite.new_database())
     shop.add_app("shop", MODELS_THAT_NOTE, history=True)
     revise(shop.app / "shop" / "alembic", "aaa1")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, shop.path))}
+    shop.alone = True
+    (shop.app / "collected.py").write_text(COLLECTED)
     for command, made in (("upgrade", 1), ("check", 2)):
-        argv = [sys.executable, "-c", COLLECTED, "-c", str(shop.ini), command]
-        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines()[-1] == f"True {made} 0", (command, done.stderr)
+        ran = shop.run(command, script="collected:main")
+        assert ran.out.splitlines()[-1] == f"True {made} 0", (command, ran.err)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from contextlib import closing
 
 import pytest
 
 from forked import Program
 from projects import write
-from worker import Worker
+from worker import Worker, run_alone
 
 LEAVES_ALL = """
 import atexit, logging, os, signal, sys, warnings
@@ -114,6 +115,37 @@ def test_however_a_program_ends_the_next_one_runs(worker, program, tmp_path, fun
     assert ended.code == code
     assert ended.err.endswith(said)
     assert worker.run(program("ends:well")) == (0, "", "")
+
+
+def test_a_program_that_has_a_fork_of_its_own_ends_as_in_the_worker(worker, program, tmp_path):
+    write(tmp_path / "ends.py", ENDS)
+    for function in ("killed", "left", "message", "well"):
+        assert run_alone(program(f"ends:{function}")) == worker.run(program(f"ends:{function}"))
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_alone(program("ends:asleep"), timeout=0.3)
+
+
+def test_a_program_prints_in_the_encoding_that_is_asked_for_and_the_next_one_as_ever(worker, tmp_path):
+    write(tmp_path / "says.py", "def main(argv):\n    print('Größe')\n")
+
+    def said(**environment):
+        program = Program("says:main", ["says"], environment, str(tmp_path), [str(tmp_path)])
+        assert run_alone(program)[:2] == worker.run(program)[:2]
+        return worker.run(program)
+
+    assert said(PYTHONIOENCODING="latin-1") == (0, "Größe\n", "")
+    refused = said(PYTHONIOENCODING="ascii")
+    assert (refused.code, refused.out) == (1, "")
+    assert "'ascii' codec can't encode" in refused.err
+    assert said() == (0, "Größe\n", "")
+
+
+def test_a_fork_may_begin_without_streams(tmp_path):
+    looks = "import os, sys\n\ndef main(argv):\n    opened = os.open('seen', os.O_CREAT | os.O_WRONLY)\n"
+    write(tmp_path / "looks.py", f"{looks}    os.write(opened, str([opened, sys.stdin, sys.stderr]).encode())\n")
+    program = Program("looks:main", ["looks"], {}, str(tmp_path), [str(tmp_path)], closed=(0, 2))
+    assert run_alone(program) == (0, "", "")
+    assert (tmp_path / "seen").read_text() == "[0, None, None]"
 
 
 def test_packages_without_a_file_go_in_any_order(worker, program, tmp_path):
