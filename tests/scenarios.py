@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, make_url, text
@@ -118,10 +118,19 @@ def chain(package: str, length: int, statements: int = 1) -> list[Revision]:
     ]
 
 
+def start_prepared(project: Project, prepare: str, *argv: object) -> Process:
+    """Start ``ws-alembic`` in a process that does what ``prepare`` says before, a line of Python."""
+    main = "from websauna_migrate.scripts.ws_alembic import main"
+    (project.folder / "prepared.py").write_text(f"{main}\n\n\ndef prepared(argv):\n    {prepare}\n    main(argv)\n")
+    words = list(map(str, project.argv(*argv)))
+    program = Program("prepared:prepared", words, dict(os.environ), str(project.folder), [str(project.folder)])
+    return Process(program, DEVNULL, PIPE, PIPE)
+
+
 def run_killed_at(moment: int, project: Project, *argv: object) -> int:
     """Run ``ws-alembic`` and return its exit code; it is killed at that ``moment`` from 1, if it comes so far.
 
-    Moments are before and after each statement, and before each commit.
+    Moments are before each statement and each commit: after one, the database is as before the next.
     """
     environment = {**os.environ, **project.options["env"], "KILLED_AT": str(moment)}
     words = list(map(str, project.argv(*argv)))
@@ -146,7 +155,7 @@ def killed(argv: list[str]) -> int:
         if next(moments) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
+    for name in ("before_cursor_execute", "commit"):
         event.listen(Engine, name, kill)
     return run(argv)
 

@@ -98,7 +98,7 @@ def test_an_unusable_url_shows_no_password_even_with_a_trace(shop):
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="argv of other processes is read from /proc")
 def test_no_process_has_the_password_in_its_argv(shop, start):
-    revise(shop.app / "alembic", "aaa1", upgrade="import time; print('sleeps', flush=True); time.sleep(1)")
+    revise(shop.app / "alembic", "aaa1", upgrade="import time; print('sleeps', flush=True); time.sleep(0.3)")
     process = start("ws-alembic", "-c", shop.ini, "upgrade", env={"PYTHONPATH": str(shop.app)}, forked=False)
     seen = ""
     while process.poll() is None:

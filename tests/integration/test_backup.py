@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -107,17 +104,13 @@ def test_without_a_database_there_is_nothing_to_back_up(small):
     assert not (small.app / "before.sql").exists()
 
 
-def test_the_backup_is_made_under_the_lock(tmp_path, postgresql, monkeypatch):
+def test_the_backup_is_made_under_the_lock(tmp_path, postgresql, monkeypatch, start):
     """Two upgrades at once: one of them has something to do, so there is one dump."""
     monkeypatch.setenv("PATH", f"{postgresql.server.programs}{os.pathsep}{os.environ['PATH']}")
     shop = make_shop(tmp_path, postgresql)
-    path = os.pathsep.join(map(str, shop.path))
-    script = Path(sys.executable).with_name("ws-alembic")
+    env = {"PYTHONPATH": os.pathsep.join(map(str, shop.path))}
     processes = [
-        subprocess.Popen(
-            [script, "-q", "-c", shop.ini, "upgrade", "--backup", tmp_path / f"{number}.sql"],
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        start("ws-alembic", "-q", "-c", shop.ini, "upgrade", "--backup", tmp_path / f"{number}.sql", env=env)
         for number in range(2)
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
@@ -127,17 +120,12 @@ def test_the_backup_is_made_under_the_lock(tmp_path, postgresql, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_dumps_leaves_nothing_behind(tmp_path, postgresql, number):
+def test_a_signal_while_it_dumps_leaves_nothing_behind(tmp_path, postgresql, number, start):
     shop = make_shop(tmp_path, postgresql)
     write(tmp_path / "bin" / "pg_dump", "#!/bin/sh\necho begun\nexec sleep 60\n").chmod(0o755)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    script = Path(sys.executable).with_name("ws-alembic")
-    process = subprocess.Popen(
-        [script, "-q", "-c", shop.ini, "upgrade", "--backup", tmp_path / "before.sql"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, shop.path)), "PATH": path},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    env = {"PYTHONPATH": os.pathsep.join(map(str, shop.path)), "PATH": path}
+    process = start("ws-alembic", "-q", "-c", shop.ini, "upgrade", "--backup", tmp_path / "before.sql", env=env)
     while not [file for file in tmp_path.glob(".before.sql*") if file.stat().st_size]:
         assert process.poll() is None
         time.sleep(0.02)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import resource
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 
-from scenarios import Revision, chain, write_project
+from scenarios import Revision, chain, start_prepared, write_project
 
 BROKEN = ["CREATE TABLE half (id INTEGER)", "INSERT INTO missing VALUES (1)"]
 
@@ -95,16 +94,14 @@ def test_a_reader_sees_whole_revisions_and_is_never_refused(sqlite, tmp_path, ru
     assert seen[-1] == (80, 40)
 
 
-def test_a_full_disk_stops_the_run_and_the_error_says_how_far_it_came(sqlite, tmp_path, run, start):
+def test_a_full_disk_stops_the_run_and_the_error_says_how_far_it_came(sqlite, tmp_path, run):
     project = write_project(tmp_path, sqlite.new_database(), {"red": chain("red", 40, 2)})
     assert run(*project.argv("upgrade", "red10"), **project.options).returncode == 0
     limit = Path(project.url.database).stat().st_size + 50_000  # bytes of a file
+    small_files = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
 
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    process = start(*project.argv("upgrade"), **project.options, forked=False, preexec_fn=small_files)
-    _, stderr = process.communicate(timeout=60)
+    with start_prepared(project, small_files, "upgrade") as process:
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     reached = 10 + applied(stderr)
     assert reached < 40

@@ -7,7 +7,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,30 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry as dialects
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from forked import Process, Program
+from projects import TESTS
 from websauna_migrate.database.errors import LockFileError, LockLost, LockTimeout
 from websauna_migrate.database.lock import run_lock
 from websauna_migrate.database.lock_file import LOCK_FILE_SUFFIX
-
-HOLD = """
-import sys
-from sqlalchemy import create_engine
-from websauna_migrate.database.lock import run_lock
-with run_lock(create_engine(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-TAKE_TURNS = """
-import os, sys, time
-from sqlalchemy import create_engine
-from websauna_migrate.database.lock import run_lock
-diary = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-for _ in range(3):
-    with run_lock(create_engine(sys.argv[1])):
-        os.write(diary, b"in %d\\n" % os.getpid())
-        time.sleep(0.02)
-        os.write(diary, b"out %d\\n" % os.getpid())
-"""
 
 
 @pytest.fixture
@@ -54,7 +34,7 @@ def url(backend) -> sa.URL:
 @contextmanager
 def held_elsewhere(url: sa.URL):
     """Another process that holds the lock of ``url`` until the block ends."""
-    with start(HOLD, url) as process:
+    with start("hold", url) as process:
         assert process.stdout.readline() == "held\n"
         try:
             yield process
@@ -62,9 +42,10 @@ def held_elsewhere(url: sa.URL):
             process.kill()
 
 
-def start(program: str, url: sa.URL, *args: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", program, url.render_as_string(hide_password=False), *args]
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def start(function: str, url: sa.URL, *args: str) -> Process:
+    argv = [function, url.render_as_string(hide_password=False), *args]
+    program = Program(f"holders:{function}", argv, dict(os.environ), str(Path.cwd()), [str(TESTS)])
+    return Process(program, subprocess.PIPE, subprocess.PIPE, None)
 
 
 @contextmanager
@@ -94,9 +75,10 @@ def time_out(url: sa.URL):
 
 def hold_turns(url: sa.URL, diary: Path) -> list[str]:
     """Let six processes take the lock three times each; return what they wrote down."""
-    processes = [start(TAKE_TURNS, url, str(diary)) for _ in range(6)]
+    processes = [start("take_turns", url, str(diary)) for _ in range(6)]
     for process in processes:
-        process.communicate(timeout=60)
+        with process:
+            process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0] * 6
     return diary.read_text().splitlines()
 

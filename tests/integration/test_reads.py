@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from forked import Program
 from scenarios import chain, write_project
+from worker import run_alone
 
 # The audit event of ``os.open()``, by which we read scripts, has no mode; the import system, which runs them, has.
 PROGRAM = """
 import collections, json, sys
 from pathlib import Path
+
+from websauna_migrate.scripts.ws_alembic import run
 
 reads = collections.Counter()
 
@@ -23,12 +25,11 @@ def hear(event, arguments):
         if path.parent.name == "versions" and arguments[1] is None:
             reads[path.name] += 1
 
-sys.addaudithook(hear)
-from websauna_migrate.scripts.ws_alembic import run
-
-code = run(sys.argv[1:])
-Path("reads.json").write_text(json.dumps(reads))
-sys.exit(code)
+def main(argv):
+    sys.addaudithook(hear)
+    code = run(argv)
+    Path("reads.json").write_text(json.dumps(reads))
+    return code
 """
 
 
@@ -39,14 +40,10 @@ def project(tmp_path, sqlite):
 
 def call(project, *argv):
     """Run a command and return how often it read each script, and its exit code."""
-    argv = [str(part) for part in project.argv(*argv)[1:]]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *argv],
-        cwd=project.folder,
-        env={**project.options["env"], "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-    )
+    (project.folder / "hearing.py").write_text(PROGRAM)
+    words = [str(part) for part in project.argv(*argv)]
+    path = [str(project.folder)]
+    done = run_alone(Program("hearing:main", words, {"PATH": "/usr/bin:/bin"}, path[0], path))
     return json.loads((project.folder / "reads.json").read_text()), done
 
 
@@ -59,12 +56,12 @@ ONCE = {f"{name}.py": 1 for name in ("red1", "red2", "red3", "blue1", "blue2")}
 def test_a_command_reads_each_script_once(project, argv):
     reads, done = call(project, *argv)
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert reads == ONCE
 
 
 def test_doctor_reads_each_script_once_also_where_it_has_to_find_out_what_the_tables_match(project):
-    assert call(project, "upgrade")[1].returncode == 0
+    assert call(project, "upgrade")[1].code == 0
     with project.engine().begin() as connection:
         connection.exec_driver_sql("DELETE FROM alembic_history_red")
         connection.exec_driver_sql("UPDATE alembic_history_blue SET version_num = 'gone'")
@@ -73,5 +70,5 @@ def test_doctor_reads_each_script_once_also_where_it_has_to_find_out_what_the_ta
 
     reads, done = call(project, "doctor", "--format", "json")
 
-    assert {found["problem"] for found in json.loads(done.stdout)} >= {"unknown-revision", "plain-alembic-version"}
+    assert {found["problem"] for found in json.loads(done.out)} >= {"unknown-revision", "plain-alembic-version"}
     assert reads == ONCE

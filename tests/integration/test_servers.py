@@ -146,11 +146,13 @@ def test_the_browser_reaches_this_machine_only_and_forgets_between_tests(browser
     assert (browser.text(), browser.requests(), len(browser.driver.window_handles)) == ("", [], 1)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_test_run_leaves_no_folder(signal_number, tmp_path):
+@pytest.mark.parametrize(
+    ("signal_number", "server"), [(signal.SIGINT, "postgresql_server"), (signal.SIGTERM, "request")]
+)
+def test_an_interrupted_test_run_leaves_no_folder(signal_number, server, tmp_path):
     test = tmp_path / "test_slow.py"
     test.write_text(
-        "import time\ndef test_slow(keeper, postgresql_server):\n"
+        f"import time\ndef test_slow(keeper, {server}):\n"
         "    open('started', 'w').write(str(keeper.folder))\n    time.sleep(60)\n"
     )
     argv = [sys.executable, "-m", "pytest", "-c", TESTS.parent / "pyproject.toml", "-p", "conftest", "-s", str(test)]
@@ -190,11 +192,10 @@ sys.exit(pytest.main(["-c", {str(TESTS.parent / "pyproject.toml")!r}, "-p", "con
     assert "NOT tested on MariaDB: get it there" in done.stdout
 
 
-def test_a_script_runs_with_the_given_environment_and_input(run, tmp_path):
-    (tmp_path / "test_it.py").write_text("import os\ndef test_it(): assert os.environ['GIVEN'] == input()")
-    done = run("pytest", "-s", "test_it.py", cwd=tmp_path, env={"GIVEN": "äöü"}, input="äöü\n")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 passed" in done.stdout
+def test_a_script_runs_with_the_given_environment_and_input(run):
+    program = "import os; assert os.environ['GIVEN'] == input(); print('as given')"
+    done = run("python", "-c", program, env={"GIVEN": "äöü"}, input="äöü\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "as given\n", "")
 
 
 def test_a_script_has_a_time_limit(run):
