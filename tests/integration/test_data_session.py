@@ -141,14 +141,6 @@ def test_the_mail_is_not_sent_where_the_rows_are_refused_at_the_end(shop):
     assert state(shop) == BEFORE
 
 
-def test_a_downgrade_has_a_session_too(shop):
-    down = RENAME.replace("title", "lower").strip().replace("\n", "\n    ")
-    revision(shop, "pass", downgrade=down)
-    shop.ok("upgrade")
-    shop.ok("downgrade", "base")
-    assert state(shop) == (["ann", "bob"], ["ann", "bob"], [])
-
-
 # --- somebody refuses ------------------------------------------------------------------------------------------
 
 
@@ -309,6 +301,14 @@ def test_a_revision_without_a_session_may_use_the_transaction_package_by_itself(
     revision(small, "with transaction.manager:\n    send('alone')")
     small.ok("upgrade")
     assert state(small) == (["ann", "bob"], ["alone"], ["aaa1"])
+
+
+def test_a_downgrade_has_a_session_too(small):
+    down = RENAME.replace("title", "lower").strip().replace("\n", "\n    ")
+    revision(small, "pass", downgrade=down)
+    small.ok("upgrade")
+    small.ok("downgrade", "base")
+    assert state(small) == (["ann", "bob"], ["ann", "bob"], [])
 
 
 # --- misuse ----------------------------------------------------------------------------------------------------

@@ -85,17 +85,17 @@ def test_tables_that_may_be_those_of_an_unregistered_package_are_named_and_not_d
     assert [row["operation"] for row in json.loads(ran.out)] == ["remove_table"]
 
 
-def test_a_version_table_of_any_name_is_adopted_by_the_remedy(here):
+def test_a_version_table_of_any_name_is_adopted_by_the_remedy(lite):
     """Also where the tables look like another revision than the table says."""
-    revise(here.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id + 1')")
-    here.ok("upgrade", "bbb2")
-    here.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_shop_version")
-    (found,) = findings(here)
+    revise(lite.app / "alembic", "ccc3", "bbb2", "op.execute('UPDATE thing SET id = id + 1')")
+    lite.ok("upgrade", "bbb2")
+    lite.execute("ALTER TABLE alembic_history_shop RENAME TO alembic_shop_version")
+    (found,) = findings(lite)
     assert (found["problem"], found["package"]) == ("plain-alembic-version", "shop")
-    assert found["remedy"] == f"ws-alembic -c {here.ini} -x packages=shop adopt --from alembic_shop_version --yes"
-    follow(here, found)
-    assert here.ok("current") == "bbb2\n"
-    assert findings(here) == []
+    assert found["remedy"] == f"ws-alembic -c {lite.ini} -x packages=shop adopt --from alembic_shop_version --yes"
+    follow(lite, found)
+    assert lite.ok("current") == "bbb2\n"
+    assert findings(lite) == []
 
 
 def test_a_version_table_in_another_schema_of_the_search_path_is_adopted(tmp_path, postgresql):

@@ -178,14 +178,14 @@ def test_each_package_makes_and_drops_its_own_tables(here):
     assert here.tables() == histories
 
 
-def test_history_tables_of_packages_that_are_gone_are_never_touched(here):
-    here.add("notes", NOTE, history=True)
-    make_app(here, THING, ["notes"])
-    here.autogenerate(*ALL)
-    make_app(here, THING)
-    here.ok(*ALL, "check")
-    assert here.run(*ALL, "revision", "--autogenerate").out == ""
-    assert {"note", "alembic_history_notes"} <= here.tables()
+def test_history_tables_of_packages_that_are_gone_are_never_touched(lite):
+    lite.add("notes", NOTE, history=True)
+    make_app(lite, THING, ["notes"])
+    lite.autogenerate(*ALL)
+    make_app(lite, THING)
+    lite.ok(*ALL, "check")
+    assert lite.run(*ALL, "revision", "--autogenerate").out == ""
+    assert {"note", "alembic_history_notes"} <= lite.tables()
 
 
 def test_tables_of_removed_models_are_found_in_version_folders_below(lite):

@@ -12,14 +12,8 @@ from troubles import findings
 
 
 @pytest.fixture
-def here(here: Workspace) -> Workspace:
-    """A history with two heads of which one is applied, on each database."""
-    return forked(here)
-
-
-@pytest.fixture
 def lite(lite: Workspace) -> Workspace:
-    """The same on SQLite, for what does not depend on the database."""
+    """A history with two heads of which one is applied."""
     return forked(lite)
 
 
@@ -34,28 +28,28 @@ def script(workspace: Workspace, revision: str) -> Path:
     return workspace.app / "alembic" / "versions" / f"{revision}.py"
 
 
-def test_a_revision_that_nobody_applied_is_put_after_the_other_head(here):
-    path = script(here, "ddd4")
+def test_a_revision_that_nobody_applied_is_put_after_the_other_head(lite):
+    path = script(lite, "ddd4")
     path.chmod(0o640)
     before = path.read_text()
-    ran = here.run("rebase", "ddd4", "ccc3")
+    ran = lite.run("rebase", "ddd4", "ccc3")
     assert (ran.code, ran.out, ran.err) == (0, "", f"shop: the down revision of ddd4 is now ccc3 ({path})\n")
     assert path.read_text() == before.replace("down_revision = 'bbb2'", "down_revision = 'ccc3'")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert sorted(file.name for file in path.parent.iterdir()) == ["aaa1.py", "bbb2.py", "ccc3.py", "ddd4.py"]
-    assert findings(here) == []
-    here.ok("upgrade", "head")
-    assert here.ok("current") == "ddd4 (head)\n"
+    assert findings(lite) == []
+    lite.ok("upgrade", "head")
+    assert lite.ok("current") == "ddd4 (head)\n"
 
 
-def test_a_revision_that_the_database_has_applied_is_not_rewritten(here):
-    before = here.files()
-    assert here.fails("rebase", "ccc3", "ddd4") == (
+def test_a_revision_that_the_database_has_applied_is_not_rewritten(lite):
+    before = lite.files()
+    assert lite.fails("rebase", "ccc3", "ddd4") == (
         "shop ccc3 was not rebased: this database has applied it; "
-        f"keep it and join the heads with: ws-alembic -c {here.ini} -x packages=shop merge -m 'Merge heads' heads; or "
-        f"undo it there first: ws-alembic -c {here.ini} -x packages=shop downgrade ccc3@bbb2"
+        f"keep it and join the heads with: ws-alembic -c {lite.ini} -x packages=shop merge -m 'Merge heads' heads; or "
+        f"undo it there first: ws-alembic -c {lite.ini} -x packages=shop downgrade ccc3@bbb2"
     )
-    assert here.files() == before
+    assert lite.files() == before
 
 
 def test_the_remedy_of_a_refused_rebase_undoes_no_other_branch(lite):

@@ -19,15 +19,15 @@ def state_and_code(workspace: Workspace) -> tuple[str, int]:
     return row["state"], ran.code
 
 
-def test_a_row_together_with_an_ancestor_of_it_is_an_unknown_revision(here):
-    here.ok("upgrade")
-    assert state_and_code(here) == ("up to date", 0)
-    here.execute("INSERT INTO alembic_history_shop VALUES ('aaa1')")
-    assert here.run("upgrade").code == 1
-    assert state_and_code(here) == ("unknown revision", 1)
-    (found,) = findings(here)
-    follow(here, found)
-    assert state_and_code(here) == ("up to date", 0)
+def test_a_row_together_with_an_ancestor_of_it_is_an_unknown_revision(lite):
+    lite.ok("upgrade")
+    assert state_and_code(lite) == ("up to date", 0)
+    lite.execute("INSERT INTO alembic_history_shop VALUES ('aaa1')")
+    assert lite.run("upgrade").code == 1
+    assert state_and_code(lite) == ("unknown revision", 1)
+    (found,) = findings(lite)
+    follow(lite, found)
+    assert state_and_code(lite) == ("up to date", 0)
 
 
 def test_a_row_that_is_null_is_an_unknown_revision_that_doctor_removes(here):
