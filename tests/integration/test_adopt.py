@@ -281,7 +281,7 @@ def on_terminal(workspace: Workspace, start, *argv: str) -> tuple[subprocess.Pop
 
 # --- all or nothing ----------------------------------------------------------------------------------------------
 
-#: Kills at a moment before a statement or commit; only where one since the last moment may have changed something.
+#: Kills at a moment before a statement or a commit. Moments between which nothing was written are one.
 KILLER = """
 import os, signal
 from sqlalchemy import Engine, event
@@ -290,10 +290,10 @@ from websauna_migrate.scripts.ws_alembic import main
 
 left = int(os.environ["KILL_AT"])
 carry_out = adoption.carry_out
-changed = True
+changed, to_commit = True, False
 
 
-def count(changes):
+def kill(changes):
     global changed, left
     left -= changed
     if left < 0:
@@ -301,11 +301,24 @@ def count(changes):
     changed = changes
 
 
+def statement(connection, cursor, sql, *_):
+    global to_commit
+    writes = sql.lstrip().startswith(("CREATE", "INSERT", "DELETE", "UPDATE", "DROP"))
+    to_commit = to_commit or writes
+    kill(writes)
+
+
+def commit(_):
+    global to_commit
+    kill(to_commit)
+    to_commit = False
+
+
 def counted(*args):
-    reads = ("SELECT", "SHOW", "PRAGMA")
-    event.listen(Engine, "before_cursor_execute", lambda *said: count(not said[2].lstrip().upper().startswith(reads)))
-    event.listen(Engine, "commit", lambda *_: count(True))
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", commit)
     carry_out(*args)
+    kill(False)
 
 
 adoption.carry_out = counted
