@@ -17,7 +17,7 @@ from websauna_migrate.dialects.temporary import TEMPORARY, undone
 from websauna_migrate.packages.ownership import table_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy import Column, ForeignKeyConstraint, Table
@@ -68,14 +68,17 @@ def as_stored(context: AutogenContext, column: Column[Any], *, with_default: boo
         return None
     default: Any = column.server_default if with_default else None
     made = sa.Column(column.name, column.type, server_default=default.arg if default is not None else None)
-    hook = context.migration_context.impl.autogen_column_reflect
+    hook: Callable[..., None] = context.migration_context.impl.autogen_column_reflect
     try:
         with undone(connection):
             # The statement alone: the types that the column uses are there, or it is another column.
-            connection.execute(CreateTable(sa.Table(TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])))
-            listeners = [("column_reflect", hook)]
-            shown = sa.Table(TEMPORARY, sa.MetaData(), autoload_with=connection, listeners=listeners)
-            return next(iter(shown.c))
+            table = sa.Table(TEMPORARY, sa.MetaData(), made, prefixes=["TEMPORARY"])
+            connection.execute(CreateTable(table))
+            inspector = sa.inspect(connection)
+            (shown,) = inspector.get_columns(TEMPORARY)  # the column alone: a Table would read keys and indexes too
+            hook(inspector, table, shown)
+            stored = shown.get("default")
+            return sa.Column(shown["name"], shown["type"], server_default=None if stored is None else sa.text(stored))
     except SQLAlchemyError:
         return None
 
