@@ -141,6 +141,7 @@ def test_removed_models_go_and_come_back_whatever_refers_to_them_and_takes_their
     ]
     (script,) = (path for path in here.scripts() if "less" in path.name)
     assert script.is_relative_to(here.app)
+    here.ok("upgrade")
     here.goes_both_ways(script, before)
     kept = {"customer", "invoice", "new", "upper", "first", "second", "alembic_history_shop"}
     assert here.tables() == {*kept, "nobodys", "reader", "alembic_history_gone", "alembic_history_notes"}
