@@ -12,9 +12,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy import URL, inspect
 
 from forked import Program
+from looking import execute, looking
 from worker import Worker, run_alone
 
 if TYPE_CHECKING:
@@ -239,24 +240,12 @@ class Workspace:
 
     def tables(self, schema: str | None = None) -> set[str]:
         """Return the names of the tables in the database."""
-        engine = create_engine(self.url)
-        try:
-            return set(inspect(engine).get_table_names(schema))
-        finally:
-            engine.dispose()
+        with looking(self.url) as connection:
+            return set(inspect(connection).get_table_names(schema))
 
     def execute(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements in the database and return the rows of the last one."""
-        engine = create_engine(self.url)
-        rows: list[tuple[object, ...]] = []
-        try:
-            with engine.begin() as connection:
-                for statement in statements:
-                    result = connection.exec_driver_sql(statement)
-                    rows = [tuple(row) for row in result] if result.returns_rows else []
-        finally:
-            engine.dispose()
-        return rows
+        return execute(self.url, *statements)
 
 
 def write(path: Path, text: str) -> Path:

@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, make_url, text
 
 from forked import Process, Program
+from looking import looking
 from websauna_migrate.packages.histories import write_scaffold
 from websauna_migrate.packages.package import history_table_name
 
@@ -66,11 +67,13 @@ class Project:
 
     def tables(self) -> set[str]:
         """Return the tables in the database that are no history tables."""
-        return {name for name in inspect(self.engine()).get_table_names() if not name.startswith("alembic_history_")}
+        with looking(self.url) as connection:
+            names = inspect(connection).get_table_names()
+        return {name for name in names if not name.startswith("alembic_history_")}
 
     def heads(self) -> dict[str, list[str]]:
         """Return the rows of the history tables that exist, by package."""
-        with self.engine().connect() as connection:
+        with looking(self.url) as connection:
             existing = inspect(connection).get_table_names()
             found = {}
             for package in self.packages:
@@ -80,7 +83,7 @@ class Project:
             return found
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.engine().connect() as connection:
+        with looking(self.url) as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
 
@@ -127,12 +130,13 @@ def start_prepared(project: Project, prepare: str, *argv: object) -> Process:
     return Process(program, DEVNULL, PIPE, PIPE)
 
 
-def run_killed_at(moment: int, project: Project, *argv: object) -> int:
+def run_killed_at(moment: int, project: Project, *argv: object, counted_from: str = "") -> int:
     """Run ``ws-alembic`` and return its exit code; it is killed at that ``moment`` from 1, if it comes so far.
 
-    Moments are before each statement and each commit: after one, the database is as before the next.
+    Moments are before each statement and each commit: after one, the database is as before the next. The first is the
+    first statement that contains ``counted_from``.
     """
-    environment = {**os.environ, **project.options["env"], "KILLED_AT": str(moment)}
+    environment = {**os.environ, **project.options["env"], "KILLED_AT": str(moment), "COUNTED_FROM": counted_from}
     words = list(map(str, project.argv(*argv)))
     program = Program("scenarios:killed", words, environment, str(project.folder), [str(Path(__file__).parent)])
     with Process(program, DEVNULL, DEVNULL, DEVNULL) as process:
@@ -148,10 +152,14 @@ def killed(argv: list[str]) -> int:
     from websauna_migrate.scripts.ws_alembic import run
 
     moments = count(1)
-    last = int(os.environ["KILLED_AT"])
+    last, first = int(os.environ["KILLED_AT"]), os.environ["COUNTED_FROM"]
     grouping.LONGEST = (0, 0.01, 10)[last % 3]
 
-    def kill(*_: object) -> None:
+    def kill(*of: object) -> None:
+        nonlocal first
+        if first and not any(first in one for one in of if isinstance(one, str)):
+            return
+        first = ""
         if next(moments) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -33,6 +33,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from keeper import ENVIRONMENT, START_SECONDS, Keeper, as_server_account
+from looking import let_go, let_server_go
 from websauna_migrate.scratch.account import ORDINARY
 
 #: A role of every server that needs its password, and a password with all that URLs, INI files and shells trip over.
@@ -168,6 +169,7 @@ class Server:
 
     def stop(self, *, crash: bool = False) -> None:
         """Stop the server; open connections are cut. With ``crash``, as if the machine had lost its power."""
+        let_server_go(self.port)
         self._keeper.end(self._process, self.crash_signal if crash else self.stop_signal)
 
     @cached_property
@@ -267,7 +269,8 @@ class PostgreSQL(Server):
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        self._spawn([str(self.programs / "postgres"), "-D", str(self.folder / "data")], self.url("postgres"))
+        # The first connection to a database writes a file of what each one reads, and new databases are copies of this.
+        self._spawn([str(self.programs / "postgres"), "-D", str(self.folder / "data")], self.url("template1"))
 
     def _find_programs(self) -> None:
         self.programs = postgresql_programs(self._keeper)
@@ -561,4 +564,5 @@ class Backend:
     def drop_databases(self) -> None:
         """Drop the databases that the test got."""
         while self._urls:
+            let_go(self._urls[-1])
             self.server.drop_database(self._urls.pop())

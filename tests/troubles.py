@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, inspect, text
+from sqlalchemy import URL, Connection, inspect, text
 
+from looking import looking
 from projects import WS_ALEMBIC, Workspace, revise
 
 THING = """
@@ -63,9 +64,8 @@ def follow(workspace: Workspace, finding: dict[str, Any]) -> None:
 
 def look(url: URL) -> dict[str, object]:
     """Return all that is in a database: databases, schemas, tables, columns, indexes and rows."""
-    engine = create_engine(url)
     seen: dict[str, object] = {}
-    with engine.connect() as connection:
+    with looking(url) as connection:
         inspector = inspect(connection)
         seen["schemas"] = sorted(inspector.get_schema_names()) if url.get_backend_name() == "postgresql" else []
         seen["databases"] = databases(connection)
@@ -75,7 +75,6 @@ def look(url: URL) -> dict[str, object]:
         if url.get_backend_name() == "postgresql":
             counts = "SELECT (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_type)"
             seen["catalogue"] = repr(connection.execute(text(counts)).all())
-    engine.dispose()
     return seen
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 import sqlalchemy as sa
 
+from forked import Program
 from scenarios import Revision, chain, write_project
+from worker import Worker
 
 BREAKS = ["CREATE TABLE half (id INTEGER)", "INSERT INTO missing VALUES (1)"]
 
@@ -47,21 +48,20 @@ def broken(tmp_path, backend):
 
 
 def call(project, *, engine="{}", prepare="", before="pass", after="pass", options=""):
-    program = PROGRAM.format(engine=engine, prepare=prepare, before=before, after=after, options=options)
-    environment = {**project.options["env"], "PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=project.folder, env=environment, capture_output=True, text=True
-    )
+    text = PROGRAM.format(engine=engine, prepare=prepare, before=before, after=after, options=options)
+    (project.folder / "caller.py").write_text(text)
+    environment = {**os.environ, **project.options["env"]}
+    return Worker.shared().run(Program("caller", ["caller"], environment, str(project.folder)))
 
 
 def test_a_revision_that_fails_leaves_what_the_error_says(broken, backend):
     done = call(broken)
 
-    assert done.stderr.startswith("StepFailed: ")
+    assert done.err.startswith("StepFailed: ")
     assert broken.heads() == {"red": ["red2"]}
     kept = {"half"} if backend.name == "mariadb" else set()
     assert broken.tables() == {"red1_a", "red2_a"} | kept
-    assert ("this database cannot roll back DDL" in done.stderr) == bool(kept)
+    assert ("this database cannot roll back DDL" in done.err) == bool(kept)
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])
@@ -69,7 +69,7 @@ def test_in_one_transaction_nothing_stays(name, tmp_path, request):
     url = request.getfixturevalue(name).new_database()
     project = write_project(tmp_path, url, {"red": [*chain("red", 2), Revision("broken", up=BREAKS)]})
 
-    assert call(project, options=", one_transaction=True").returncode == 1
+    assert call(project, options=", one_transaction=True").code == 1
     assert (project.heads(), project.tables()) == ({}, set())
 
 
@@ -78,7 +78,7 @@ def test_what_is_run_is_committed_and_the_connection_goes_on_as_before(backend, 
 
     done = call(project, after='connection.execute(text("INSERT INTO red1_a VALUES (2)")); connection.commit()')
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert project.heads() == {"red": ["red2"]}
     assert len(project.rows("SELECT id FROM red1_a")) == 2
 
@@ -100,7 +100,7 @@ def test_however_the_driver_of_sqlite_was_told_to_begin_a_revision_that_fails_le
     histories = {"red": [*chain("red", 2), Revision("broken", up=BREAKS)]}
     project = write_project(tmp_path, sqlite.new_database(), histories)
 
-    assert call(project, **SQLITE_WAYS[way]).stderr.startswith("StepFailed: ")
+    assert call(project, **SQLITE_WAYS[way]).err.startswith("StepFailed: ")
     assert project.heads() == {"red": ["red2"]}
     assert project.tables() == {"red1_a", "red2_a"}
 
@@ -119,9 +119,9 @@ def test_a_connection_in_autocommit_is_refused_before_anything_is_run(name, way,
 
     done = call(project, **way)
 
-    assert done.stderr.startswith("UnusableConnection: ")
-    assert "AUTOCOMMIT" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.err.startswith("UnusableConnection: ")
+    assert "AUTOCOMMIT" in done.err
+    assert len(done.err.splitlines()) == 1
     assert (project.heads(), project.tables()) == ({}, set())
 
 
@@ -132,8 +132,8 @@ def test_a_connection_with_an_open_transaction_is_refused(backend, tmp_path):
 
     done = call(project, before='connection.execute(text("INSERT INTO mine VALUES (1)"))')
 
-    assert done.stderr.startswith("UnusableConnection: ")
-    assert "transaction is open" in done.stderr
+    assert done.err.startswith("UnusableConnection: ")
+    assert "transaction is open" in done.err
     assert project.heads() == {}
 
 
@@ -142,7 +142,7 @@ def test_a_plan_that_was_made_before_another_run_is_refused(sqlite, tmp_path):
 
     done = call(project, before="earlier = app.plan({}, list(app.packages)); execute(app, earlier, connection)")
 
-    assert done.stderr.startswith("PlanOutdated: the plan was made when red was at none, and it is at red2 now; ")
+    assert done.err.startswith("PlanOutdated: the plan was made when red was at none, and it is at red2 now; ")
     assert len(project.rows("SELECT id FROM red1_a")) == 1
 
 
@@ -151,6 +151,6 @@ def test_an_error_of_a_callback_is_not_one_of_the_script(sqlite, tmp_path):
 
     done = call(project, options=", on_progress=lambda progress: progress.number > 1 and 1 / 0")
 
-    assert done.stderr.startswith("RunStopped: the observer of the run failed: ZeroDivisionError: ")
-    assert "; applied in this run: red red1; not applied: red red2; fix it and run the command again" in done.stderr
+    assert done.err.startswith("RunStopped: the observer of the run failed: ZeroDivisionError: ")
+    assert "; applied in this run: red red1; not applied: red red2; fix it and run the command again" in done.err
     assert project.heads() == {"red": ["red1"]}

@@ -35,11 +35,11 @@ class Review(Base):
 """
 SELL = """
 import sys
-from sqlalchemy import create_engine, select
+from sqlalchemy import NullPool, create_engine, select
 from sqlalchemy.orm import Session
 from shop.models import Product
 
-with Session(create_engine(sys.argv[1])) as session:
+with Session(create_engine(sys.argv[1], poolclass=NullPool)) as session:
     session.add(Product(name="tea"))
     session.commit()
     print(len(session.scalars(select(Product)).all()), hasattr(Product, "price"))
