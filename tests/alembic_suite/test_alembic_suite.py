@@ -29,6 +29,7 @@ SUITE = UNPACKED / f"alembic-{alembic.__version__}"
 # Batch mode, operations, databases, and what autogenerate finds. What needs no server runs with SQLite alone.
 FILES = ("batch", "op", "sqlite", "postgresql", "mysql", "suite", "autogen_*")
 WITHOUT_THEIR_OPTIONS = ("-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:logging", "-p", "no:warnings")
+OPTIONS = (*WITHOUT_THEIR_OPTIONS, "--assert=plain", "-q", "-rfEX", "--tb=native", "-p", "switched_in")
 
 
 @pytest.fixture
@@ -67,21 +68,10 @@ def test_alembics_own_tests_pass_with_ours_switched_in(backend: Backend, suite: 
     files = sorted(path for name in FILES for path in (suite / "tests").glob(f"test_{name}.py"))
     only = () if backend.name == "sqlite" else ("--backend-only",)
     with database_with_test_schema(backend) as url:
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            *WITHOUT_THEIR_OPTIONS,
-            "-q",
-            "-rfEX",
-            "--tb=native",
-            "-p",
-            "switched_in",
-        ]
         done = subprocess.run(
-            [*argv, "--answers-on", backend.name, "--dburi", url, *only, *files],
+            [sys.executable, "-m", "pytest", *OPTIONS, "--answers-on", backend.name, "--dburi", url, *only, *files],
             cwd=suite,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**os.environ, "PYTHONPATH": str(HERE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
