@@ -70,7 +70,7 @@ def two(tmp_path, sqlite):
 # --- one history: as alembic does it ---------------------------------------------------------------------------
 
 
-READING = [
+OF_SCRIPTS = [
     ("heads",),
     ("heads", "--verbose"),
     ("heads", "--resolve-dependencies"),
@@ -78,26 +78,37 @@ READING = [
     ("branches", "-v"),
     ("history",),
     ("history", "--verbose"),
-    ("history", "--indicate-current"),
     ("history", "-r", "bbb2:"),
     ("history", "-r", ":ddd4"),
     ("history", "-r", "base:bbb2"),
-    ("history", "-r", "current:head"),
     ("show", "head"),
     ("show", "bbb2"),
     ("show", "eee"),
     ("show", "blue@head"),
+    ("list_templates",),
+]
+OF_DATABASE = [
+    ("history", "--indicate-current"),
+    ("history", "-r", "current:head"),
     ("current",),
     ("current", "--verbose"),
-    ("list_templates",),
 ]
 
 
+def test_what_reads_scripts_prints_what_alembic_prints(one):
+    one.ok("upgrade", "bbb2")
+    assert_same(one, OF_SCRIPTS)
+
+
 @pytest.mark.parametrize("applied", [(), ("aaa1",), ("bbb2", "ccc3"), ("head",)], ids=" ".join)
-def test_what_reads_prints_what_alembic_prints(one, applied):
+def test_what_reads_the_database_prints_what_alembic_prints(one, applied):
     for revision in applied:
         one.ok("upgrade", revision)
-    for command in READING:
+    assert_same(one, OF_DATABASE)
+
+
+def assert_same(one, commands):
+    for command in commands:
         theirs = one.run(*command, script=ALEMBIC)
         ours = one.run(*command)
         assert (ours.code, comparable(ours.out)) == (theirs.code, comparable(theirs.out)), command
@@ -190,33 +201,42 @@ def test_edit_opens_the_script_in_the_editor(one):
     assert (one.app / "alembic" / "versions" / "bbb2.py").read_text().endswith("# edited\n")
 
 
+#: One after the other: what is printed, without ``--sql``, or None for an empty database again.
 SQL = [
-    ("upgrade", "head", "--sql"),
-    ("upgrade", "bbb2:head", "--sql"),
-    ("downgrade", "head:base", "--sql"),
-    ("downgrade", "eee5:ddd4", "--sql"),
-    ("upgrade", "base:ddd4", "--sql"),
-    ("stamp", "head", "--sql"),
-    ("stamp", "bbb2:ddd4", "--sql"),
-    ("ensure_version", "--sql"),
+    ("upgrade", "head"),
+    ("downgrade", "eee5:ddd4"),
+    ("upgrade", "ddd4:head"),
+    ("downgrade", "head:base"),
+    None,
+    ("upgrade", "base:ddd4"),
+    ("downgrade", "ddd4:base"),
+    None,
+    ("stamp", "head"),
+    None,
+    ("ensure_version",),
+    None,
+    ("upgrade", "bbb2"),
+    ("stamp", "bbb2:ddd4"),
+    ("stamp", "ddd4:bbb2"),
+    ("upgrade", "bbb2:head"),
 ]
 
 
-@pytest.mark.parametrize("command", SQL, ids=" ".join)
-def test_sql_does_what_the_sql_of_alembic_does(tmp_path, backend, command):
+def test_sql_does_what_the_sql_of_alembic_does(tmp_path, backend):
     """The order of branches is ours to choose; so what is left in the database is compared."""
     ours, theirs = (make_one(Workspace(tmp_path / name, backend.new_database())) for name in ("ours", "theirs"))
-    for each, script in ((ours, WS_ALEMBIC), (theirs, ALEMBIC)):
-        start = command[1].partition(":")
-        if start[1]:
-            each.ok("upgrade", start[0])
-        ran = each.run(*command, script=script)
-        assert ran.code == 0, ran
-        lines = [line for line in ran.out.splitlines() if not line.lstrip().startswith("--")]
-        statements = [text.strip() for text in "\n".join(lines).split(";") if text.strip()]
-        each.execute(*(text for text in statements if text not in ("BEGIN", "COMMIT")))
-    assert ours.tables() == theirs.tables()
-    assert rows(ours) == rows(theirs)
+    for command in SQL:
+        for each, script in ((ours, WS_ALEMBIC), (theirs, ALEMBIC)):
+            if command is None:
+                each.execute("DROP TABLE alembic_history_shop")
+                continue
+            ran = each.run(*command, "--sql", script=script)
+            assert ran.code == 0, ran
+            statements = [text.strip() for text in "\n".join(_code(ran.out)).split(";") if text.strip()]
+            each.execute(*(text for text in statements if text not in ("BEGIN", "COMMIT")))
+        assert ours.tables() == theirs.tables(), command
+        assert rows(ours) == rows(theirs), command
+    assert {"t_ddd4", "t_eee5"} < ours.tables()
 
 
 def test_a_range_may_leave_an_end_out(one):
@@ -355,14 +375,17 @@ def test_sql_of_several_histories_comes_in_the_order_of_the_plan(tmp_path, backe
     assert {row["state"] for row in json.loads(two.ok(*ALL, "status", "--check", "--format", "json"))} == {"up to date"}
 
 
-@pytest.mark.parametrize("command", [("stamp", "heads"), ("stamp", "aaa1", "ccc3"), ("ensure_version",)], ids=" ".join)
-def test_sql_that_writes_history_tables_goes_over_all(tmp_path, backend, command):
+def test_sql_that_writes_history_tables_goes_over_all(tmp_path, backend):
     by_sql, at_once = (make_two(Workspace(tmp_path / name, backend.new_database())) for name in ("by_sql", "at_once"))
-    statements = "\n".join(_code(by_sql.ok(*ALL, *command, "--sql"))).split(";")
-    by_sql.execute(*(text for text in statements if text.strip() not in ("", "BEGIN", "COMMIT")))
-    at_once.ok(*ALL, *command)
-    assert by_sql.ok(*ALL, "current") == at_once.ok(*ALL, "current")
-    assert by_sql.tables() == at_once.tables() == {"alembic_history_notes", "alembic_history_shop"}
+    for command in (("stamp", "heads"), ("stamp", "aaa1", "ccc3"), ("ensure_version",)):
+        statements = "\n".join(_code(by_sql.ok(*ALL, *command, "--sql"))).split(";")
+        by_sql.execute(*(text for text in statements if text.strip() not in ("", "BEGIN", "COMMIT")))
+        at_once.ok(*ALL, *command)
+        assert by_sql.ok(*ALL, "current") == at_once.ok(*ALL, "current"), command
+        histories = ("alembic_history_notes", "alembic_history_shop")
+        assert by_sql.tables() == at_once.tables() == set(histories), command
+        for each in (by_sql, at_once):
+            each.execute(*(f"DROP TABLE {history}" for history in histories))
 
 
 @pytest.mark.parametrize(
