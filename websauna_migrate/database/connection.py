@@ -42,6 +42,8 @@ PREFIX = "sqlalchemy."
 _URL = PREFIX + "url"
 # Written as variables usually are: anything else may be part of a password, and is not shown.
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+_ASK_FOR_HSTORE = ("postgresql", "postgresql+psycopg2", "postgresql+psycopg")
+_HSTORE = PREFIX + "use_native_hstore"
 _NOT_OF_A_RUN = tuple(PREFIX + name for name in ("pool", "max_", "echo"))
 
 
@@ -88,12 +90,21 @@ class Database:
         options = {key: value for key, value in self.options.items() if not key.startswith(_NOT_OF_A_RUN)}
         if str(options.get(PREFIX + "isolation_level", "")).upper() == "AUTOCOMMIT":
             del options[PREFIX + "isolation_level"]
-        engine = replace(self, options=options).engine(poolclass=NullPool)
+        engine = replace(self, options=options).engine(poolclass=NullPool, **({} if writes else self._spared()))
         if engine.dialect.name == "sqlite":
             begin_for_real(engine, writes=writes)
         elif writes and engine.dialect.name in ("mysql", "mariadb"):
             event.listen(engine, "connect", _stay_connected)
         return engine
+
+    def _spared(self) -> dict[str, object]:
+        """Return options that spare a connection queries, where only our own statements are run on it.
+
+        Each new one would ask PostgreSQL whether it has the type ``hstore``, psycopg2 twice. Values of such columns are
+        text then, unless SQLAlchemy knows their type.
+        """
+        asks = self.url.drivername in _ASK_FOR_HSTORE and _HSTORE not in self.options
+        return {_HSTORE.removeprefix(PREFIX): False} if asks else {}
 
     @contextmanager
     def connected(self, *, writes: bool) -> Iterator[Connection]:

@@ -42,7 +42,7 @@ def unpack(archive: Path, folder: Path) -> bool:
     try:
         with tarfile.open(archive) as packed:
             packed.extraction_filter = lambda member, path: member  # it is our own
-            packed.extractall(folder)
+            packed.extractall(folder, numeric_owner=True)  # no name has to be looked up
         (folder / _LAST).unlink()
     except (OSError, EOFError, tarfile.TarError):
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import make_url
 
-from websauna_migrate.database.connection import parse_url
+from websauna_migrate.database.connection import Database, parse_url
 from websauna_migrate.exceptions import SettingsError
 
 
@@ -55,3 +56,16 @@ def test_a_variable_that_is_not_set_is_named_unless_it_may_be_a_part_of_a_passwo
         parse_url("postgresql://u:${SHOP_PASSWORD}@host/db", "x.ini", "sqlalchemy.url")
     monkeypatch.setenv("SHOP_PASSWORD", "set, so this is a value that looks like a variable")
     assert parse_url("postgresql+psycopg2://u:${SHOP_PASSWORD}@host/db", "x.ini", "sqlalchemy.url").host == "host"
+
+
+@pytest.mark.parametrize("name", ["postgresql+psycopg2", "postgresql+psycopg", "sqlite", "mariadb+pymysql"])
+def test_a_connection_that_only_reads_does_not_ask_for_the_type_hstore(name):
+    database = Database(make_url(f"{name}://"), "app.ini")
+    asks = [vars(database.engine_of_run(writes=writes).dialect).get("use_native_hstore") for writes in (False, True)]
+    assert asks == ([False, True] if "postgresql" in name else [None, None])
+
+
+def test_the_settings_may_want_the_type_hstore():
+    options = {"sqlalchemy.use_native_hstore": "true"}
+    database = Database(make_url("postgresql+psycopg2://"), "app.ini", options)
+    assert vars(database.engine_of_run(writes=False).dialect)["use_native_hstore"]
