@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+
 from sqlalchemy import create_engine
 
 from projects import Workspace
@@ -53,48 +54,63 @@ BEFORE = PAINTED.format(hue=f'Enum({HUE}, name="hue")', word="Text", changed="hu
 NAMES = {"fk_wall_paint", "ck_red", "ck_changed", "ck_word", "ix_red", "ex_same", "ex_changed"}
 NAMES |= {"fk_number", "wall_Number_key", "ck_is_red", "ix_wall_is_red", "is_red", "changed", "Number"}
 STORED = """
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'wall'::regclass AND contype <> 'n'
-UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'wall'
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '{0}_wall'::regclass AND contype <> 'n'
+UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{0}_wall'
 UNION ALL SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN pg_attribute
-    ON attrelid = adrelid AND attnum = adnum WHERE adrelid = 'wall'::regclass AND attgenerated <> ''
-UNION ALL SELECT viewname, definition FROM pg_views WHERE viewname = 'over_generated' ORDER BY 1
+    ON attrelid = adrelid AND attnum = adnum WHERE adrelid = '{0}_wall'::regclass AND attgenerated <> ''
+UNION ALL SELECT viewname, definition FROM pg_views WHERE viewname = '{0}_over_generated' ORDER BY 1
 """
+AFTER = {
+    "another_enum": PAINTED.format(
+        hue='Enum("blue", "red", name="colour")', word="Text", changed="hue <> 'blue'", more=""
+    ),
+    "made_anew": PAINTED.format(hue='Enum("blue", "red", name="hue")', word="Text", changed="hue = 'red'", more=""),
+    "text_and_enum": PAINTED.format(
+        hue="String(20)", word='Enum("red", "blue", name="words")', changed="hue <> 'green'", more=""
+    ),
+    "a_new_value": BEFORE.replace(HUE, HUE + ", 'white'").replace("hue <> 'green'", "hue <> 'white'"),
+}
 
 
-@pytest.fixture
-def work(tmp_path, postgresql):
-    """An application whose database has the models from before."""
-    workspace = Workspace(tmp_path, postgresql.new_database())
-    workspace.add_app("shop", BEFORE, history=True)
-    workspace.autogenerate()
-    workspace.execute("CREATE TYPE hue_old AS ENUM ('red')")  # the name that a type gets while it is made anew
-    workspace.execute("INSERT INTO paint VALUES ('red')", "INSERT INTO wall (hue, word) VALUES ('red', 'blue')")
-    return workspace
+def group(name, models):
+    """Return ``models`` with ``name`` before the names of what they consist of: groups of them meet in one database."""
+    models = re.sub(r'name="|Index\("|"(?=(?:paint|wall|gone)["._])', rf"\g<0>{name}_", models)
+    return re.sub(r"^class ", f"class {name}_", models, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        PAINTED.format(hue='Enum("blue", "red", name="colour")', word="Text", changed="hue <> 'blue'", more=""),
-        PAINTED.format(hue='Enum("blue", "red", name="hue")', word="Text", changed="hue = 'red'", more=""),
-        PAINTED.format(hue="String(20)", word='Enum("red", "blue", name="words")', changed="hue <> 'green'", more=""),
-        BEFORE.replace(HUE, HUE + ", 'white'").replace("hue <> 'green'", "hue <> 'white'"),
-    ],
-    ids=["another enum", "made anew", "text and enum", "a new value"],
-)
-def test_what_compares_a_column_goes_with_it_to_another_type(work, after):
-    work.execute('CREATE VIEW over_generated AS SELECT is_red, "Number" FROM wall')
-    stored = work.execute(STORED)
-    work.models(work.app / "shop", after)
+def stored(work, name):
+    """Return what is over the columns of a group, with the names that it has where it is alone."""
+    return [tuple(text.replace(f"{name}_", "") for text in row) for row in work.execute(STORED.format(name))]
+
+
+def test_what_compares_a_column_goes_with_it_to_another_type(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    before = "".join(group(name, BEFORE) for name in AFTER)
+    work.add_app("shop", before, history=True)
+    work.autogenerate()
+    for name in AFTER:
+        work.execute(
+            f"CREATE TYPE {name}_hue_old AS ENUM ('red')",  # the name that a type gets while it is made anew
+            f"INSERT INTO {name}_paint VALUES ('red')",
+            f"INSERT INTO {name}_wall (hue, word) VALUES ('red', 'blue')",
+            f'CREATE VIEW {name}_over_generated AS SELECT is_red, "Number" FROM {name}_wall',
+        )
+    at_first = {name: stored(work, name) for name in AFTER}
+    work.models(work.app / "shop", "".join(group(name, after) for name, after in AFTER.items()))
     (script,) = work.autogenerate()
-    work.goes_both_ways(script, BEFORE)
-    assert {name for name, _ in work.execute(STORED)} >= NAMES
+    work.goes_both_ways(script, before)
+    for name in AFTER:
+        assert {one for one, _ in stored(work, name)} >= NAMES, name
     work.ok("downgrade", "-1")
-    assert {one for one in stored if one[0] != "wall_hue_check"} <= set(work.execute(STORED))
-    assert work.execute("SELECT hue::text, word::text FROM wall") == [("red", "blue")]
+    for name in AFTER:
+        assert {one for one in at_first[name] if one[0] != "wall_hue_check"} <= set(stored(work, name)), name
+        assert work.execute(f"SELECT hue::text, word::text FROM {name}_wall") == [("red", "blue")], name
 
 
-def test_what_belongs_to_a_renamed_table_has_the_new_names(work):
+def test_what_belongs_to_a_renamed_table_has_the_new_names(tmp_path, postgresql):
+    work = Workspace(tmp_path, postgresql.new_database())
+    work.add_app("shop", BEFORE, history=True)
+    work.autogenerate()
     wall, paint, house = (TableName(None, name) for name in ("wall", "paint", "house"))
     renames = Renames(
         {wall: house}, {house: {"hue": "colour"}, paint: {"hue": "colour"}}, {house: {"ix_red": "ix_new"}}
