@@ -63,33 +63,6 @@ COLLATIONS = {
 }
 
 
-def test_computed_columns_and_collations_change_with_what_is_over_them(work, backend):
-    one, two = (f"collation={name!r}" for name in COLLATIONS[backend.name])
-    before = COMPUTED.format(**BEFORE, persisted=True) + COLLATED.format("", f", {one}", one, "")
-    changed(work, before)
-    work.execute("INSERT INTO box (id, a) VALUES (1, 10)", "INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')")
-    has_virtual = backend.name != "postgresql" or int(backend.server.version.split(".")[0]) >= 18
-    after = COMPUTED.format(**AFTER, persisted=not has_virtual) + COLLATED.format(
-        f", {one}", f", {two}", "", ", index=True"
-    )
-    work.models(work.app / "shop", after)
-    told = [line.partition(" from ")[0].strip() for line in work.run("check").out.splitlines()]
-    names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
-    assert [line for line in told if " word: " in line and "index" not in line] == [
-        f"modify type word: {name}" for name in names
-    ]
-    assert [line for line in told if " box: " in line] == [
-        "add column box: n INTEGER",
-        *(f"modify computed box: {name}" for name in ("b", *["kept"] * has_virtual, "was", "becomes")),
-    ]
-    (script,) = work.autogenerate()
-    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(35, 11, 40, 60)]
-    work.goes_both_ways(script, before)
-    assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
-    work.ok("downgrade", "-1")
-    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(20, 11, 40, 60)]
-
-
 # --- NOT NULL on a table with rows -----------------------------------------------------------------------------
 
 NULLABLE = """
@@ -113,34 +86,53 @@ KIND = 'shop: column "kind" of table "note" is NOT NULL. SQL value for its rows 
 REVISION = ("revision", "--autogenerate", "-m", "restricted")
 
 
-def with_rows(work):
-    changed(work, NULLABLE)
-    work.execute("INSERT INTO note (id, text, numbered) VALUES (1, 'one', 1), (2, NULL, 2)")
-    work.models(work.app / "shop", RESTRICTED)
+ROWS = (
+    "INSERT INTO box (id, a) VALUES (1, 10)",
+    "INSERT INTO word (id, plain, sorted) VALUES (1, 'a', 'b')",
+    "INSERT INTO note (id, text, numbered) VALUES (1, 'one', 1), (2, NULL, 2)",
+)
 
 
-def test_a_column_that_is_not_to_be_null_is_filled_with_what_is_answered(work, on_terminal):
-    with_rows(work)
-    before = work.scripts()
+def test_columns_change_with_what_is_over_them_and_are_filled_with_what_is_answered(work, backend, on_terminal):
+    one, two = (f"collation={name!r}" for name in COLLATIONS[backend.name])
+    before = COMPUTED.format(**BEFORE, persisted=True) + COLLATED.format("", f", {one}", one, "") + NULLABLE
+    changed(work, before)
+    work.execute(*ROWS)
+    has_virtual = backend.name != "postgresql" or int(backend.server.version.split(".")[0]) >= 18
+    collated = COLLATED.format(f", {one}", f", {two}", "", ", index=True")
+    work.models(work.app / "shop", COMPUTED.format(**AFTER, persisted=not has_virtual) + collated + RESTRICTED)
+    told = [line.partition(" from ")[0].strip() for line in work.run("check").out.splitlines()]
+    names = ["plain", "sorted", *(["long"] if backend.name != "mariadb" else [])]  # which keeps what no model names
+    assert [line for line in told if " word: " in line and "index" not in line] == [
+        f"modify type word: {name}" for name in names
+    ]
+    assert [line for line in told if " box: " in line] == [
+        "add column box: n INTEGER",
+        *(f"modify computed box: {name}" for name in ("b", *["kept"] * has_virtual, "was", "becomes")),
+    ]
+    scripts = work.scripts()
     ran = on_terminal(work, *REVISION, typed=["no_such\n", "NULL\n", "'a:b'\n", "'none 100%'\n"])
     assert ran.code == 0, ran.seen
-    (script,) = work.scripts() - before
-    asked = [question.rpartition("shop: ")[2].rpartition(". column")[2] for question in ran.questions]
     assert ran.questions[0] == KIND
     assert ran.questions[1].startswith("shop: no_such cannot be used: ")
-    assert ran.questions[2:] == [KIND.replace("shop: ", "shop: NULL cannot be used: it is NULL. "), TEXT], asked
+    assert ran.questions[2:] == [KIND.replace("shop: ", "shop: NULL cannot be used: it is NULL. "), TEXT]
+    (script,) = work.scripts() - scripts
     work.ok("upgrade")
-    work.goes_both_ways(script, NULLABLE)
-    assert work.execute("SELECT text, kind, size FROM note ORDER BY id") == [
-        ("one", "a:b", 3),
-        ("none 100%", "a:b", 3),
-    ]
+    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(35, 11, 40, 60)]
+    work.goes_both_ways(script, before)
+    assert work.execute("SELECT plain, sorted FROM word") == [("a", "b")]
+    notes = [("one", "a:b", 3), ("none 100%", "a:b", 3)]
+    assert work.execute("SELECT text, kind, size FROM note ORDER BY id") == notes
+    work.ok("downgrade", "-1")
+    assert work.execute("SELECT b, kept, was, becomes FROM box") == [(20, 11, 40, 60)]
 
 
 def test_a_column_that_is_not_to_be_null_is_warned_of_where_nobody_is_asked(tmp_path, sqlite, on_terminal):
     work = Workspace(tmp_path, sqlite.new_database())
     work.add_app("shop", history=True)
-    with_rows(work)
+    changed(work, NULLABLE)
+    work.execute(ROWS[-1])
+    work.models(work.app / "shop", RESTRICTED)
     before = work.scripts()
     ran = on_terminal(work, *REVISION, "--no-input")
     assert (ran.code, ran.seen.count(" is NOT NULL, and the rows of the table have no value for it; ")) == (0, 2), ran
