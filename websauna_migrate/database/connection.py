@@ -90,14 +90,14 @@ class Database:
         options = {key: value for key, value in self.options.items() if not key.startswith(_NOT_OF_A_RUN)}
         if str(options.get(PREFIX + "isolation_level", "")).upper() == "AUTOCOMMIT":
             del options[PREFIX + "isolation_level"]
-        engine = replace(self, options=options).engine(poolclass=NullPool, **({} if writes else self._spared()))
+        engine = replace(self, options=options).engine(poolclass=NullPool, **({} if writes else self.sparing_options()))
         if engine.dialect.name == "sqlite":
             begin_for_real(engine, writes=writes)
         elif writes and engine.dialect.name in ("mysql", "mariadb"):
             event.listen(engine, "connect", _stay_connected)
         return engine
 
-    def _spared(self) -> dict[str, object]:
+    def sparing_options(self) -> dict[str, object]:
         """Return options that spare a connection queries, where only our own statements are run on it.
 
         Each new one would ask PostgreSQL whether it has the type ``hstore``, psycopg2 twice. Values of such columns are

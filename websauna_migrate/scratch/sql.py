@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def administering(url: URL) -> Iterator[Connection]:
     """Yield a connection whose statements commit one by one, and are sent as they are written."""
     options = {"isolation_level": "AUTOCOMMIT", "execution_options": {"no_parameters": True}}
-    engine = Database(url, SETTING).engine(poolclass=NullPool, **options)
+    database = Database(url, SETTING)
+    engine = database.engine(poolclass=NullPool, **options, **database.sparing_options())
     with engine.connect() as connection:
         yield connection
