@@ -54,8 +54,10 @@ def test_a_downgrade_that_leaves_something_is_named(project):
 
 def test_packages_and_downgrades_may_be_left_out(lite):
     edit(lite, "shop", "op.drop_table('thing')", "pass")
-    assert "1 passed" in said_by_pytest(lite, ", downgrades=False")
-    assert "1 passed" in said_by_pytest(lite, ", ['notes']")
+    for name, arguments in (("without_downgrades", ", downgrades=False"), ("of_notes", ", ['notes']")):
+        write(lite.app / f"test_{name}.py", TEST.format(arguments=arguments))
+    ran = run_pytest(lite, "test_without_downgrades.py", "test_of_notes.py")
+    assert "2 passed" in ran.out, ran.out
 
 
 def test_models_that_went_on_are_named(lite):
