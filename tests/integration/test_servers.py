@@ -13,7 +13,9 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from forked import Program
 from servers import PASSWORD, SECRETIVE, ServerMissing, postgresql_programs
+from worker import run_alone
 
 TESTS = Path(__file__).parents[1]
 
@@ -175,21 +177,28 @@ def test_missing_programs_are_told_with_the_remedy(monkeypatch, keeper):
         postgresql_programs(keeper)
 
 
+WITHOUT_PROGRAMS = """
+import pytest, servers
+
+def missing(*args):
+    raise servers.ServerMissing("get it there")
+
+def main(argv):
+    servers._program = missing
+    return pytest.main(argv)
+"""
+
+
 @pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
 def test_a_missing_server_skips_and_fails_in_ci(ci, outcome, tmp_path):
     test = tmp_path / "test_it.py"
     test.write_text("def test_it(mariadb): ...")
-    program = f"""
-import sys, pytest, servers
-def missing(*args): raise servers.ServerMissing("get it there")
-servers._program = missing
-sys.exit(pytest.main(["-c", {str(TESTS.parent / "pyproject.toml")!r}, "-p", "conftest", {str(test)!r}]))
-"""
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "CI": ci}
-    argv = [sys.executable, "-c", program]
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, timeout=60)
-    assert outcome in done.stdout
-    assert "NOT tested on MariaDB: get it there" in done.stdout
+    (tmp_path / "without.py").write_text(WITHOUT_PROGRAMS)
+    argv = ["pytest", "--assert=plain", "-c", str(TESTS.parent / "pyproject.toml"), "-p", "conftest", str(test)]
+    path = [str(tmp_path), str(TESTS)]
+    ran = run_alone(Program("without:main", argv, {**os.environ, "CI": ci}, str(tmp_path), path))
+    assert outcome in ran.out
+    assert "NOT tested on MariaDB: get it there" in ran.out
 
 
 def test_a_script_runs_with_the_given_environment_and_input(run):
