@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 PRELOADED = [
     "alembic.command",
     "filelock",
-    "inflect",  # of pyramid_basemodel: takes longer than all the rest
     "plaster_pastedeploy",
     "psycopg2",
     "pymysql",
@@ -336,6 +335,7 @@ def _main() -> None:
     for name in (*PRELOADED, *ours):
         with suppress(ImportError):
             importlib.import_module(name)
+    _import_inflect()
     gc.freeze()
     if job := _serve(socket.socket(fileno=int(sys.argv[1]))):
         become(job)
@@ -345,6 +345,19 @@ def _main() -> None:
             if end.code is None or isinstance(end.code, int):
                 _end(end.code or 0)
             raise
+
+
+def _import_inflect() -> None:
+    """Import what pyramid_basemodel needs; typeguard would compile checks of types into it, which takes two seconds."""
+    with suppress(ImportError):
+        import typeguard
+
+        checked = typeguard.typechecked
+        typeguard.typechecked = lambda target: target  # type: ignore[assignment]
+        try:
+            importlib.import_module("inflect")
+        finally:
+            typeguard.typechecked = checked
 
 
 def call(function: str) -> None:
