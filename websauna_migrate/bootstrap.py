@@ -275,7 +275,7 @@ def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str 
         import pyramid.config  # noqa: F401 - what it imports is then there without pkg_resources
         from pyramid.path import DottedNameResolver
 
-    from websauna_migrate.packages.initializer import Initializer
+    from websauna_migrate.packages.initializer import Initializer, for_models_only
 
     try:
         initializer = DottedNameResolver(None).resolve(dotted_name)
@@ -285,7 +285,9 @@ def _register_models(ini: AppSettings, dotted_name: str) -> tuple[Registry, str 
     if not (isinstance(initializer, type) and issubclass(initializer, Initializer)):
         what = f"{ini.path}: websauna.init = {dotted_name}: it is not an Initializer"
         raise SettingsError(what, "name a subclass of websauna_migrate.Initializer")
-    return initializer(dict(ini.global_config), ini.settings).register_models(), initializer.__module__
+    with for_models_only():
+        registry = initializer(dict(ini.global_config), ini.settings).register_models()
+    return registry, initializer.__module__
 
 
 def _start_all(ini: AppSettings) -> tuple[Registry, str | None]:

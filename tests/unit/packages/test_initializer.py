@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 from webtest import TestApp
 
 from websauna_migrate import Initializer, get_migration_packages
+from websauna_migrate.packages.initializer import for_models_only
 
 
 class Shop(Initializer):
@@ -32,6 +33,15 @@ def notes(config):
     config.add_migration_package("notes", MetaData())
     config.add_route("notes", "/notes")
     config.add_view(lambda request: {}, route_name="notes", renderer="nowhere:templates/missing.pt")
+
+
+def test_a_configurator_for_models_has_no_views_of_errors():
+    def views():
+        return [row["introspectable"]["context"] for row in Shop({}, {}).config.introspector.get_category("views", [])]
+
+    with for_models_only():
+        assert views() == []
+    assert views() != []
 
 
 def test_the_scripts_register_models_and_configure_no_views():
