@@ -53,7 +53,7 @@ def clients(project, server):
         with project.engine().connect() as connection:
             connection.exec_driver_sql(LIMIT_OF_CLIENT[server.name])
             connection.commit()
-            while not over.wait(0.01):
+            while not over.wait(0.05):
                 try:
                     connection.exec_driver_sql("SELECT * FROM thing").all()
                 except DBAPIError as error:
