@@ -2,7 +2,8 @@
 
 It sees the packages of the environment that runs the tests and has scripts of its own for them, so what is installed
 into it can be used by all of them. Our scripts, and ``run-module NAME``, are run by the process that ``PROGRAMS``
-names, see ``shells``.
+names, see ``shells``. What pip is to install for editing is installed by uv, which takes the same arguments and starts
+the build once, pip three times.
 """
 
 from __future__ import annotations
@@ -38,6 +39,17 @@ with socket.socket(socket.AF_UNIX) as asking:
     sys.exit(int(asking.recv(16)))
 """
 
+PIP = """\
+#!/bin/sh
+case "$*" in
+    "install "*--editable*)
+        shift
+        exec {uv} pip install --python {python} --no-deps --no-build-isolation --offline "$@"
+        ;;
+    *) exec {python} -m pip "$@" ;;
+esac
+"""
+
 #: What else is run by the other process than our scripts.
 ASKED = {
     "alembic": "alembic.config:main",
@@ -54,13 +66,15 @@ def create(folder: Path) -> None:
     lenders = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     lines = [f"import site; site.addsitedir({lender!r})\n" for lender in lenders]
     (site_packages / "borrowed.pth").write_text("".join(lines))
+    python = folder.resolve() / "bin" / "python"
     for script in entry_points(group="console_scripts"):
         path = folder / "bin" / script.name
         if script.name.startswith("ws-") or script.name in ASKED:
             write(path, asking(ASKED.get(script.name, script.value), site_packages))
         else:
             parts = {"module": script.module, "name": script.attr.partition(".")[0], "function": script.attr}
-            write(path, SCRIPT.format(python=folder.resolve() / "bin" / "python", **parts))
+            write(path, SCRIPT.format(python=python, **parts))
+    write(folder / "bin" / "pip", PIP.format(python=python, uv=Path(sysconfig.get_path("scripts"), "uv")))
     write(folder / "bin" / "run-module", asking("", site_packages))
 
 
