@@ -329,6 +329,7 @@ def become(job: Job) -> None:
 def _main() -> None:
     import websauna_migrate
 
+    asking = socket.socket(fileno=int(sys.argv[1]))
     for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored under nohup, and in the background of a shell
         signal.signal(number, signal.SIG_DFL)
     ours = (module.name for module in pkgutil.walk_packages(websauna_migrate.__path__, "websauna_migrate."))
@@ -336,8 +337,9 @@ def _main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     _import_inflect()
+    _warm_up()
     gc.freeze()
-    if job := _serve(socket.socket(fileno=int(sys.argv[1]))):
+    if job := _serve(asking):
         become(job)
         try:
             call(job.program.function)
@@ -358,6 +360,16 @@ def _import_inflect() -> None:
             importlib.import_module("inflect")
         finally:
             typeguard.typechecked = checked
+
+
+def _warm_up() -> None:
+    """Run some commands, so that each fork finds the caches of the libraries filled, and nothing else of them."""
+    from warming import warm_up
+
+    kept = os.dup(2)
+    warm_up()
+    os.dup2(kept, 2)
+    os.close(kept)
 
 
 def call(function: str) -> None:

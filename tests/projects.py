@@ -180,12 +180,18 @@ class Workspace:
         self, script: str, argv: Iterable[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Ended:
         """Run the function ``script``, ``module:name``, as the program of a process with ``argv``."""
+        program = self.program(script, argv, cwd=cwd, env=env)
+        is_module = ":" not in script  # as pytest, which changes too much
+        return run_alone(program) if self.alone or is_module else Worker.shared().run(program)
+
+    def program(
+        self, script: str, argv: Iterable[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Program:
+        """Return the program that :meth:`call` runs."""
         address = {"DATABASE_URL": self.url.render_as_string(hide_password=False)}
         variables = {**os.environ, **address, **self.environment, **(env or {})}
         path = [*map(str, self.path), str(TESTS)]
-        program = Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
-        is_module = ":" not in script  # as pytest, which changes too much
-        return run_alone(program) if self.alone or is_module else Worker.shared().run(program)
+        return Program(script, [script, *argv], variables, str(cwd or self.app), path, strict=True)
 
     def ok(self, *argv: object, **how: object) -> str:
         """Run ``ws-alembic`` and return what it says on stdout; it has to succeed."""

@@ -143,14 +143,14 @@ def serve(_argv: list[str]) -> None:
                 return
             ended = job.descriptors.pop()
             become(job)
-            code = _code_of(job.program)
+            code = code_of(job.program)
             _close_streams()
             before.restore()
             os.write(ended, str(code).encode())
             os.close(ended)
 
 
-def _code_of(program: Program) -> int:
+def code_of(program: Program) -> int:
     """Run a program and return its exit code."""
     code = 1
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -146,6 +147,36 @@ def test_a_fork_may_begin_without_streams(tmp_path):
     program = Program("looks:main", ["looks"], {}, str(tmp_path), [str(tmp_path)], closed=(0, 2))
     assert run_alone(program) == (0, "", "")
     assert (tmp_path / "seen").read_text() == "[0, None, None]"
+
+
+LOOKS_AT_ITSELF = """
+import gc, logging, os, signal, sys, threading, warnings
+from sqlalchemy import event
+
+def main(argv):
+    print(sorted(name for name in sys.modules if name.partition(".")[0] in ("warm", "call")))
+    print(logging.root.handlers, logging.root.level, len(threading.enumerate()), event.listen.__module__)
+    print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, gc.isenabled(), gc.get_threshold()[0])
+    print([filter for filter in warnings.filters if filter[0] == "error"], os.getcwd(), sys.path[0])
+    print(len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 4)
+"""
+
+
+def test_a_fork_finds_nothing_of_the_commands_that_filled_the_caches(tmp_path):
+    write(tmp_path / "looks.py", LOOKS_AT_ITSELF)
+    ran = run_alone(Program("looks:main", ["looks"], {}, str(tmp_path), [str(tmp_path)]))
+    assert ran.out.splitlines() == [
+        "[]",
+        "[] 30 1 sqlalchemy.event.api",
+        f"True True {gc_threshold()}",
+        f"[] {tmp_path} {tmp_path}",
+        "4",
+    ]
+
+
+def gc_threshold() -> int:
+    """Return that of an interpreter that has just begun."""
+    return int(subprocess.check_output([sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"]))
 
 
 def test_packages_without_a_file_go_in_any_order(worker, program, tmp_path):
