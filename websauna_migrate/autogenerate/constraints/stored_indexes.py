@@ -30,7 +30,9 @@ _SPECIAL = sa.text(
     "SELECT n.nspname, t.relname, x.relname, pg_get_indexdef(x.oid) FROM pg_index AS i"
     " JOIN pg_class AS x ON x.oid = i.indexrelid AND x.relkind IN ('i', 'I') AND NOT x.relispartition"
     " JOIN pg_class AS t ON t.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = t.relnamespace"
-    " WHERE n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.oid)"
+    # What comes with the server has lower numbers.
+    " WHERE i.indrelid >= 16384 AND n.nspname !~ '^pg_'"
+    " AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.oid)"
     " AND (EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = x.oid AND a.attoptions IS NOT NULL)"
     " OR EXISTS (SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS part (number, coll)"
     " JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = part.number"
