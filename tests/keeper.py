@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: What the servers see of the environment: nothing of the machine's settings.
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
@@ -81,7 +81,9 @@ class Keeper:
             os.chown(folder, account["user"], account["group"])
         return folder
 
-    def spawn(self, argv: list[str], folder: Path, *, shared: bool = False) -> subprocess.Popen[bytes]:
+    def spawn(
+        self, argv: list[str], folder: Path, *, shared: bool = False, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a server; its output goes to ``log`` in ``folder``.
 
         It ends with this keeper, or where it is ``shared``, when no process uses the folder any more.
@@ -94,7 +96,7 @@ class Keeper:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, **(environment or {})},
                 **as_server_account(),
             )
         self._pipe.write(f"+{process.pid}\n")

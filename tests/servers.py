@@ -26,7 +26,8 @@ from contextlib import closing, suppress
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock
 from sqlalchemy import URL, Engine, NullPool, create_engine, text
@@ -35,6 +36,9 @@ from sqlalchemy.exc import OperationalError
 from keeper import ENVIRONMENT, START_SECONDS, Keeper, as_server_account
 from looking import let_go, let_server_go
 from websauna_migrate.scratch.account import ORDINARY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A role of every server that needs its password, and a password with all that URLs, INI files and shells trip over.
 SECRETIVE = "secretive"
@@ -139,6 +143,7 @@ class Server:
     version: str
     stop_signal: signal.Signals
     crash_signal: signal.Signals
+    environment: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, keeper: Keeper, *, shared: bool = False, running: tuple[str, int] | None = None) -> None:
         self._keeper = keeper
@@ -196,7 +201,7 @@ class Server:
         raise NotImplementedError
 
     def _spawn(self, argv: list[str], url: URL) -> None:
-        self._process = self._keeper.spawn(argv, self.folder, shared=self._shared)
+        self._process = self._keeper.spawn(argv, self.folder, shared=self._shared, environment=self.environment)
         _wait_until_it_answers(url, self._process, self.folder / "log")
 
     def _new_name(self) -> str:
@@ -257,6 +262,15 @@ class PostgreSQL(Server):
     stop_signal = signal.SIGINT
     crash_signal = signal.SIGQUIT
     ways = (("local", "all", ""), ("host", "all", "127.0.0.1/32"))
+    # A process for each connection: on Linux it gets its memory in few large pages, and keeps it to its end.
+    environment: Mapping[str, str] = MappingProxyType(
+        {
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+            "MALLOC_TOP_PAD_": "4194304",
+            "MALLOC_TRIM_THRESHOLD_": "67108864",
+            "MALLOC_MMAP_THRESHOLD_": "67108864",
+        }
+    )
 
     def url(self, database: str, *, password: bool = False) -> URL:
         """Return the URL of a database: as superuser, or with ``password`` as :data:`SECRETIVE`."""
