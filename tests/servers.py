@@ -425,7 +425,8 @@ class MariaDB(Server):
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        places = {"datadir": "data", "socket": "socket", "init-file": "users.sql"}
+        # A server that starts removes what it takes for its own leftovers in the folder for temporary files.
+        places = {"datadir": "data", "socket": "socket", "init-file": "users.sql", "tmpdir": "."}
         settings = {**self._settings, "port": self.port, **{key: self.folder / name for key, name in places.items()}}
         argv = [str(self.program), "--no-defaults", *(f"--{key}={value}" for key, value in settings.items())]
         self._spawn(argv, self.url("mysql"))
@@ -446,7 +447,8 @@ class MariaDB(Server):
 
     def _make_data(self, data: Path) -> None:
         program = _program("mariadb-install-db", self._keeper)
-        options = ["--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+        places = [f"--datadir={data}", f"--tmpdir={data.parent}"]
+        options = ["--no-defaults", *places, "--auth-root-authentication-method=normal"]
         # Without --force it wants the machine's name to be known to a resolver.
         _call([str(program), *options, "--skip-test-db", "--force"])
 

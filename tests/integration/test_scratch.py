@@ -140,6 +140,12 @@ def test_a_server_listens_on_no_port(places, mariadb_programs):
         assert scalar(place, "SELECT @@skip_networking") == 1
 
 
+@pytest.mark.mariadb_only("scratch server of MariaDB")
+def test_a_server_that_starts_removes_no_temporary_file_of_another(places, mariadb_programs):
+    with places.open(wanted_like(make_url(MARIADB))) as place:
+        assert Path(scalar(place, "SELECT @@tmpdir")) == Path(scalar(place, "SELECT @@socket")).parent
+
+
 def test_postgresql_has_a_database_of_the_name_postgres(places):
     url = make_url(POSTGRESQL).set(username="postgres", database="postgres")
     for _ in range(2):

@@ -141,7 +141,8 @@ def _start_mysql(keeper: Keeper, folder: Path, wanted: Wanted) -> Server:
 
     key = key_of([programs.server], programs.version)
     data, path = _data_folder(keeper, folder, f"mysql-{key}", make), folder / "socket"
-    places = (f"--datadir={data}", f"--socket={path}", f"--pid-file={folder / 'pid'}")
+    # In the folder for temporary files a server removes, when it starts, what another one that runs has there.
+    places = (f"--datadir={data}", f"--socket={path}", f"--pid-file={folder / 'pid'}", f"--tmpdir={folder}")
     argv: list[str | Path] = [programs.server, *_MYSQL_SETTINGS, *places]
     if not programs.is_mariadb:
         argv += _MYSQL_OWN
@@ -154,7 +155,7 @@ def _mysql_install(programs: Mysql, data: Path) -> Sequence[str | Path]:
         return [programs.server, *_MYSQL_DATA, *_MYSQL_OWN, "--initialize-insecure", f"--datadir={data}"]
     # Without --force it wants the machine's name to be known to a resolver.
     options = ("--auth-root-authentication-method=normal", "--skip-test-db", "--force")
-    return [programs.installer, *_MYSQL_DATA, *options, f"--datadir={data}"]
+    return [programs.installer, *_MYSQL_DATA, *options, f"--datadir={data}", f"--tmpdir={data.parent}"]
 
 
 def _data_folder(keeper: Keeper, folder: Path, key: str, make: Callable[[Path], None]) -> Path:
