@@ -935,8 +935,8 @@ OF_TYPES = [
 
 
 def test_a_type_may_bring_its_check(tmp_path, backend):
-    """Each of three tables has first one of the types, then the next one, then the third."""
-    tables = [(base, number) for base in ("Base", "Named") for number in range(3)]
+    """Two tables have the types one after the other; the second one is a step ahead."""
+    tables = [(base, number) for base in ("Base", "Named") for number in range(2)]
 
     def of_step(step):
         parts = [(CHECKED_NAME.format(*table).lower(), table[0], *OF_TYPES[(table[1] + step) % 3]) for table in tables]
