@@ -150,10 +150,11 @@ def test_a_fork_may_begin_without_streams(tmp_path):
 
 
 LOOKS_AT_ITSELF = """
-import gc, logging, os, signal, sys, threading, warnings
+import gc, logging, os, signal, sys, tempfile, threading, warnings
 from sqlalchemy import event
 
 def main(argv):
+    print(tempfile.tempdir, gc.isenabled())
     print(sorted(name for name in sys.modules if name.partition(".")[0] in ("warm", "call")))
     print(logging.root.handlers, logging.root.level, len(threading.enumerate()), event.listen.__module__)
     print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, gc.isenabled(), gc.get_threshold()[0])
@@ -166,6 +167,7 @@ def test_a_fork_finds_nothing_of_the_commands_that_filled_the_caches(tmp_path):
     write(tmp_path / "looks.py", LOOKS_AT_ITSELF)
     ran = run_alone(Program("looks:main", ["looks"], {}, str(tmp_path), [str(tmp_path)]))
     assert ran.out.splitlines() == [
+        "None True",
         "[]",
         "[] 30 1 sqlalchemy.event.api",
         f"True True {gc_threshold()}",
