@@ -31,7 +31,7 @@ ON_A_SERVER = ("batch", "suite", "autogen_[!r]*")
 FILES = {
     "sqlite": (*ON_A_SERVER, "autogen_render", "op", "sqlite", "postgresql", "mysql"),
     "postgresql": (*ON_A_SERVER, "postgresql"),
-    **dict.fromkeys(("mariadb", "mysql"), (*ON_A_SERVER, "mysql")),
+    "mariadb": (*ON_A_SERVER, "mysql"),
 }
 # Without their options, and what watches each test or rewrites it: a fifth of the time.
 WITHOUT = ("cacheprovider", "logging", "warnings", "threadexception", "unraisableexception")
