@@ -119,9 +119,9 @@ def keep_partitions(
 
 
 def _partition(row: Sequence[str | None], dialect: Dialect) -> StatementsOp:
-    """Return what drops a partition, and on the way back makes it again."""
+    """Return what makes a partition again on the way back. It goes with its table: elsewhere there are others."""
     names = [TableName(schema, str(name)).shown(dialect.default_schema_name) for schema, name in (row[:2], row[2:4])]
     partition, whole = (quoted_table(name, dialect) for name in names)
     bounds, key = row[4:]
     create = f"CREATE TABLE {partition} PARTITION OF {whole} {bounds}{f' PARTITION BY {key}' if key else ''}"
-    return StatementsOp(("remove_partition", str(names[0])), [Do(f"DROP TABLE {partition}")], [Do(create)])
+    return StatementsOp(("remove_partition", str(names[0])), [], [Do(create)])
