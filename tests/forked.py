@@ -19,6 +19,7 @@ import site
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from contextlib import suppress
@@ -310,6 +311,7 @@ def become(job: Job) -> None:
     os.chdir(program.cwd)
     os.environ.clear()
     os.environ.update(program.environment)
+    tempfile.tempdir = None  # it was found in the environment of somebody else
     # No server here speaks TLS, and PyMySQL reads all certificates of the machine for each connection.
     os.environ["SSL_CERT_FILE"] = os.devnull
     # The objects stay: Alembic has them as default values.
