@@ -222,10 +222,11 @@ def _browser(keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[Browser
 
 
 @pytest.fixture
-def browser(_browser: Browser) -> Browser:
+def browser(_browser: Browser) -> Iterator[Browser]:
     """A real browser that knows nothing of the tests before."""
     _browser.reset()
-    return _browser
+    yield _browser
+    _browser.driver.get("about:blank")  # a page may ask its server again and again
 
 
 def _backend(server: PostgreSQL | MariaDB | SQLite) -> Iterator[Backend]:

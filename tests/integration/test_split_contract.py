@@ -195,7 +195,8 @@ class Thing(Base):
     work.autogenerate()
     work.models(work.app / "shop", models.format("").replace("ix_old", "ix_new"))
     work.autogenerate()
-    indexes = "SELECT index_name FROM information_schema.statistics WHERE table_name = 'thing' AND non_unique"
+    of_thing = "table_schema = DATABASE() AND table_name = 'thing'"
+    indexes = f"SELECT index_name FROM information_schema.statistics WHERE {of_thing} AND non_unique"
     assert work.execute(indexes) == [("ix_new",)]
     work.ok("downgrade", "-2")
     assert work.execute(indexes) == [("ix_old",)]
