@@ -43,7 +43,7 @@ from websauna_migrate.scripts.hooks import hooks_checked
 from websauna_migrate.scripts.loading import Loaded, load
 from websauna_migrate.scripts.new_names import require_new_names, require_new_path
 from websauna_migrate.scripts.new_scripts import all_or_none, may_write, require_one_head
-from websauna_migrate.scripts.parser import PROG, build_parser, build_parser_of, command_of, parse
+from websauna_migrate.scripts.parser import PROG, build_parser, build_parser_of, parse
 from websauna_migrate.scripts.printing import say, show, show_json, tell
 from websauna_migrate.scripts.streams import Output
 from websauna_migrate.scripts.subcommands import TABLE, Subcommand, subcommand_of
@@ -95,7 +95,7 @@ class CommandLine(alembic_config.CommandLine):
 
     def parse(self, argv: Sequence[str]) -> Namespace:
         """Return the options of ``argv``, or exit with 2 as argparse does."""
-        known = TABLE.get(command_of(argv) or "")
+        known = TABLE.get(self._only or "")
         own = build_parser_of(known, self.parsers.get(known.name)) if known else build_parser(self.parsers)
         options = parse(own, argv)
         options.cmd = self.parsers[options.subcommand].get_default("cmd")
