@@ -1,4 +1,4 @@
-"""Programs that hold the lock of a run; the tests run them in processes of their own."""
+"""Programs that hold the lock of a run, or a scratch database; the tests run them in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import sys
 import time
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
 from websauna_migrate.database.lock import run_lock
+from websauna_migrate.scratch.places import ScratchPlaces
+from websauna_migrate.scratch.wanted import wanted_like
 
 
 def hold(argv: list[str]) -> None:
@@ -27,3 +29,11 @@ def take_turns(argv: list[str]) -> None:
             os.write(diary, b"in %d\n" % os.getpid())
             time.sleep(0.02)
             os.write(diary, b"out %d\n" % os.getpid())
+
+
+def hold_scratch_place(argv: list[str]) -> None:
+    """Print the URL of a scratch database like that of ``argv``, and keep it for so many seconds."""
+    url, seconds = argv
+    with ScratchPlaces() as places, places.open(wanted_like(make_url(url))) as place:
+        print(place.url, flush=True)
+        time.sleep(float(seconds))

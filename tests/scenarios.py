@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +20,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, inspect, text
 
 from forked import Process, Program
 from looking import looking
@@ -166,17 +165,6 @@ def killed(argv: list[str]) -> int:
     for name in ("before_cursor_execute", "commit"):
         event.listen(Engine, name, kill)
     return run(argv)
-
-
-def hold_scratch_place(argv: list[str]) -> None:
-    """Print the URL of a scratch database like that of ``argv``, and keep it for so many seconds."""
-    from websauna_migrate.scratch.places import ScratchPlaces
-    from websauna_migrate.scratch.wanted import wanted_like
-
-    url, seconds = argv
-    with ScratchPlaces() as places, places.open(wanted_like(make_url(url))) as place:
-        print(place.url, flush=True)
-        time.sleep(float(seconds))
 
 
 def _tables(package: str, number: int, count: int) -> list[str]:

@@ -29,7 +29,7 @@ POSTGRESQL = "postgresql+psycopg2://app:secret@nowhere.invalid/shop"
 MARIADB = "mariadb+pymysql://app:secret@nowhere.invalid/shop"
 SQLITE = "sqlite:///shop.sqlite"
 TESTS = str(Path(__file__).parent.parent)
-PROGRAM = "import sys, scenarios; scenarios.hold_scratch_place(sys.argv[1:])"
+PROGRAM = "import sys, holders; holders.hold_scratch_place(sys.argv[1:])"
 
 
 @contextmanager
@@ -323,7 +323,7 @@ def test_two_commands_at_the_same_time_do_not_meet(folder, tmp_path, monkeypatch
 def process(url):
     """Start a process that starts a server and does not end by itself; it has a group of its own."""
     argv = ["scratch", str(url), "60"]
-    program = Program("scenarios:hold_scratch_place", argv, dict(os.environ), "/", [TESTS], new_session=True)
+    program = Program("holders:hold_scratch_place", argv, dict(os.environ), "/", [TESTS], new_session=True)
     return Process(program, subprocess.DEVNULL, subprocess.PIPE, subprocess.DEVNULL)
 
 
